@@ -1,0 +1,1 @@
+"""The method: views, networks, loss, schedules, optimiser, training loop. Tensors and numbers only."""

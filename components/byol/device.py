@@ -1,0 +1,23 @@
+"""Which device a stage computes on, and what makes the same seed give the same bits there."""
+
+import torch
+
+from components.params.base import InputError
+
+
+def choose_device(name: str, key: str) -> torch.device:
+    """`auto` takes the first of cuda, mps, cpu that is there. Raises InputError where the named one is not."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    device = torch.device(name)
+    if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        there = ", ".join(kind for kind, is_there in available.items() if is_there)
+        raise InputError(f"params.yaml: {key}: there is no device '{name}' here; there is {there} (or say auto)")
+    return device
+
+
+def be_deterministic() -> None:
+    """Only operations that give the same bits in every run, as far as the device has them."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,14 @@
+"""The network's input: pixels in 0..1, shifted and scaled a channel. B images, C channels, S pixels a side."""
+
+import torch
+from torch import Tensor
+
+from components.params.pretrain import Images
+
+
+def normalise(images: Tensor, params: Images) -> Tensor:
+    """(x - mean) / std a channel: (B, C, S, S) uint8 or float in 0..1 -> float."""
+    if images.dtype == torch.uint8:
+        images = images.float() / 255
+    mean, std = images.new_tensor(params.mean), images.new_tensor(params.std)
+    return (images - mean[:, None, None]) / std[:, None, None]

@@ -1,0 +1,1 @@
+"""The types of params.yaml: one module a section, named as the section."""

@@ -1,0 +1,40 @@
+"""k nearest neighbours by cosine, each voting with weight exp(cosine / T) (Wu et al., arXiv 1805.01978, section 3.4).
+
+M train images (the bank), N test images, D features, K classes.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.params.evaluate import Knn
+
+
+class KnnProbe:
+    """The bank is the train part, without augmentation; there is nothing to choose, so validation rows vote as well."""
+
+    def __init__(self, train: np.ndarray, test: np.ndarray, classes: int, params: Knn, seed: int) -> None:
+        self.bank = F.normalize(torch.from_numpy(train).double(), dim=1)
+        self.queries = F.normalize(torch.from_numpy(test).double(), dim=1)
+        self.classes, self.params = classes, params
+
+    def from_all(self, labels: np.ndarray, validation: np.ndarray) -> np.ndarray:  # noqa: D102
+        return self.from_few(np.arange(len(labels)), labels)
+
+    def from_few(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:  # noqa: D102
+        return vote(
+            self.queries @ self.bank[rows].T,
+            torch.from_numpy(labels),
+            classes=self.classes,
+            k=min(self.params.k, len(rows)),
+            temperature=self.params.temperature,
+        ).numpy()
+
+
+def vote(cosine: Tensor, labels: Tensor, *, classes: int, k: int, temperature: float) -> Tensor:
+    """Cosines of queries to the bank (N, M) and the bank's labels (M,) -> predicted classes (N,)."""
+    nearest_cosine, nearest = cosine.topk(k)  # (N, k) each
+    weight = ((nearest_cosine - 1) / temperature).exp()  # less 1, so that no weight overflows; the winner is the same
+    votes = weight.new_zeros(len(cosine), classes).scatter_add_(1, labels[nearest], weight)  # (N, K)
+    return votes.argmax(1)

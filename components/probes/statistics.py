@@ -1,0 +1,47 @@
+"""Accuracies with 95 % intervals.
+
+From all labels the chance lies in the test images: Wilson's score interval for a binomial share (JASA 22, 1927). From a
+few labels it lies in the test images and in which labels were drawn: the two variances of the mean are added and
+Student's t has one degree of freedom less than there were draws. N test images, R draws.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval, all in 0..1."""
+
+    value: float
+    low: float
+    high: float
+
+
+def accuracy(right: np.ndarray) -> Estimate:
+    """Share of right answers: (N,) bool."""
+    interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(CONFIDENCE, method="wilson")
+    return Estimate(float(right.mean()), float(interval.low), float(interval.high))
+
+
+def accuracy_over_draws(right: np.ndarray) -> Estimate:
+    """Mean share of right answers over draws of the labels: (R, N) bool."""
+    draws, images = right.shape
+    mean = float(right.mean())
+    by_draw = right.mean(1).var(ddof=1) / draws
+    by_image = right.mean(0).var(ddof=1) / images
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, draws - 1) * np.sqrt(by_draw + by_image))
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+
+
+def draw_rows(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
+    """Row numbers of `per_class` images of each class, without repeats; all of a class that has fewer: (n,)."""
+    chosen = []
+    for name in np.unique(labels):
+        rows = np.flatnonzero(labels == name)
+        chosen.append(generator.choice(rows, min(per_class, len(rows)), replace=False))
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,96 @@
+"""A stage's command line, made from the signature of its `run`, and params.yaml read and checked as a whole.
+
+`python -m components.<stage>` checks every section before it does anything, so that a slip in the last stage's section
+is found before the first stage has trained for a day. `python -m components.stage` does only that. The sections' types
+are found by name, not imported here: so a change in one section's type makes only that section's stages stale.
+"""
+
+import argparse
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, create_model
+from ruamel.yaml import YAML, YAMLError
+
+import components.params
+from components.params.base import InputError, Params, RunError
+
+USER_ERROR, OTHER_ERROR = 2, 1
+PARAMS_FILE = Path("params.yaml")  # where DVC looks for it
+
+
+def read_params(path: Path) -> Any:
+    """Every section of the file as its typed object. Raises InputError with one line a mistake."""
+    try:
+        raw = YAML(typ="safe").load(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    names = [module.name for module in pkgutil.iter_modules(components.params.__path__) if module.name != "base"]
+    sections = {name: importlib.import_module(f"components.params.{name}").Section for name in names}
+    fields: dict[str, Any] = {name: (section, ...) for name, section in sections.items()}
+    whole = create_model("ParamsFile", __base__=Params, **fields)
+    try:
+        return whole.model_validate(raw)
+    except ValidationError as error:
+        raise InputError("\n".join(_lines(path, error))) from None
+
+
+def _lines(path: Path, error: ValidationError) -> list[str]:
+    """One line a mistake; what one view inherits from the other is said once."""
+    said: dict[tuple[object, ...], str] = {}
+    for slip in error.errors(include_url=False):
+        *where, last = slip["loc"] or ("",)
+        message = slip["msg"].removeprefix("Value error, ")
+        key = [*where, last]
+        if slip["type"] == "unknown_key":
+            key.append(slip["ctx"]["key"])
+        elif slip["type"] == "missing":
+            message = "missing"
+        elif slip["type"] != "value_error":
+            message += f", not {slip['input']!r}"
+        name = ".".join(str(part) for part in key if part != "")
+        said.setdefault((*where[:-1], last, message), f"{path}: {name}: {message}")
+    return list(said.values())
+
+
+def main(run: Callable[..., None]) -> None:
+    """Run a stage from the command line: `run(params, *, flag: Path, ...)` gives `--flag`, and its docstring the help."""
+    signature = inspect.signature(run, eval_str=True)
+    section, *flags = signature.parameters.values()
+    stage = Path(inspect.getfile(run)).stem
+    parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run))
+    for flag in flags:
+        kind = flag.annotation
+        parser.add_argument(f"--{flag.name.replace('_', '-')}", type=kind, required=True, metavar=kind.__name__.upper())
+    parser.add_argument("--params", type=Path, default=PARAMS_FILE, metavar="PATH", help=f"default: {PARAMS_FILE}")
+    arguments = vars(parser.parse_args())
+    with one_line_errors(stage):
+        everything = read_params(arguments.pop("params"))
+        params = next(value for _, value in everything if isinstance(value, section.annotation))
+        run(params, **arguments)
+
+
+@contextmanager
+def one_line_errors(stage: str) -> Iterator[None]:
+    """An expected failure becomes its message on stderr and an exit status; a programming error shows its trace."""
+    try:
+        yield
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USER_ERROR)
+    except RunError as error:
+        print(f"{stage}: {error}", file=sys.stderr)
+        sys.exit(OTHER_ERROR)
+
+
+if __name__ == "__main__":
+    with one_line_errors("params"):
+        read_params(PARAMS_FILE)

@@ -1,0 +1,35 @@
+"""Progress of a long loop: a bar on a terminal, and elsewhere plain lines with rate and time left, a few a minute."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """Counts `total` units of work; `say` what stands beside the count."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done, self.started, self.said = 0, time.monotonic(), time.monotonic()
+        self.bar = tqdm(total=total, desc=label, unit=f" {unit}") if sys.stderr.isatty() else None
+
+    def advance(self, units: int, say: str = "") -> None:
+        """So many more units are done."""
+        self.done += units
+        if self.bar is not None:
+            self.bar.set_postfix_str(say, refresh=False)
+            self.bar.update(units)
+            if self.done >= self.total:
+                self.bar.close()
+            return
+        now = time.monotonic()
+        if now - self.said < SECONDS_BETWEEN_LINES and self.done < self.total:
+            return
+        self.said = now
+        rate = self.done / max(now - self.started, 1e-9)
+        left = (self.total - self.done) / rate
+        count = f"{self.label}: {self.done:,} of {self.total:,} {self.unit}"
+        print(f"{count}, {rate:,.0f} a second, {left:.0f} s left{', ' + say if say else ''}", flush=True)

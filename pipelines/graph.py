@@ -1,0 +1,67 @@
+"""The stages as DVC knows them: names, edges, descriptions, what `meta` says, and whether each is up to date.
+
+dvc.yaml is the one source; nothing here names a stage. Every call opens a `Repo` of its own: one remembers what files
+looked like, and stages run in between.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networkx
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+
+class GraphError(Exception):
+    """DVC cannot read the pipeline; the message is DVC's, in one line."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml."""
+
+    name: str
+    description: str
+    needs: tuple[str, ...]  # the stages whose outputs it reads
+    outputs: tuple[Path, ...]  # relative to the repository
+    retries: int
+    minutes: float  # its time limit
+
+
+def read_stages(root: Path) -> list[Stage]:
+    """All stages, each after those it needs."""
+    try:
+        with Repo(str(root)) as repo:
+            graph = repo.index.graph  # edges run from consumer to producer
+            ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
+            return [_stage(stage, graph, root) for stage in ordered]
+    except DvcException as error:
+        raise GraphError(" ".join(str(error).split())) from error
+
+
+def _stage(stage: Any, graph: Any, root: Path) -> Stage:
+    meta = stage.meta or {}
+    return Stage(
+        name=stage.addressing,
+        description=stage.desc or stage.addressing,
+        needs=tuple(sorted(needed.addressing for needed in graph.successors(stage))),
+        outputs=tuple(Path(out.fs_path).relative_to(root) for out in stage.outs),
+        retries=meta["retries"],
+        minutes=meta["minutes"],
+    )
+
+
+def changes(root: Path, *names: str) -> dict[str, list[Any]]:
+    """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
+    with Repo(str(root)) as repo:
+        found: dict[str, list[Any]] = repo.status(targets=list(names) or None)
+    return found
+
+
+def metrics(root: Path) -> dict[str, Any]:
+    """What every metrics file of the workspace says, by its path; unreadable ones are left out."""
+    with Repo(str(root)) as repo:
+        shown: dict[str, Any] = repo.metrics.show()
+    files = shown.get("", {}).get("data", {})
+    return {path: content["data"] for path, content in sorted(files.items()) if "data" in content}
