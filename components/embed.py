@@ -51,7 +51,7 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
 def embed(embedder: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, progress: Progress) -> np.ndarray:
     """(N, C, S, S) uint8 -> (N, D) float32, a batch at a time."""
     parts = []
-    for batch in images.split(batch_size):
+    for batch in torch.split(images, batch_size):
         parts.append(embedder(batch).float().cpu().numpy())
         progress.advance(len(batch))
     return np.concatenate(parts)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.embed import components as embed_charts
+from bokeh.model import Model
 from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -26,19 +27,21 @@ TEMPLATE = Path(__file__).parent / "page" / "page.html.j2"
 Probes = dict[str, dict[str, dict[str, float]]]  # probe -> encoder -> metric -> value
 
 
-def run(params: Report, *, store: Path, encoder: Path, embeddings: Path, metrics: Path, plots: Path, report: Path) -> None:
+def run(
+    params: Report, *, store: Path, encoder: Path, embeddings: Path, metrics: Path, plots: Path, report: Path
+) -> None:
     """Draw the page."""
     summaries = {path.stem: json.loads(path.read_text()) for path in sorted(metrics.glob("*.json"))}
     data, pretrain = summaries.pop("data"), summaries.pop("pretrain")
     probes: Probes = {probe: in_order(found) for probe, found in summaries.items()}
     counts = label_counts(probes)
     opened = Store(store)
-    figures: dict[str, figure] = {"loss": loss_chart(plots / "pretrain" / "curve.csv")}
+    figures: dict[str, Model] = {"loss": loss_chart(plots / "pretrain" / "curve.csv")}
     for probe, by_encoder in probes.items():
         figures[f"few_labels {probe}"] = charts.few_labels(probe, by_encoder, counts)
         pairs = read_confusion(plots / probe / "confusion.csv")
         figures[f"confusion {probe}"] = charts.confusion(probe, *pairs, opened.class_names)
-    script, divs = embed_charts(figures)
+    script, divs = embed_charts(figures, theme=charts.THEME)
     page = template().render(
         scripts=f"{INLINE.render_js()}\n{script}",
         data=data,
@@ -83,7 +86,9 @@ def tiles(probes: Probes, counts: list[int], pretrain: dict[str, float]) -> list
     for key, title in ((f"accuracy_{few}_per_class", f"with {few} labels a class"), ("accuracy", "with all labels")):
         probe = max(probes, key=lambda name, key=key: probes[name][OURS][key])  # type: ignore[misc]
         others = [f"{name} {metrics[key]:.1%}" for name, metrics in probes[probe].items() if name != OURS]
-        found.append({"value": f"{probes[probe][OURS][key]:.1%}", "title": f"{title} ({probe})", "note": ", ".join(others)})
+        found.append(
+            {"value": f"{probes[probe][OURS][key]:.1%}", "title": f"{title} ({probe})", "note": ", ".join(others)}
+        )
     speed = f"{pretrain['images_per_second']:,.0f} images a second"
     found.append({"value": f"{pretrain['seconds']:.0f} s", "title": "of pretraining", "note": speed})
     return found
@@ -111,7 +116,11 @@ def table_rows(probes: Probes, counts: list[int]) -> list[dict[str, Any]]:
 def health_rows(pretrain: dict[str, float]) -> list[tuple[str, str, str]]:
     """What the run was like, and what is healthy."""
     return [
-        ("epochs", f"{pretrain['epochs']}", f"{pretrain['seconds']:.0f} s, {pretrain['images_per_second']:,.0f} images/s"),
+        (
+            "epochs",
+            f"{pretrain['epochs']}",
+            f"{pretrain['seconds']:.0f} s, {pretrain['images_per_second']:,.0f} images/s",
+        ),
         ("final loss", f"{pretrain['loss']:.3f}", "0 to 8"),
         ("z-std", f"{pretrain['z_std']:.3f}", f"{pretrain['z_std_healthy']:.3f} when healthy, 0 when collapsed"),
         ("RankMe", f"{pretrain['rank_me']:.1f}", "effective dimensions of the features, 1 when collapsed"),

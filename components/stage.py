@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError, create_model
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 import components.params
 from components.params.base import InputError, Params, RunError
@@ -40,29 +41,42 @@ def read_params(path: Path) -> Any:
     try:
         return whole.model_validate(raw)
     except ValidationError as error:
-        raise InputError("\n".join(_lines(path, error))) from None
+        raise InputError("\n".join(_lines(path, raw, error))) from None
 
 
-def _lines(path: Path, error: ValidationError) -> list[str]:
-    """One line a mistake; what one view inherits from the other is said once."""
+def _lines(path: Path, raw: Any, error: ValidationError) -> list[str]:
+    """One line a mistake; what the second view takes over from the first is said of the first."""
     said: dict[tuple[object, ...], str] = {}
-    for slip in error.errors(include_url=False):
-        *where, last = slip["loc"] or ("",)
+    slips = error.errors(include_url=False)
+    for slip in slips:
         message = slip["msg"].removeprefix("Value error, ")
-        key = [*where, last]
+        key = slip["loc"]
+        if any(other["loc"][: len(key)] == key and len(other["loc"]) > len(key) for other in slips):
+            continue  # a list is "too short" because of what is wrong inside it
         if slip["type"] == "unknown_key":
-            key.append(slip["ctx"]["key"])
+            key = (*key, slip["ctx"]["key"])
         elif slip["type"] == "missing":
             message = "missing"
         elif slip["type"] != "value_error":
             message += f", not {slip['input']!r}"
-        name = ".".join(str(part) for part in key if part != "")
-        said.setdefault((*where[:-1], last, message), f"{path}: {name}: {message}")
+        origin = tuple("first" if part == "second" else part for part in key)
+        said.setdefault((origin, message), f"{path}: {_spell(raw, key)}: {message}")
     return list(said.values())
 
 
+def _spell(raw: Any, key: tuple[int | str, ...]) -> str:
+    """A key as the file has it: without the names of the alternatives that pydantic puts in between."""
+    parts, place = [], raw
+    for number, part in enumerate(key):
+        inside = isinstance(place, list) or (isinstance(place, dict) and part in place)
+        if inside or number == len(key) - 1:
+            parts.append(str(part))
+            place = place[part] if inside else None
+    return ".".join(parts) or "the file"
+
+
 def main(run: Callable[..., None]) -> None:
-    """Run a stage from the command line: `run(params, *, flag: Path, ...)` gives `--flag`, and its docstring the help."""
+    """Run a stage from the command line: `run(params, *, flag: Path)` gives `--flag`, its docstring the help."""
     signature = inspect.signature(run, eval_str=True)
     section, *flags = signature.parameters.values()
     stage = Path(inspect.getfile(run)).stem

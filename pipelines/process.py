@@ -1,7 +1,7 @@
-"""One command as a process group of its own: its lines are passed on as they come, and none of it outlives its caller.
+"""One command as a process group of its own: its lines are passed on as they come, and none of it outlives the call.
 
-A stage starts processes (DVC, the trainer, its loader workers); a signal to the first of them leaves the others running,
-so that the whole group is ended.
+A stage starts processes (DVC, the trainer, its loader workers); a signal to the first leaves the others running, so
+that the whole group is ended.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""`python -m pipelines.train`: the whole graph as a Prefect flow; `--no-server` runs the same stages without Prefect."""
+"""`python -m pipelines.train`: the whole graph as a Prefect flow; `--no-server`: the same stages without Prefect."""
 
 import argparse
 import sys

@@ -4,6 +4,7 @@ The formulas are torchvision's (transforms.v2.functional), which are Pillow's: b
 with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, C channels, S pixels a side.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +50,7 @@ def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
 def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
     """(B, C, S, S) -> (B, C, S, S). Saturation and hue leave one-channel images as they are."""
     coloured = images.shape[1] == 3
-    operations = (
+    operations: tuple[tuple[bool, Callable[[Tensor], Tensor]], ...] = (
         (view.brightness > 0, lambda x: blend(x, torch.zeros_like(x), drawn.brightness)),
         (view.contrast > 0, lambda x: blend(x, to_gray(x).mean((1, 2, 3), keepdim=True), drawn.contrast)),
         (view.saturation > 0 and coloured, lambda x: blend(x, to_gray(x), drawn.saturation)),

@@ -47,14 +47,13 @@ def draw_affine(view: View, batch: int, generator: Generator) -> Tensor:
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
     shift_x = 2 * between(-view.shift, view.shift, batch, generator)  # a share of the side is twice that of -1..1
     shift_y = 2 * between(-view.shift, view.shift, batch, generator)
-    rows = torch.stack(
+    return torch.stack(
         [
             torch.stack([width * cos * mirror, width * (cos * shear - sin), centre_x + width * shift_x], 1),
             torch.stack([height * sin * mirror, height * (sin * shear + cos), centre_y + height * shift_y], 1),
         ],
         dim=1,
-    )
-    return rows  # (B, 2, 3) = crop @ rotation and zoom @ shear @ mirror
+    )  # (B, 2, 3) = crop @ rotation and zoom @ shear @ mirror
 
 
 def resample(images: Tensor, affine: Tensor) -> Tensor:

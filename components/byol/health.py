@@ -15,7 +15,7 @@ def z_std(features: Tensor) -> float:
 
 
 def rank_me(features: Tensor) -> float:
-    """RankMe: exp of the entropy of the normalised singular values: (N, D) -> 1..min(N, D) (arXiv 2210.02885, eq. 3)."""
+    """RankMe, exp of the entropy of the normalised singular values: (N, D) -> 1..min(N, D) (arXiv 2210.02885)."""
     singular = torch.linalg.svdvals(features.double())
     share = singular / singular.sum().clamp(min=torch.finfo(torch.float64).tiny)
     return float(torch.special.entr(share).sum().exp())

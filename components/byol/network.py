@@ -3,7 +3,6 @@
 B images, C channels, S pixels a side, D features, H hidden units, P outputs of the projector.
 """
 
-
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -21,16 +20,17 @@ def build_encoder(params: TinyResNet | TorchvisionResNet, *, channels: int, side
     encoder: nn.Module = getattr(torchvision.models, params.name)(weights=None, zero_init_residual=False)
     encoder.fc = nn.Identity()
     if params.stem == "small" or (params.stem == "auto" and side <= SMALL_SIDE):
-        encoder.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
+        stem = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
         encoder.maxpool = nn.Identity()
-    elif channels != 3:
-        encoder.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(encoder.conv1.weight, mode="fan_out", nonlinearity="relu")
+    else:
+        stem = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")  # as torchvision draws the others
+    encoder.conv1 = stem
     return encoder
 
 
 def tiny_resnet(widths: tuple[int, ...], blocks: int, channels: int) -> nn.Module:
-    """He et al.'s CIFAR layout (arXiv 1512.03385, section 4.2), cut to size: the side halves from one width to the next."""
+    """He et al.'s CIFAR layout (arXiv 1512.03385, section 4.2), cut to size; the side halves at each further width."""
     layers: list[nn.Module] = [
         nn.Conv2d(channels, widths[0], 3, padding=1, bias=False),  # (B, widths[0], S, S)
         nn.BatchNorm2d(widths[0]),
@@ -86,14 +86,10 @@ class Online(nn.Module):
         return prediction
 
 
-def build_online(
-    encoder: TinyResNet | TorchvisionResNet, head: Head, *, channels: int, side: int, seed: int
-) -> Online:
+def build_online(encoder: TinyResNet | TorchvisionResNet, head: Head, *, channels: int, side: int, seed: int) -> Online:
     """The whole online network, on the CPU; the same seed gives the same bits, and the encoder is drawn first."""
     torch.manual_seed(seed)
     network = build_encoder(encoder, channels=channels, side=side)
     features = feature_dimension(network, channels=channels, side=side)
     online = Online(network, build_head(features, head), build_head(head.out, head))
     return online.to(memory_format=torch.channels_last)  # a fifth faster on a CPU, more on a GPU
-
-

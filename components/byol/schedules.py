@@ -1,7 +1,7 @@
 """Learning rate and tau as pure functions of the step.
 
 Learning rate: linear warm-up from 0, then a cosine to 0 (BYOL, arXiv 2006.07733, section 3.3 and appendix J).
-Tau: 1 - (1 - tau_base) * (cos(pi k / K) + 1) / 2, from tau_base at the first step to 1 at the last (ibid., section 3.3).
+Tau: 1 - (1 - tau_base) * (cos(pi k / K) + 1) / 2, from tau_base at the first step to 1 at the last (ibid.).
 """
 
 import math
@@ -13,7 +13,7 @@ def cosine(step: float, steps: float) -> float:
 
 
 def learning_rate(step: int, steps: int, *, base: float, warmup: int) -> float:
-    """Learning rate of optimiser step `step` of `steps`; `warmup` in steps. Where warm-up is all, there is no cosine."""
+    """Learning rate of step `step` of `steps`, the first being 0; `warmup` in steps may be all of them."""
     if step < warmup:
         return base * step / warmup
     return base * cosine(step - warmup, steps - warmup)

@@ -68,8 +68,9 @@ def train_step(state: State, pair: Pair, *, learning_rate: float, tau: float) ->
 @torch.no_grad()
 def update_target(state: State, tau: float) -> None:
     """Target <- tau * target + (1 - tau) * online, over parameters only."""
-    online = [*state.online.encoder.parameters(), *state.online.projector.parameters()]
-    torch._foreach_lerp_(list(state.target.parameters()), online, 1 - tau)
+    target: list[Tensor] = list(state.target.parameters())
+    online: list[Tensor] = [*state.online.encoder.parameters(), *state.online.projector.parameters()]
+    torch._foreach_lerp_(target, online, 1 - tau)
 
 
 def train(

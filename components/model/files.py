@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -54,10 +55,12 @@ def load_encoder(folder: Path) -> LoadedEncoder:
         network = untrained_encoder(config)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError as error:
-        raise InputError(f"{folder}: no encoder here ({error.filename} is missing); `dvc repro pretrain` makes it") from None
+        raise InputError(
+            f"{folder}: no encoder here ({error.filename} is missing); `dvc repro pretrain` makes it"
+        ) from None
     except ValidationError as error:
         raise InputError(f"{folder / CONFIG}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS}: not the weights of {CONFIG}: {str(error).splitlines()[0]}") from None
     return LoadedEncoder(network.eval(), config)
 

@@ -1,41 +1,46 @@
 """The report's charts, each a function from numbers to a Bokeh figure that reads on a light and on a dark page."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Whisker
+from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
+from bokeh.models.annotations import TeeHead, Whisker
 from bokeh.plotting import figure
+from bokeh.themes import Theme
 
 Metrics = Mapping[str, float]  # one encoder's metrics of one probe
 
 COLOURS = {"byol": "#2f7bf6", "pixels": "#e08a1e", "random": "#8d99a8"}
 OTHER_COLOUR = "#a05fd0"
 INK = "#85898f"  # in contrast with white and with black
+FULL_RED = 0.1  # a mistake made for this share of a class, or the commonest if that is more, is drawn in full red
 
 
-def blank(title: str, height: int, **options: object) -> figure:
-    """An empty figure in the page's style."""
-    plot = figure(title=title, height=height, sizing_mode="stretch_width", tools="", toolbar_location=None, **options)
-    plot.background_fill_color = plot.border_fill_color = None
-    plot.outline_line_color = None
-    plot.title.text_color = INK
-    plot.title.text_font_size = "14px"
-    for axis in plot.axis:
-        axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = INK
-        axis.major_label_text_color = axis.axis_label_text_color = INK
-        axis.major_label_text_font_size = axis.axis_label_text_font_size = "12px"
-    plot.grid.grid_line_color = INK
-    plot.grid.grid_line_alpha = 0.25
-    return plot
+AXIS_TEXT = {"text_color": INK, "text_font_size": "12px"}
+THEME = Theme(
+    json={
+        "attrs": {
+            "Plot": {"background_fill_color": None, "border_fill_color": None, "outline_line_color": None},
+            "Title": {"text_color": INK, "text_font_size": "14px"},
+            "Grid": {"grid_line_color": INK, "grid_line_alpha": 0.25},
+            "Axis": {
+                **{f"{part}_line_color": INK for part in ("axis", "major_tick", "minor_tick")},
+                **{f"{part}_label_{key}": value for part in ("axis", "major") for key, value in AXIS_TEXT.items()},
+            },
+            "Legend": {
+                "background_fill_alpha": 0,
+                "border_line_alpha": 0,
+                **{f"label_{key}": value for key, value in AXIS_TEXT.items()},
+            },
+        }
+    }
+)
 
 
-def style_legend(plot: figure, location: str) -> None:
-    """Let the page's colour through."""
-    legend = plot.legend[0]
-    legend.location = location
-    legend.background_fill_alpha = legend.border_line_alpha = 0
-    legend.label_text_color = INK
-    legend.label_text_font_size = "12px"
+def blank(title: str, height: int, **options: Any) -> figure:
+    """An empty figure, as wide as its place in the page."""
+    return figure(title=title, height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **options)
 
 
 def few_labels(title: str, by_encoder: Mapping[str, Metrics], counts: Sequence[int]) -> figure:
@@ -57,10 +62,9 @@ def few_labels(title: str, by_encoder: Mapping[str, Metrics], counts: Sequence[i
         )
         plot.line("place", "value", source=source, color=colour, line_width=2.5, legend_label=encoder)
         plot.scatter("place", "value", source=source, color=colour, size=8)
-        whisker = Whisker(base="place", lower="low", upper="high", source=source, line_color=colour, line_width=1.5)
-        whisker.upper_head.size = whisker.lower_head.size = 8
-        whisker.upper_head.line_color = whisker.lower_head.line_color = colour
-        plot.add_layout(whisker)
+        head = TeeHead(size=8, line_color=colour)
+        bar: dict[str, Any] = {"base": "place", "lower": "low", "upper": "high", "lower_head": head, "upper_head": head}
+        plot.add_layout(Whisker(source=source, line_color=colour, line_width=1.5, **bar))
     plot.add_tools(
         HoverTool(
             tooltips=[
@@ -70,7 +74,7 @@ def few_labels(title: str, by_encoder: Mapping[str, Metrics], counts: Sequence[i
             ]
         )
     )
-    style_legend(plot, "bottom_right")
+    plot.legend.location = "bottom_right"
     return plot
 
 
@@ -92,12 +96,12 @@ def confusion(title: str, actual: np.ndarray, predicted: np.ndarray, class_names
     share = counts / of_class
     truth, answer = (axis.ravel() for axis in np.indices(counts.shape))
     right = truth == answer
-    most_wrong = max(float(share[~np.eye(len(class_names), dtype=bool)].max(initial=0)), 1e-9)
+    most_wrong = max(float(share.ravel()[~right].max(initial=0)), FULL_RED)
     opacity = np.where(right, share.ravel() * 0.5, share.ravel() / most_wrong)
     source = ColumnDataSource(
         {
-            "actual": [class_names[n] for n in truth],
-            "predicted": [class_names[n] for n in answer],
+            "actual": [class_names[int(n)] for n in truth],
+            "predicted": [class_names[int(n)] for n in answer],
             "count": counts.ravel(),
             "share": share.ravel(),
             "text": [str(n) if n else "" for n in counts.ravel()],

@@ -9,14 +9,14 @@ import numpy as np
 
 
 class Probe(Protocol):
-    """Made with (train (M, D), test (N, D), classes K, the probe's own parameters, seed): features without labels."""
+    """A probe is made with train (M, D) and test features (N, D), K, its own parameters and a seed."""
 
     def from_all(self, labels: np.ndarray, validation: np.ndarray) -> np.ndarray:
         """Predictions (N,) from all train labels (M,); settings are chosen on the `validation` rows, then refitted."""
         ...
 
     def from_few(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Predictions (N,) from the labels (n,) of these rows (n,) of the train part, with settings fixed in advance."""
+        """Predictions (N,) from the labels (n,) of these rows (n,) of the train part; settings are fixed in advance."""
         ...
 
 

@@ -1,0 +1,44 @@
+# `make help` lists what there is. Everything runs in .venv, which is made from requirements.lock when that changes.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed-from-lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock clean
+
+help: ## Say what there is
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(INSTALLED) ## Make .venv from the lock
+
+demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and show what came of it
+	$(BIN)/python -m pipelines.train
+
+test: lint ## Lint, types and tests; what CI runs
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Let ruff put right what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## Measure the recipe of params.yaml over three seeds (minutes); the record goes to benchmarks/results
+	$(BIN)/python -m benchmarks.recipe --seeds 0 1 2
+
+lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+
+clean: ## Remove .venv and caches of tools; data, models and DVC's cache stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is too old: Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@

@@ -1,0 +1,31 @@
+"""What a measurement ran on, for its record."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def describe_machine(*packages: str) -> dict[str, Any]:
+    """Processor, cores, accelerator, and the versions of Python and the named packages."""
+    cuda = torch.cuda.is_available()
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if cuda else None,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

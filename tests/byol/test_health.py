@@ -1,0 +1,54 @@
+"""Collapse measures on matrices whose answer is known."""
+
+import math
+
+import pytest
+import torch
+
+from components.byol.health import rank_me, z_std
+
+
+def gaussian(images: int, features: int) -> torch.Tensor:
+    return torch.randn(images, features, generator=torch.Generator().manual_seed(0))
+
+
+def test_an_encoder_that_answers_alike_is_seen_as_collapsed() -> None:
+    collapsed = gaussian(1, 16).expand(50, 16)
+    assert z_std(collapsed) == pytest.approx(0, abs=1e-12)
+    assert rank_me(collapsed) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_collapse_onto_one_line_is_seen_although_the_lengths_vary() -> None:
+    on_a_line = gaussian(50, 1).abs() * gaussian(1, 16)
+    assert z_std(on_a_line) == pytest.approx(0, abs=1e-6)
+    assert rank_me(on_a_line) == pytest.approx(1, abs=1e-3)
+
+
+def test_dead_features_give_numbers_and_not_nan() -> None:
+    assert z_std(torch.zeros(10, 4)) == 0
+    assert rank_me(torch.zeros(10, 4)) == 1
+
+
+@pytest.mark.parametrize("features", [2, 7, 64])
+def test_orthonormal_features_have_full_rank(features: int) -> None:
+    """Each column of the identity has one 1: variance (1/D)(1 - 1/D) D/(D - 1) = 1/D."""
+    assert rank_me(torch.eye(features)) == pytest.approx(features, rel=1e-9)
+    assert z_std(torch.eye(features)) == pytest.approx(features**-0.5, rel=1e-9)
+
+
+def test_the_rank_of_unequal_directions_is_the_exponential_of_their_entropy() -> None:
+    """Singular values 3 and 1: shares 3/4 and 1/4, entropy 0.5623351."""
+    features = torch.tensor([[3.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    assert rank_me(features) == pytest.approx(math.exp(0.5623351), abs=1e-6)
+
+
+def test_the_rank_does_not_change_with_scale_rotation_or_padding() -> None:
+    features = gaussian(60, 8).double()
+    rotation = torch.linalg.qr(gaussian(8, 8).double()).Q
+    assert rank_me(100 * features @ rotation) == pytest.approx(rank_me(features), rel=1e-9)
+    assert rank_me(torch.cat([features, torch.zeros(60, 24)], 1)) == pytest.approx(rank_me(features), rel=1e-9)
+
+
+@pytest.mark.parametrize("features", [16, 128])
+def test_spread_features_have_the_deviation_that_the_report_calls_healthy(features: int) -> None:
+    assert z_std(gaussian(4000, features)) == pytest.approx(features**-0.5, rel=0.02)

@@ -1,0 +1,91 @@
+"""Which parameters are decayed, and the steps of AdamW and SGD against float64 arithmetic by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from components.byol.network import build_online
+from components.byol.optimiser import build_optimiser
+from components.params.pretrain import Head, Optimiser, TinyResNet, TorchvisionResNet
+
+TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
+RESNET18 = TorchvisionResNet(name="resnet18", stem="small")
+
+
+def settings(name: str) -> Optimiser:
+    return Optimiser(name=name, learning_rate=0.05, momentum=0.9, weight_decay=0.1, warmup_epochs=0.0)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("encoder", [TINY, RESNET18], ids=["tiny", "resnet18"])
+def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
+    encoder: TinyResNet | TorchvisionResNet, name: str
+) -> None:
+    online = build_online(encoder, Head(hidden=8, out=4), channels=1, side=8, seed=0)
+    norms = {
+        f"{name}.{part}"
+        for name, module in online.named_modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+        for part in ("weight", "bias")
+    }
+    name_of = {id(parameter): name for name, parameter in online.named_parameters()}
+    decay = {}
+    for group in build_optimiser(online, settings(name)).param_groups:
+        for parameter in group["params"]:
+            assert id(parameter) in name_of
+            assert name_of[id(parameter)] not in decay, "a parameter in two groups takes two steps"
+            decay[name_of[id(parameter)]] = group["weight_decay"]
+    assert decay.keys() == set(name_of.values()), "a parameter in no group never learns"
+    for key, value in decay.items():
+        assert value == (0 if key in norms or key.endswith(".bias") else 0.1), key
+    assert {"projector.0.weight", "predictor.3.weight"} <= {key for key, value in decay.items() if value}
+    assert {"projector.0.bias", "predictor.1.weight"} <= {key for key, value in decay.items() if not value}
+
+
+def run(name: str, gradients: list[float], start: float) -> tuple[float, float]:
+    """A weight and a bias that both begin at `start` and get the same gradients: where they end."""
+    layer = nn.Linear(1, 1).double()
+    nn.init.constant_(layer.weight, start)
+    nn.init.constant_(layer.bias, start)
+    optimiser = build_optimiser(layer, settings(name))
+    for gradient in gradients:
+        layer.weight.grad = torch.full_like(layer.weight, gradient)
+        layer.bias.grad = torch.full_like(layer.bias, gradient)
+        optimiser.step()
+    return layer.weight.item(), layer.bias.item()
+
+
+def adamw(value: float, gradients: list[float], *, rate: float, beta1: float, decay: float) -> float:
+    """Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, with beta2 0.999 and eps 1e-8."""
+    first = second = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        value -= rate * decay * value
+        first = beta1 * first + (1 - beta1) * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        value -= rate * (first / (1 - beta1**step)) / ((second / (1 - 0.999**step)) ** 0.5 + 1e-8)
+    return value
+
+
+def sgd(value: float, gradients: list[float], *, rate: float, momentum: float, decay: float) -> float:
+    """Momentum as PyTorch means it: the buffer gathers gradients, not steps; the decay is part of the gradient."""
+    velocity = 0.0
+    for gradient in gradients:
+        velocity = momentum * velocity + gradient + decay * value
+        value -= rate * velocity
+    return value
+
+
+def test_adamw_takes_the_steps_of_its_paper() -> None:
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("adamw", gradients, 3.0)
+    assert weight == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.0), rel=1e-12)
+
+
+def test_sgd_takes_the_steps_worked_out_by_hand() -> None:
+    """First step of the weight: 3 - 0.05 * (0.5 + 0.1 * 3) = 2.96; of the bias: 3 - 0.05 * 0.5 = 2.975."""
+    assert run("sgd", [0.5], 3.0) == pytest.approx((2.96, 2.975), rel=1e-12)
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("sgd", gradients, 3.0)
+    assert weight == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)

@@ -1,0 +1,121 @@
+"""Projects of their own for the tests: a copy of the tree in a folder and a Git repository of its own, made small."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+SHRUNKEN: dict[str, Any] = {
+    "pretrain.epochs": 2,
+    "pretrain.encoder.widths": [4, 8],
+    "pretrain.head": {"hidden": 16, "out": 8},
+    "evaluate.shared.labels_per_class": [2],
+    "evaluate.shared.draws": 10,
+    "evaluate.linear.epochs": 5,
+    "evaluate.logistic.c_count": 3,
+    "evaluate.logistic.c_low": 0.01,
+    "evaluate.logistic.c_high": 10.0,
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A whole project in a folder, with the commands that its user would type."""
+
+    root: Path
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command as in the activated environment and return what it printed, both streams."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "PYTEST_"))}
+        environment |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "Ada",
+            "GIT_AUTHOR_EMAIL": "ada@example.org",
+            "GIT_COMMITTER_NAME": "Ada",
+            "GIT_COMMITTER_EMAIL": "ada@example.org",
+            "HOME": str(self.root.parent / "home"),
+            "PREFECT_HOME": str(self.root.parent / "home" / ".prefect"),
+            "COLUMNS": "160",
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == status, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def change(self, **by_key: Any) -> None:
+        """Set values in params.yaml; a key is a path with __ between its parts."""
+        set_params(self.root / "params.yaml", {key.replace("__", "."): value for key, value in by_key.items()})
+
+    def commit(self, message: str) -> None:
+        """Commit all that Git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project elsewhere, with its outputs and its cache."""
+        shutil.copytree(self.root, folder / "project", symlinks=True)
+        return Project(folder / "project")
+
+
+def set_params(path: Path, by_key: dict[str, Any]) -> None:
+    """Set values in a YAML file, each named by its path with dots."""
+    yaml = YAML()
+    whole = yaml.load(path)
+    for key, value in by_key.items():
+        *parents, last = key.split(".")
+        section = whole
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    yaml.dump(whole, path)
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A clone of the tree as it stands, uncommitted changes included, with shrunken parameters; nothing has run."""
+    project = Project(tmp_path_factory.mktemp("untouched") / "project")
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
+            (project.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, project.root / name)
+    (project.root.parent / "home").mkdir()
+    project.run("git", "init", "--quiet")
+    set_params(project.root / "params.yaml", SHRUNKEN)
+    project.commit("shrunken")
+    return project
+
+
+@pytest.fixture(scope="session")
+def reproduced(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same after one real `dvc repro`, committed; not to be changed, take a copy."""
+    project = untouched.copy(tmp_path_factory.mktemp("reproduced"))
+    (project.root.parent / "home").mkdir()
+    project.run("dvc", "repro")
+    project.commit("first run")
+    return project
+
+
+@pytest.fixture
+def project(reproduced: Project, tmp_path: Path) -> Project:
+    """A copy of the reproduced project, to do with as one likes."""
+    copied = reproduced.copy(tmp_path)
+    (tmp_path / "home").mkdir()
+    return copied
