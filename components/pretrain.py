@@ -14,7 +14,7 @@ from torch import Tensor
 
 from components import stage
 from components.byol import health, train
-from components.byol.device import be_deterministic, choose_device
+from components.byol.device import be_deterministic, choose_device, memory_format
 from components.byol.feed import ResidentFeed
 from components.byol.network import build_online
 from components.byol.normalise import normalise
@@ -49,7 +49,7 @@ def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: P
 
     online = build_online(
         params.encoder, params.head, channels=params.images.channels, side=params.images.side, seed=params.seed
-    ).to(device)
+    ).to(device, memory_format=memory_format(device))
     state = train.start(online, params.optimiser, steps=params.epochs * feed.steps_per_epoch)
     progress = Progress("pretrain", state.steps * feed.batch_size, "images")
     records: list[train.EpochRecord] = []

@@ -68,5 +68,4 @@ def load_encoder(folder: Path) -> LoadedEncoder:
 def untrained_encoder(config: Config) -> nn.Module:
     """The same network with the weights that its training began with, in eval mode."""
     torch.manual_seed(config.seed)
-    network = build_encoder(config.encoder, channels=config.images.channels, side=config.images.side)
-    return network.to(memory_format=torch.channels_last).eval()
+    return build_encoder(config.encoder, channels=config.images.channels, side=config.images.side).eval()

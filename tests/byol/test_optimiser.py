@@ -21,7 +21,8 @@ def settings(name: str) -> Optimiser:
 def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
     encoder: TinyResNet | TorchvisionResNet, name: str
 ) -> None:
-    online = build_online(encoder, Head(hidden=8, out=4), channels=1, side=8, seed=0)
+    with torch.device("meta"):
+        online = build_online(encoder, Head(hidden=8, out=4), channels=1, side=8, seed=0)
     norms = {
         f"{name}.{part}"
         for name, module in online.named_modules()

@@ -1,5 +1,7 @@
 """Learning rate and tau against values worked out by hand."""
 
+from itertools import pairwise
+
 import pytest
 
 from components.byol.schedules import learning_rate, tau
@@ -38,8 +40,8 @@ def test_a_run_that_is_all_warmup_neither_divides_by_zero_nor_decays(warmup: int
 
 def test_the_learning_rate_rises_then_falls_and_never_leaves_zero_to_base() -> None:
     rates = [learning_rate(step, 200, base=0.3, warmup=20) for step in range(200)]
-    assert all(a < b for a, b in zip(rates[:20], rates[1:21], strict=True))
-    assert all(a > b for a, b in zip(rates[20:], rates[21:], strict=False))
+    assert all(a < b for a, b in pairwise(rates[:21]))
+    assert all(a > b for a, b in pairwise(rates[20:]))
     assert max(rates) == rates[20] == pytest.approx(0.3)
     assert min(rates) == rates[0] == 0
 
@@ -64,6 +66,6 @@ def test_tau_rises_from_its_base_to_one_along_a_cosine(step: int, base: float, e
 
 def test_the_target_slows_down_at_every_step_and_moves_until_the_last() -> None:
     values = [tau(step, 300, base=0.9) for step in range(300)]
-    assert all(a < b for a, b in zip(values, values[1:], strict=False))
+    assert all(a < b for a, b in pairwise(values))
     assert values[0] == pytest.approx(0.9)
     assert 0.9999 < values[-1] < 1

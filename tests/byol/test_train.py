@@ -14,7 +14,8 @@ from components.byol.train import EpochRecord, State, start, train, train_step, 
 from components.params.base import RunError
 from components.params.pretrain import Head, Images, Optimiser, TinyResNet, View, Views
 
-TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
+# Widths of 16 and more: narrower strided shortcuts make oneDNN write out of bounds (its issue 6035).
+TINY = TinyResNet(name="tiny_resnet", widths=(16, 16), blocks=1)
 HEAD = Head(hidden=8, out=4)
 MOMENTUM, DECAY = 0.9, 0.01
 SGD = Optimiser(name="sgd", learning_rate=0.1, momentum=MOMENTUM, weight_decay=DECAY, warmup_epochs=0.0)
@@ -60,10 +61,12 @@ class Reference:
         return scaled * self.values[f"{at}.weight"].reshape(shape) + self.values[f"{at}.bias"].reshape(shape)
 
     def conv(self, x: Tensor, at: str, *, stride: int = 1) -> Tensor:
+        """Padded so that stride 1 keeps the side."""
         weight = self.values[f"{at}.weight"]
         return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
 
     def block(self, x: Tensor, at: str, *, stride: int, shortcut: bool) -> Tensor:
+        """He et al.'s basic block."""
         inner = self.norm(self.conv(x, f"{at}.conv1", stride=stride), f"{at}.bn1").clamp(min=0)
         inner = self.norm(self.conv(inner, f"{at}.conv2"), f"{at}.bn2")
         if shortcut:
@@ -71,12 +74,14 @@ class Reference:
         return (inner + x).clamp(min=0)
 
     def encode(self, x: Tensor, at: str) -> Tensor:
+        """(B, C, S, S) -> (B, D)."""
         x = self.norm(self.conv(x, f"{at}.0"), f"{at}.1").clamp(min=0)
         x = self.block(x, f"{at}.3", stride=1, shortcut=False)
         x = self.block(x, f"{at}.4", stride=2, shortcut=True)
         return x.mean((2, 3))
 
     def head(self, x: Tensor, at: str) -> Tensor:
+        """Projector or predictor."""
         hidden = x @ self.values[f"{at}.0.weight"].T + self.values[f"{at}.0.bias"]
         return self.norm(hidden, f"{at}.1").clamp(min=0) @ self.values[f"{at}.3.weight"].T
 
@@ -95,11 +100,10 @@ class ReferenceByol:
         self.velocity = {name: torch.zeros_like(value) for name, value in self.online.values.items()}
 
     def step(self, pair: Pair, *, rate: float, tau: float) -> float:
+        """Predict, descend, follow; the loss of before the step."""
         online, target = self.online, self.target
         online.values = {name: value.requires_grad_() for name, value in online.values.items()}
-        p0, p1 = (
-            online.head(online.head(online.encode(view, "encoder"), "projector"), "predictor") for view in pair
-        )
+        p0, p1 = (online.head(online.head(online.encode(view, "encoder"), "projector"), "predictor") for view in pair)
         with torch.no_grad():
             z0, z1 = (target.head(target.encode(view, "0"), "1") for view in pair)
         loss = distance(p0, z1) + distance(p1, z0)
@@ -112,7 +116,7 @@ class ReferenceByol:
             part, rest = name.split(".", 1)
             source = online.values[f"{'encoder' if part == '0' else 'projector'}.{rest}"]
             target.values[name] = tau * value + (1 - tau) * source
-        return float(loss)
+        return loss.item()
 
 
 @pytest.fixture
@@ -225,9 +229,8 @@ def test_the_moving_average_is_of_parameters_by_name_and_by_value() -> None:
             for parameter in part.parameters():
                 parameter.fill_(value)
     update_target(state, 0.75)
-    assert {float(value) for tensor in state.target[0].parameters() for value in tensor.flatten()} == {3.0}
-    assert {float(value) for tensor in state.target[1].parameters() for value in tensor.flatten()} == {4.0}
-    assert {float(value) for tensor in state.online.encoder.parameters() for value in tensor.flatten()} == {6.0}
+    for part, value in ((state.target[0], 3.0), (state.target[1], 4.0), (state.online.encoder, 6.0)):
+        assert torch.cat([tensor.flatten() for tensor in parameters(part).values()]).unique().tolist() == [value]
 
 
 class FixedFeed:
@@ -236,6 +239,7 @@ class FixedFeed:
     steps_per_epoch, batch_size = 2, 6
 
     def epoch(self) -> Iterator[Pair]:
+        """In the same order."""
         yield from pairs(2)
 
 
@@ -272,7 +276,7 @@ def test_the_rate_of_the_schedule_reaches_the_optimiser() -> None:
 
 
 def test_training_brings_the_predictions_nearer_to_the_targets() -> None:
-    _, records = run(ADAMW.model_copy(update={"learning_rate": 0.003}), epochs=20)
+    _, records = run(ADAMW.model_copy(update={"learning_rate": 0.003}), epochs=12)
     assert records[-1].loss < 0.7 * records[0].loss
 
 
@@ -312,8 +316,8 @@ def test_the_same_seed_gives_the_same_bits(view_with: Callable[..., View]) -> No
         )
         state = start(build(seed), ADAMW, steps=3 * feed.steps_per_epoch)
         train(state, feed, optimiser=ADAMW, tau_base=0.9, on_epoch=lambda record: None)
-        return state.online.state_dict() | {f"target.{name}": value for name, value in state.target.state_dict().items()}
+        return nn.ModuleDict({"online": state.online, "target": state.target}).state_dict()
 
     once, again, other = weights(7), weights(7), weights(8)
     assert all(torch.equal(once[name], again[name]) for name in once)
-    assert not torch.equal(once["encoder.0.weight"], other["encoder.0.weight"])
+    assert not torch.equal(once["online.encoder.0.weight"], other["online.encoder.0.weight"])

@@ -1,0 +1,178 @@
+"""The linear probe against autograd and PyTorch's SGD in float64, and against scikit-learn's decision."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from components.params.evaluate import Linear
+from components.probes.linear import LinearProbe, fit, predict, with_ones
+
+CLASSES = 3
+
+
+def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
+    return Linear(
+        learning_rates=rates,
+        few_label_learning_rate=0.1,
+        momentum=momentum,
+        weight_decay=decay,
+        epochs=epochs,
+        batch_size=batch,
+    )
+
+
+def draw(images: int, *, seed: int, apart: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes in the plane around the corners of a triangle, on scales and places that differ by feature."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(images) % CLASSES
+    corners = apart * np.array([[0.0, 2.0], [-1.7, -1.0], [1.7, -1.0]])
+    points = corners[labels] + generator.normal(scale=0.5, size=(images, 2))
+    return (points * [1.0, 30.0] + [5.0, -100.0]).astype(np.float32), labels
+
+
+def by_torch(inputs: Tensor, labels: Tensor, rate: float, params: Linear) -> Tensor:
+    """Full batches: cross-entropy differentiated by autograd, torch.optim.SGD, float64: (D + 1, K)."""
+    weights = torch.zeros(inputs.shape[1], CLASSES, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.SGD([weights], lr=rate, momentum=params.momentum, weight_decay=params.weight_decay)
+    for step in range(params.epochs):
+        optimiser.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / params.epochs)) / 2
+        optimiser.zero_grad()
+        F.cross_entropy(inputs.double() @ weights, labels).backward()
+        optimiser.step()
+    return weights.detach()
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.0), (0.9, 0.05)])
+def test_every_rate_takes_the_steps_of_autograd_and_sgd(momentum: float, decay: float) -> None:
+    """All rates run as one batched product; each must end where it ends alone."""
+    params = settings(0.01, 0.3, 2.0, epochs=15, batch=1000, momentum=momentum, decay=decay)
+    generator = torch.Generator().manual_seed(0)
+    inputs = with_ones(torch.randn(40, 5, generator=generator))
+    labels = torch.randint(0, CLASSES, (40,), generator=generator)
+    weights = fit(inputs, labels, classes=CLASSES, rates=params.learning_rates, params=params, seed=0)
+    assert weights.shape == (3, 6, CLASSES)
+    for rate, found in zip(params.learning_rates, weights, strict=True):
+        expected = by_torch(inputs, labels, rate, params)
+        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_first_step_worked_out_by_hand() -> None:
+    """From zero every class has probability 1/2; two images x = 2 of class 0 and x = -1 of class 1, rate 1.
+
+    Gradient for class 0: ((1/2 - 1) * 2 + (1/2 - 0) * (-1)) / 2 = -3/4 by x, (-1/2 + 1/2) / 2 = 0 by the bias.
+    """
+    inputs = with_ones(torch.tensor([[2.0], [-1.0]]))
+    params = settings(1.0, epochs=1, batch=2)
+    weights = fit(inputs, torch.tensor([0, 1]), classes=2, rates=(1.0,), params=params, seed=0)
+    torch.testing.assert_close(weights[0], torch.tensor([[0.75, -0.75], [0.0, 0.0]]))
+    assert predict(weights, with_ones(torch.tensor([[0.1], [-0.1]]))).tolist() == [[0, 1]]
+
+
+def test_on_separable_classes_it_decides_as_logistic_regression_does() -> None:
+    """Features on scales of 1 and 30 and far from zero: without standardising and a bias this fails."""
+    (train, labels), (test, truth) = draw(300, seed=1, apart=1.5), draw(150, seed=2, apart=1.5)
+    reference = LogisticRegression(C=1e4, max_iter=5000).fit((train - train.mean(0)) / train.std(0), labels)
+    expected = reference.predict((test - train.mean(0)) / train.std(0))
+    found = LinearProbe(train, test, CLASSES, settings(0.3), seed=0).from_all(labels, np.arange(60))
+    assert np.mean(expected == truth) > 0.97
+    assert np.mean(found == expected) > 0.98
+
+
+def test_mini_batches_show_every_image() -> None:
+    """One image of a class of its own, among batches of 4: it is learned."""
+    train = np.array([[-1.0 - n / 20, 0.0] for n in range(12)] + [[3.0, 1.0]], dtype=np.float32)
+    labels = np.array([0] * 12 + [1])
+    made = LinearProbe(train, train, 2, settings(0.1, epochs=40, batch=4), seed=0)
+    assert made.from_few(np.arange(13), labels).tolist() == labels.tolist()
+
+
+@pytest.fixture
+def slanted() -> tuple[np.ndarray, np.ndarray]:
+    """Two features that share a large noise and differ by a small signal: the difference of the class means, which is
+    where the first step goes, is a poor direction; many steps find a good one."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(600) % 2
+    noise = generator.normal(size=600)
+    signal = 0.25 * (2 * labels - 1) + 0.05 * generator.normal(size=600)
+    return np.stack([noise + signal, noise], 1).astype(np.float32), labels
+
+
+def alone(rate: float, train: np.ndarray, test: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What a probe that knows only this rate predicts."""
+    return LinearProbe(train, test, 2, settings(rate), seed=0).from_all(labels, np.arange(100))
+
+
+def test_a_rate_too_low_and_a_rate_too_high_lose(slanted: tuple[np.ndarray, np.ndarray]) -> None:
+    features, labels = slanted
+    train, test, truth = features[:400], features[400:], labels[400:]
+    found = LinearProbe(train, test, 2, settings(1e-6, 0.3, 1e38), seed=0).from_all(labels[:400], np.arange(100))
+    right = {rate: np.mean(alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e38)}
+    assert right[0.3] > 0.97
+    assert right[1e-6] < 0.9
+    assert right[1e38] < 0.9
+    np.testing.assert_array_equal(found, alone(0.3, train, test, labels[:400]))
+
+
+def test_the_rate_is_chosen_on_the_validation_rows(slanted: tuple[np.ndarray, np.ndarray]) -> None:
+    """Validation labels that only the first direction gets right: there the tiny rate wins although it fits worse."""
+    features, labels = slanted
+    train, test, labels = features[:400], features[400:], labels[:400].copy()
+    validation = np.arange(100)
+    fitting = np.arange(100, 400)
+    standard = with_ones(torch.from_numpy((train - train.mean(0)) / train.std(0)).float())
+    first = fit(
+        standard[fitting], torch.from_numpy(labels[fitting]), classes=2, rates=(1e-6,), params=settings(1.0), seed=0
+    )
+    labels[validation] = predict(first, standard[validation])[0].numpy()
+    found = LinearProbe(train, test, 2, settings(1e-6, 0.3), seed=0).from_all(labels, validation)
+    low, middle = (alone(rate, train, test, labels) for rate in (1e-6, 0.3))
+    assert np.mean(low != middle) > 0.05
+    np.testing.assert_array_equal(found, low)
+
+
+def test_the_test_images_decide_nothing(slanted: tuple[np.ndarray, np.ndarray]) -> None:
+    """The probe is never given their labels, and what it says of one image does not depend on the others."""
+    features, labels = slanted
+    train, test = features[:400], features[400:]
+    corrupted = test.copy()
+    corrupted[50:] = -1000 * corrupted[50:]
+    found, beside = (
+        LinearProbe(train, images, 2, settings(1e-6, 0.03, 0.3), seed=0).from_all(labels[:400], np.arange(100))
+        for images in (test, corrupted)
+    )
+    np.testing.assert_array_equal(found[:50], beside[:50])
+    assert np.any(found[50:] != beside[50:])
+
+
+def test_the_last_fit_is_on_all_rows_and_not_only_on_those_that_the_rate_was_chosen_on() -> None:
+    """Class 2 is in the validation rows only."""
+    train, labels = draw(90, seed=1, apart=3.0)
+    found = LinearProbe(train, train, CLASSES, settings(0.3), seed=0).from_all(labels, np.flatnonzero(labels == 2))
+    assert np.mean(found[labels == 2] == 2) > 0.95
+
+
+def test_few_labels_are_fitted_on_those_rows_alone() -> None:
+    """The other rows' labels are not known: what the few are called is what is predicted."""
+    train, labels = draw(90, seed=1, apart=3.0)
+    made = LinearProbe(train, train, CLASSES, settings(0.3), seed=0)
+    found = made.from_few(np.array([0, 1, 2]), np.array([0, 1, 2]))
+    assert np.mean(found == labels) > 0.95
+    renamed = made.from_few(np.array([0, 1, 2]), np.array([1, 2, 0]))
+    assert np.mean(renamed == (labels + 1) % CLASSES) > 0.95
+
+
+def test_the_same_seed_gives_the_same_predictions_and_weights() -> None:
+    train, labels = draw(200, seed=1, apart=0.3)
+    inputs, targets, params = (
+        with_ones(torch.from_numpy(train) / 100),
+        torch.from_numpy(labels),
+        settings(0.3, epochs=3),
+    )
+    runs = [fit(inputs, targets, classes=CLASSES, rates=(0.3,), params=params, seed=seed) for seed in (5, 5, 6)]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
