@@ -34,7 +34,7 @@ def read_stages(root: Path) -> list[Stage]:
     try:
         with Repo(str(root)) as repo:
             graph = repo.index.graph  # edges run from consumer to producer
-            ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.addressing)
+            ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
             return [_stage(stage, graph, root) for stage in ordered]
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
@@ -43,9 +43,9 @@ def read_stages(root: Path) -> list[Stage]:
 def _stage(stage: Any, graph: Any, root: Path) -> Stage:
     meta = stage.meta or {}
     return Stage(
-        name=stage.addressing,
-        description=stage.desc or stage.addressing,
-        needs=tuple(sorted(needed.addressing for needed in graph.successors(stage))),
+        name=stage.name,
+        description=stage.desc or stage.name,
+        needs=tuple(sorted(needed.name for needed in graph.successors(stage))),
         outputs=tuple(Path(out.fs_path).relative_to(root) for out in stage.outs),
         retries=meta["retries"],
         minutes=meta["minutes"],
@@ -55,7 +55,9 @@ def _stage(stage: Any, graph: Any, root: Path) -> Stage:
 def changes(root: Path, *names: str) -> dict[str, list[Any]]:
     """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
     with Repo(str(root)) as repo:
-        found: dict[str, list[Any]] = repo.status(targets=list(names) or None)
+        # Named by their file: DVC would look for a bare name in the folder that the process is in.
+        targets = [f"{root / 'dvc.yaml'}:{name}" for name in names]
+        found: dict[str, list[Any]] = repo.status(targets=targets or None)
     return found
 
 

@@ -1,0 +1,82 @@
+"""Stages as processes: their lines come at once, their status is told, and none of them stays behind."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines import process
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def is_gone(pid: int) -> bool:
+    """Ended within two seconds; a signal takes effect a moment after it is sent."""
+    for _ in range(20):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+GRANDCHILD = """
+import subprocess, sys, time
+stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", stubborn])
+time.sleep(1)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_lines_come_while_the_command_runs_and_the_status_at_the_end(tmp_path: Path) -> None:
+    seen: list[tuple[str, float]] = []
+    code = "import sys, time; print('a'); time.sleep(1.5); print('b', file=sys.stderr); sys.exit(7)"
+    status = process.run(python(code), cwd=tmp_path, minutes=1, say=lambda line: seen.append((line, time.monotonic())))
+    assert status == 7
+    assert [line for line, _ in seen] == ["a", "b"]
+    assert seen[1][1] - seen[0][1] > 1, "not kept back until the end"
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
+def test_past_its_time_limit_the_whole_group_is_ended(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with pytest.raises(process.TimeLimitError, match="time limit"):
+        process.run(python(GRANDCHILD), cwd=tmp_path, minutes=3 / 60, say=seen.append)
+    assert is_gone(int(seen[0]))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
+def test_an_interrupt_ends_the_whole_group_even_what_ignores_sigterm(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def interrupt(line: str) -> None:
+        seen.append(line)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        process.run(python(GRANDCHILD), cwd=tmp_path, minutes=1, say=interrupt)
+    assert time.monotonic() - began < 10
+    assert is_gone(int(seen[0]))
+
+
+def test_python_is_the_one_that_runs_the_flow(tmp_path: Path) -> None:
+    seen: list[str] = []
+    process.run(["python", "-c", "import sys; print(sys.prefix)"], cwd=tmp_path, minutes=1, say=seen.append)
+    assert seen == [sys.prefix]
+
+
+def test_no_timer_is_left_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+    process.run(python("pass"), cwd=tmp_path, minutes=60, say=print)
+    time.sleep(0.1)
+    assert threading.active_count() <= before
