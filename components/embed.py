@@ -27,7 +27,7 @@ from components.terminal.progress import Progress
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     """Embed every image of the store three times; one Parquet file each."""
     device = choose_device(params.device, "embed.device")
-    be_deterministic()
+    be_deterministic(params.threads)
     loaded = load_encoder(encoder)
     shape = loaded.config.images
     opened = Store(store)

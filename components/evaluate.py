@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from components import stage
+from components.byol.device import be_deterministic
 from components.data.embeddings import Embeddings, read_embeddings
 from components.params.base import InputError
 from components.params.evaluate import Evaluate, Shared
@@ -36,6 +37,7 @@ class Result:
 
 def run(params: Evaluate, *, probe: str, embeddings: Path, metrics: Path, confusion: Path, few_labels: Path) -> None:
     """Judge every encoder in the folder with one probe."""
+    be_deterministic(params.shared.threads)
     files = sorted(embeddings.glob("*.parquet"))
     loaded = {file.stem: read_embeddings(file) for file in files}
     steps = 1 + len(params.shared.labels_per_class) * params.shared.draws

@@ -35,7 +35,7 @@ PREVIEW_COLUMNS, PREVIEW_WIDTH = 12, 960
 def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: Path, views: Path) -> None:
     """Train the encoder; write it, the loss curve, a picture of the two views, and what the run was like."""
     device = choose_device(params.device, "pretrain.device")
-    be_deterministic()
+    be_deterministic(params.threads)
     images = read_images(store, params)  # (N, C, S, S) uint8
     feed = ResidentFeed(
         images,
@@ -49,7 +49,8 @@ def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: P
 
     online = build_online(
         params.encoder, params.head, channels=params.images.channels, side=params.images.side, seed=params.seed
-    ).to(device, memory_format=memory_format(device))
+    ).to(device)
+    online = online.to(memory_format=memory_format(device))
     state = train.start(online, params.optimiser, steps=params.epochs * feed.steps_per_epoch)
     progress = Progress("pretrain", state.steps * feed.batch_size, "images")
     records: list[train.EpochRecord] = []

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that spin stall a machine that is shared
+
 import pytest
 from ruamel.yaml import YAML
 

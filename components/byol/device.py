@@ -1,6 +1,7 @@
 """Which device a stage computes on, and what makes the same seed give the same bits there."""
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from components.params.base import InputError
 
@@ -27,7 +28,13 @@ def memory_format(device: torch.device) -> torch.memory_format:
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
-def be_deterministic() -> None:
-    """Only operations that give the same bits in every run, as far as the device has them."""
+def be_deterministic(threads: int) -> None:
+    """Only operations that give the same bits in every run, as far as the device has them, on so many CPU threads.
+
+    OpenMP's threads wait for each other by spinning: two of them on two cores that others use as well were measured at
+    30 times the time of one.
+    """
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)  # the linear algebra under NumPy and scikit-learn
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False

@@ -7,6 +7,7 @@ class Embed(Params):
     """Where, in which portions, and how many pixels the pixel baseline keeps."""
 
     device: Device
+    threads: Count
     batch_size: Count
     pixels_side: Count
 

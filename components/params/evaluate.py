@@ -11,6 +11,7 @@ class Shared(Params):
     """How labels are drawn and held out, the same for every probe."""
 
     seed: Seed
+    threads: Count
     validation_fraction: Share  # of the train split, to choose a probe's own settings on
     labels_per_class: Counts
     draws: Annotated[int, Field(ge=10)]  # of that many labels; the mean is reported

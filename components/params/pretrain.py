@@ -118,6 +118,7 @@ class Pretrain(Params):
 
     seed: Seed
     device: Device
+    threads: Count  # of the CPU; their number decides the order of sums, and so the bits
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]
     tau_base: Probability

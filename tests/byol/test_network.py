@@ -11,7 +11,6 @@ from components.byol.network import build_encoder, build_head, build_online, fea
 from components.model.files import Config, untrained_encoder
 from components.params.pretrain import Head, Images, TinyResNet, TorchvisionResNet
 
-# Widths of 16 and more: narrower strided shortcuts make oneDNN write out of bounds (its issue 6035).
 TINY = TinyResNet(name="tiny_resnet", widths=(16, 16, 32), blocks=1)
 WITHOUT_MEMORY = torch.device("meta")  # shapes and arithmetic only: a ResNet-18 costs nothing
 HEAD = Head(hidden=12, out=6)

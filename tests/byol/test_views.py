@@ -127,12 +127,12 @@ def decomposed(affine: Tensor) -> dict[str, Tensor]:
 
 
 def test_rotation_scale_shift_shear_and_flip_are_drawn_as_params_say_even_all_at_once(view_with: ViewWith) -> None:
-    view = view_with(flip=0.3, rotate=20.0, scale=0.2, shift=0.125, shear=8.0)
+    view = view_with(flip=0.3, rotate=20.0, scale=0.2, shift=0.125, shear=40.0)
     drawn = decomposed(geometry.draw_affine(view, MANY, generator()))
     frequency(drawn["mirror"] < 0, 0.3)
     uniform(drawn["angle"], -20, 20)
     uniform(1 / drawn["zoom"], 0.8, 1.2)
-    uniform(drawn["shear"], -8, 8)
+    uniform(drawn["shear"], -40, 40)
     uniform(drawn["shift_x"], -0.125, 0.125)
     uniform(drawn["shift_y"], -0.125, 0.125)
     torch.testing.assert_close(drawn["across"], torch.ones(MANY, dtype=torch.float64), rtol=0, atol=1e-5)

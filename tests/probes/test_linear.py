@@ -1,6 +1,7 @@
 """The linear probe against autograd and PyTorch's SGD in float64, and against scikit-learn's decision."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +14,15 @@ from components.params.evaluate import Linear
 from components.probes.linear import LinearProbe, fit, predict, with_ones
 
 CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """On a busy machine, threads that wait for each other make tensors as small as these a hundred times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
@@ -83,6 +93,14 @@ def test_on_separable_classes_it_decides_as_logistic_regression_does() -> None:
     assert np.mean(found == expected) > 0.98
 
 
+def test_a_class_between_two_others_is_found() -> None:
+    """On a line from left to right only a bias tells the middle from both sides."""
+    train = np.repeat([-1.0, 0.0, 1.0], 20)[:, None].astype(np.float32)
+    labels = np.repeat([0, 1, 2], 20)
+    found = LinearProbe(train, train, CLASSES, settings(0.3), seed=0).from_few(np.arange(60), labels)
+    np.testing.assert_array_equal(found, labels)
+
+
 def test_mini_batches_show_every_image() -> None:
     """One image of a class of its own, among batches of 4: it is learned."""
     train = np.array([[-1.0 - n / 20, 0.0] for n in range(12)] + [[3.0, 1.0]], dtype=np.float32)
@@ -132,6 +150,18 @@ def test_the_rate_is_chosen_on_the_validation_rows(slanted: tuple[np.ndarray, np
     found = LinearProbe(train, test, 2, settings(1e-6, 0.3), seed=0).from_all(labels, validation)
     low, middle = (alone(rate, train, test, labels) for rate in (1e-6, 0.3))
     assert np.mean(low != middle) > 0.05
+    np.testing.assert_array_equal(found, low)
+
+
+def test_the_validation_rows_are_held_out_while_the_rate_is_chosen() -> None:
+    """With 80 features and 200 images the high rate learns by heart; rows it has seen would speak for it."""
+    generator = np.random.default_rng(3)
+    labels = np.arange(400) % 2
+    points = (generator.normal(size=(400, 80)) + 0.16 * (2 * labels - 1)[:, None]).astype(np.float32)
+    train, test, known = points[:200], points[200:], labels[:200]
+    low, high = (alone(rate, train, test, known) for rate in (1e-4, 0.3))
+    found = LinearProbe(train, test, 2, settings(1e-4, 0.3), seed=0).from_all(known, np.arange(100))
+    assert np.mean(low != high) > 0.05
     np.testing.assert_array_equal(found, low)
 
 
