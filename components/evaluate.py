@@ -20,7 +20,7 @@ from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
 from components.probes.probe import Probe
-from components.probes.statistics import Estimate, accuracy, accuracy_over_draws, draw_rows
+from components.probes.statistics import Estimate, accuracy, accuracy_over_draws, draw_rows, hold_out_rows
 from components.terminal.progress import Progress
 
 PROBES: dict[str, Any] = {"knn": KnnProbe, "linear": LinearProbe, "logistic": LogisticProbe}
@@ -54,11 +54,12 @@ def judge(probe: str, params: Evaluate, table: Embeddings, progress: Progress) -
     (train, labels), (test, truth) = table.train, table.test
     if not len(train) or not len(test):
         raise InputError("params.yaml: data.sources: no labelled images in both train and test, so nothing to judge by")
+    if len(np.unique(labels)) < 2:
+        raise InputError("params.yaml: data.sources: one class only among the train images; a probe needs two or more")
     classes = int(max(labels.max(), truth.max())) + 1
     made: Probe = PROBES[probe](train, test, classes, getattr(params, probe), shared.seed)
     generator = np.random.default_rng(shared.seed)
-    held_out = max(1, round(shared.validation_fraction * len(labels) / classes))
-    predictions = made.from_all(labels, draw_rows(labels, held_out, generator))
+    predictions = made.from_all(labels, hold_out_rows(labels, shared.validation_fraction, generator))
     progress.advance(1)
     metrics = {"accuracy": accuracy(predictions == truth)}
     for count in shared.labels_per_class:

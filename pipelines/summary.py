@@ -44,7 +44,7 @@ def metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, float]]]) -> 
     for probe, found in by_probe.items():
         keys = [key for metrics in found.values() for key in metrics if not key.endswith(("_low", "_high"))]
         for key in dict.fromkeys(keys):
-            table.add_row(probe, key, *(cell(found.get(encoder, {}), key) for encoder in encoders))
+            table.add_row(probe, key.replace("_", " "), *(cell(found.get(encoder, {}), key) for encoder in encoders))
         table.add_section()
     return table
 

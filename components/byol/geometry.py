@@ -31,6 +31,11 @@ def moves_pixels(view: View) -> bool:
     return crops or any((view.flip, view.rotate, view.scale, view.shift, view.shear))
 
 
+def leaves_image(view: View) -> bool:
+    """Whether a view may look beyond the image's edge; a crop alone does not."""
+    return any((view.rotate, view.scale, view.shift, view.shear))
+
+
 def draw_affine(view: View, batch: int, generator: Generator) -> Tensor:
     """Maps from output to input coordinates: (B, 2, 3)."""
     area = between(*view.crop_area, batch, generator)
@@ -56,7 +61,8 @@ def draw_affine(view: View, batch: int, generator: Generator) -> Tensor:
     )  # (B, 2, 3) = crop @ rotation and zoom @ shear @ mirror
 
 
-def resample(images: Tensor, affine: Tensor) -> Tensor:
-    """Bicubic, black outside the image: (B, C, S, S), (B, 2, 3) -> (B, C, S, S) in 0..1."""
+def resample(images: Tensor, affine: Tensor, *, black_outside: bool) -> Tensor:
+    """Bicubic: (B, C, S, S), (B, 2, 3) -> (B, C, S, S) in 0..1. Beyond the edge black, or the edge repeated."""
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)  # (B, S, S, 2)
-    return F.grid_sample(images, grid, mode="bicubic", padding_mode="zeros", align_corners=False).clamp(0, 1)
+    padding = "zeros" if black_outside else "border"
+    return F.grid_sample(images, grid, mode="bicubic", padding_mode=padding, align_corners=False).clamp(0, 1)

@@ -49,7 +49,7 @@ def draw(view: View, shape: torch.Size, generator: Generator) -> Drawn:
 def apply(images: Tensor, view: View, drawn: Drawn) -> Tensor:
     """What was drawn, done: (B, C, S, S) -> (B, C, S, S) in 0..1."""
     if drawn.affine is not None:
-        images = geometry.resample(images, drawn.affine)
+        images = geometry.resample(images, drawn.affine, black_outside=geometry.leaves_image(view))
     if drawn.jitter is not None:
         images = colour.jitter_colours(images, view, drawn.jitter)
     if drawn.grayscale is not None:

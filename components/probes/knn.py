@@ -35,6 +35,7 @@ class KnnProbe:
 def vote(cosine: Tensor, labels: Tensor, *, classes: int, k: int, temperature: float) -> Tensor:
     """Cosines of queries to the bank (N, M) and the bank's labels (M,) -> predicted classes (N,)."""
     nearest_cosine, nearest = cosine.topk(k)  # (N, k) each
-    weight = ((nearest_cosine - 1) / temperature).exp()  # less 1, so that no weight overflows; the winner is the same
+    # Less the nearest's, so that its weight is 1 and no temperature makes all of them 0 or infinite.
+    weight = ((nearest_cosine - nearest_cosine[:, :1]) / temperature).exp()
     votes = weight.new_zeros(len(cosine), classes).scatter_add_(1, labels[nearest], weight)  # (N, K)
     return votes.argmax(1)

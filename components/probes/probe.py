@@ -24,7 +24,7 @@ def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
     """Each feature to mean 0 and deviation 1 over the train part, which takes no label. A feature that hardly varies
     (below a thousandth of the mean deviation) is not blown up: (M, D), (N, D) -> (M, D), (N, D) float64."""
     mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    scale = np.maximum(deviation, max(1e-3 * deviation.mean(), np.finfo(np.float32).tiny))
+    scale = np.maximum(deviation, 1e-3 * deviation.mean() or 1.0)  # or a collapsed encoder's constants as they are
     return (train - mean) / scale, (test - mean) / scale
 
 

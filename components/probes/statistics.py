@@ -31,11 +31,22 @@ def accuracy(right: np.ndarray) -> Estimate:
 def accuracy_over_draws(right: np.ndarray) -> Estimate:
     """Mean share of right answers over draws of the labels: (R, N) bool."""
     draws, images = right.shape
+    if images == 1 or right.all() or not right.any():
+        return accuracy(right[0])  # no variance to go by; Wilson's interval needs none
     mean = float(right.mean())
     by_draw = right.mean(1).var(ddof=1) / draws
     by_image = right.mean(0).var(ddof=1) / images
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, draws - 1) * np.sqrt(by_draw + by_image))
     return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+
+
+def hold_out_rows(labels: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
+    """Row numbers of that share of each class, but never of all of it; at least one in all: (n,)."""
+    chosen: list[int] = []
+    for name in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == name))
+        chosen += rows[: min(round(fraction * len(rows)), len(rows) - 1)].tolist()
+    return np.sort(chosen or generator.choice(len(labels), 1))
 
 
 def draw_rows(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:

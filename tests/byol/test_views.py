@@ -50,8 +50,8 @@ def test_the_whole_image_at_its_own_size_stays_as_it_is() -> None:
     images = photos(3)
     whole = rows([1, 0, 0], [0, 1, 0]).float().expand(3, 2, 3)
     resized = tv.resized_crop(images, 0, 0, SIDE, SIDE, [SIDE, SIDE], InterpolationMode.BICUBIC, antialias=False)
-    torch.testing.assert_close(geometry.resample(images, whole), images, **RESAMPLED)
-    torch.testing.assert_close(geometry.resample(images, whole), resized, **RESAMPLED)
+    torch.testing.assert_close(geometry.resample(images, whole, black_outside=True), images, **RESAMPLED)
+    torch.testing.assert_close(geometry.resample(images, whole, black_outside=True), resized, **RESAMPLED)
 
 
 def test_a_flip_is_left_for_right_and_no_other_pixel_moves(view_with: ViewWith) -> None:
@@ -64,7 +64,7 @@ def test_a_flip_is_left_for_right_and_no_other_pixel_moves(view_with: ViewWith) 
 def test_a_right_angle_moves_every_pixel_of_a_square_to_a_pixel(turns: int) -> None:
     images = photos(2)
     cos, sin = math.cos(turns * math.pi / 2), math.sin(turns * math.pi / 2)
-    turned = geometry.resample(images, rows([cos, -sin, 0], [sin, cos, 0]).expand(2, 2, 3))
+    turned = geometry.resample(images, rows([cos, -sin, 0], [sin, cos, 0]).expand(2, 2, 3), black_outside=True)
     torch.testing.assert_close(turned, tv.rotate(images, 90.0 * turns), **RESAMPLED)
 
 
@@ -77,7 +77,7 @@ def test_whole_pixels_are_shifted_over_black(right: int, down: int) -> None:
             if 0 <= y - down < SIDE and 0 <= x - right < SIDE:
                 expected[:, :, y, x] = images[:, :, y - down, x - right]
     affine = rows([1, 0, -2 * right / SIDE], [0, 1, -2 * down / SIDE]).expand(2, 2, 3)
-    torch.testing.assert_close(geometry.resample(images, affine), expected, **RESAMPLED)
+    torch.testing.assert_close(geometry.resample(images, affine, black_outside=True), expected, **RESAMPLED)
 
 
 @pytest.mark.parametrize(("top", "left", "height", "width"), [(4, 4, 8, 8), (2, 6, 12, 9), (7, 1, 8, 14)])
@@ -89,7 +89,7 @@ def test_a_crop_is_enlarged_as_torchvision_enlarges_it(top: int, left: int, heig
     size = [SIDE, SIDE]
     resized = tv.resized_crop(images, top, left, height, width, size, InterpolationMode.BICUBIC, antialias=False)
     rim_y, rim_x = math.ceil(2.5 * SIDE / height), math.ceil(2.5 * SIDE / width)  # a bicubic patch reaches so far
-    found, expected = geometry.resample(images, affine), resized.clamp(0, 1)
+    found, expected = geometry.resample(images, affine, black_outside=True), resized.clamp(0, 1)
     inside = (..., slice(rim_y, -rim_y), slice(rim_x, -rim_x))
     assert expected[inside].numel() > 100
     torch.testing.assert_close(found[inside], expected[inside], **RESAMPLED)
@@ -148,7 +148,7 @@ def test_scale_above_one_enlarges_the_image(view_with: ViewWith) -> None:
     offsets = torch.arange(32) - 15.5
     spot = torch.exp(-(offsets[:, None] ** 2 + offsets**2) / 24)  # (S, S)
     affine = geometry.draw_affine(view_with(scale=0.3), 400, generator())
-    light = geometry.resample(spot.expand(400, 1, 32, 32), affine).sum((1, 2, 3)) / spot.sum()
+    light = geometry.resample(spot.expand(400, 1, 32, 32), affine, black_outside=True).sum((1, 2, 3)) / spot.sum()
     size = 1 / affine[:, 0, 0]
     assert float(light.max()) > 1.2**2
     assert float(light.min()) < 0.8**2
@@ -395,7 +395,9 @@ def test_the_operations_come_in_the_order_of_the_paper(everything: View) -> None
 
 def one_by_one(image: Tensor, view: View, drawn: views.Drawn, number: int) -> Tensor:
     """What was drawn for one image, by torchvision; only the resampling is ours, which has tests of its own."""
-    image = geometry.resample(image[None], drawn.affine[number : number + 1])[0]
+    image = geometry.resample(
+        image[None], drawn.affine[number : number + 1], black_outside=geometry.leaves_image(view)
+    )[0]
     if drawn.jitter.applies[number]:
         for operation in drawn.jitter.order[number].tolist():
             name = ("brightness", "contrast", "saturation", "hue")[operation]
@@ -455,3 +457,9 @@ def test_a_view_that_cannot_be_drawn_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValidationError, match=named):
         Views.model_validate({"first": still | first, "second": second})
+
+
+def test_a_crop_at_the_edge_of_a_white_image_is_white_all_over() -> None:
+    white = torch.ones(1, 1, 32, 32)
+    corner = rows([0.5, 0.0, -0.5], [0.0, 0.5, -0.5])  # the upper left quarter
+    assert geometry.resample(white, corner, black_outside=False).min() > 0.999

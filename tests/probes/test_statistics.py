@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from components.probes.statistics import accuracy, accuracy_over_draws, draw_rows
+from components.probes.statistics import accuracy, accuracy_over_draws, draw_rows, hold_out_rows
 
 
 def answers(right: int, total: int) -> np.ndarray:
@@ -112,3 +112,17 @@ def test_the_same_seed_draws_the_same_labels_and_then_others() -> None:
     first = draw_rows(labels, 4, one)
     np.testing.assert_array_equal(first, draw_rows(labels, 4, other))
     assert not np.array_equal(first, draw_rows(labels, 4, one))
+
+
+def test_held_out_rows_leave_something_of_every_class_to_fit_on() -> None:
+    labels = np.repeat([0, 1, 2], [100, 5, 1])
+    held_out = hold_out_rows(labels, 0.2, np.random.default_rng(0))
+    assert np.bincount(labels[held_out], minlength=3).tolist() == [20, 1, 0]
+    assert hold_out_rows(np.array([0, 1]), 0.2, np.random.default_rng(0)).shape == (1,)
+    assert set(labels) == set(np.delete(labels, hold_out_rows(labels, 0.99, np.random.default_rng(0))))
+
+
+def test_all_right_is_not_certainty() -> None:
+    found = accuracy_over_draws(np.ones((20, 450), dtype=bool))
+    assert found.value == found.high == 1
+    assert found.low == pytest.approx(0.9915, abs=1e-4)
