@@ -4,7 +4,6 @@ Every encoder is judged on the same draws of labels and the same held-out rows; 
 """
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from components import stage
 from components.byol.device import be_deterministic
 from components.data.embeddings import Embeddings, read_embeddings
+from components.data.metrics import write_json
 from components.params.base import InputError
 from components.params.evaluate import Evaluate, Shared
 from components.probes.knn import KnnProbe
@@ -82,8 +82,7 @@ def write_metrics(path: Path, results: dict[str, Result]) -> None:
         }
         for encoder, result in results.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(flat, indent=2) + "\n")
+    write_json(path, flat)
 
 
 def write_confusion(path: Path, truth: np.ndarray, predictions: np.ndarray) -> None:

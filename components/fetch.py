@@ -1,6 +1,5 @@
 """Stage fetch: the sources that params.yaml names -> data/store, split once and for all stages."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from components import stage
+from components.data.metrics import write_json
 from components.data.sources import Record, read_sources
 from components.data.store import TEST, TRAIN, UNLABELLED, Row, write_store
 from components.params.base import InputError
@@ -31,8 +31,7 @@ def run(params: Data, *, store: Path, metrics: Path) -> None:
         "bytes": sum(len(row.image) for row in rows),
         **Counter(splits),
     }
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    metrics.write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(metrics, summary)
     print(f"{len(rows):,} images of {len(class_names)} classes: {dict(Counter(splits))}")
 
 

@@ -1,7 +1,6 @@
 """Stage pretrain: data/store -> models/encoder, by BYOL, without looking at a label or at a test image."""
 
 import csv
-import json
 import time
 from dataclasses import asdict, fields
 from functools import partial
@@ -20,6 +19,7 @@ from components.byol.network import build_online
 from components.byol.normalise import normalise
 from components.byol.views import make_view
 from components.data.decode import decode_square
+from components.data.metrics import write_json
 from components.data.store import TRAIN, UNLABELLED, Store
 from components.model.card import write_card
 from components.model.files import CARD, ONNX, Config, save_encoder
@@ -37,6 +37,7 @@ def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: P
     device = choose_device(params.device, "pretrain.device")
     be_deterministic(params.threads)
     images = read_images(store, params)  # (N, C, S, S) uint8
+    draw_preview(images, params, views)
     feed = ResidentFeed(
         images,
         batch_size=params.batch_size,
@@ -45,54 +46,66 @@ def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: P
         seed=params.seed,
         device=device,
     )
-    draw_preview(images, params, views)
+    shape = {"channels": params.images.channels, "side": params.images.side}
+    online = build_online(params.encoder, params.head, **shape, seed=params.seed).to(device)
+    state = train.start(
+        online.to(memory_format=memory_format(device)),
+        params.optimiser,
+        steps=params.epochs * feed.steps_per_epoch,
+    )
+    started = time.perf_counter()
+    records = fit(state, feed, params)
+    seconds = time.perf_counter() - started
 
-    online = build_online(
-        params.encoder, params.head, channels=params.images.channels, side=params.images.side, seed=params.seed
-    ).to(device)
-    online = online.to(memory_format=memory_format(device))
-    state = train.start(online, params.optimiser, steps=params.epochs * feed.steps_per_epoch)
-    progress = Progress("pretrain", state.steps * feed.batch_size, "images")
+    features = embed_sample(online.encoder, images[:HEALTH_SAMPLE], params, device)  # (<= 1024, D)
+    config = describe(params, features.shape[1], len(images))
+    save_encoder(encoder, online.encoder, config)
+    export_onnx(online.encoder, encoder / ONNX, **shape)
+    write_card(encoder / CARD, config)
+    write_curve(curve, records)
+    write_json(
+        metrics,
+        {
+            "images": len(images),
+            "epochs": params.epochs,
+            "loss": records[-1].loss,
+            "z_std": health.z_std(features),
+            "z_std_healthy": features.shape[1] ** -0.5,
+            "rank_me": health.rank_me(features),
+            "seconds": seconds,
+            "images_per_second": state.steps * feed.batch_size / seconds,
+        },
+    )
+
+
+def fit(state: train.State, feed: ResidentFeed, params: Pretrain) -> list[train.EpochRecord]:
+    """Train to the end, saying how far it is: one record an epoch."""
+    images_per_epoch = feed.steps_per_epoch * feed.batch_size
+    progress = Progress("pretrain", params.epochs * images_per_epoch, "images")
     records: list[train.EpochRecord] = []
 
     def on_epoch(record: train.EpochRecord) -> None:
         records.append(record)
-        say = f"epoch {record.epoch} of {params.epochs}, loss {record.loss:.4f}"
-        progress.advance(feed.steps_per_epoch * feed.batch_size, say)
+        progress.advance(images_per_epoch, f"epoch {record.epoch} of {params.epochs}, loss {record.loss:.4f}")
 
-    started = time.perf_counter()
     train.train(state, feed, optimiser=params.optimiser, tau_base=params.tau_base, on_epoch=on_epoch)
-    seconds = time.perf_counter() - started
+    return records
 
-    features = embed_sample(online.encoder, images[:HEALTH_SAMPLE], params, device)  # (<= 1024, D)
-    config = Config(
+
+def describe(params: Pretrain, features: int, images: int) -> Config:
+    """What stands beside the weights; no date and no path, so that the same run writes the same bytes."""
+    return Config(
         encoder=params.encoder,
         images=params.images,
-        features=features.shape[1],
+        features=features,
         seed=params.seed,
         provenance={
             "method": "BYOL, arXiv 2006.07733",
             "params": params.model_dump(mode="json"),
-            "images": len(images),
+            "images": images,
             "torch": str(torch.__version__),
         },
     )
-    save_encoder(encoder, online.encoder, config)
-    export_onnx(online.encoder, encoder / ONNX, channels=params.images.channels, side=params.images.side)
-    write_card(encoder / CARD, config)
-    write_curve(curve, records)
-    summary = {
-        "images": len(images),
-        "epochs": params.epochs,
-        "loss": records[-1].loss,
-        "z_std": health.z_std(features),
-        "z_std_healthy": features.shape[1] ** -0.5,
-        "rank_me": health.rank_me(features),
-        "seconds": seconds,
-        "images_per_second": state.steps * feed.batch_size / seconds,
-    }
-    metrics.parent.mkdir(parents=True, exist_ok=True)
-    metrics.write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def read_images(store: Path, params: Pretrain) -> Tensor:

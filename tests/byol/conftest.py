@@ -1,10 +1,9 @@
-"""What the tests of the method share: one thread, a view with every operation off, and changes to it."""
+"""What the tests of the method share: a view with every operation off, and changes to it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 from components.params.pretrain import View
 
@@ -28,15 +27,6 @@ EVERYTHING_OFF = {
     "solarise_threshold": 0.5,
     "noise": 0.0,
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine, threads that wait for each other make tensors as small as these a hundred times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

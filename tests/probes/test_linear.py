@@ -1,7 +1,6 @@
 """The linear probe against autograd and PyTorch's SGD in float64, and against scikit-learn's decision."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,15 +13,6 @@ from components.params.evaluate import Linear
 from components.probes.linear import LinearProbe, fit, predict, with_ones
 
 CLASSES = 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """On a busy machine, threads that wait for each other make tensors as small as these a hundred times slower."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
