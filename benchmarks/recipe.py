@@ -33,13 +33,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage.one_line_errors("recipe"):
         params = stage.read_params(arguments.params)
-    runs = {seed: run_once(params, seed, arguments.held_out) for seed in arguments.seeds}
+        runs = {seed: run_once(params, seed, arguments.held_out) for seed in arguments.seeds}
     summary = {
         "command": f"python -m benchmarks.recipe {' '.join(sys.argv[1:])}",
         "machine": describe_machine("torch", "torchvision", "scikit-learn", "numpy"),
         "params": params.model_dump(mode="json"),
         "mean": over_seeds(list(runs.values()), statistics.fmean),
-        "spread": over_seeds(list(runs.values()), statistics.pstdev),
+        "spread": over_seeds(list(runs.values()), deviation),
         "runs": runs,
     }
     print(json.dumps(summary["mean"], indent=2))
@@ -89,6 +89,11 @@ def hold_out(folder: Path, seed: int) -> None:
         for n, r in enumerate(rows)
     ]
     write_store(folder, kept, store.class_names)
+
+
+def deviation(values: list[float]) -> float | None:
+    """Of the sample; one value has none."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def over_seeds(runs: list[Any], combine: Any) -> Any:

@@ -38,6 +38,10 @@ class Result:
 def run(params: Evaluate, *, probe: str, embeddings: Path, metrics: Path, confusion: Path, few_labels: Path) -> None:
     """Judge every encoder in the folder with one probe."""
     be_deterministic(params.shared.threads)
+    if probe not in PROBES:
+        raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(PROBES)}")
+    if not (embeddings / f"{PLOTTED}.parquet").is_file():
+        raise InputError(f"{embeddings}: no {PLOTTED}.parquet; `dvc repro embed` writes it")
     files = sorted(embeddings.glob("*.parquet"))
     loaded = {file.stem: read_embeddings(file) for file in files}
     steps = 1 + len(params.shared.labels_per_class) * params.shared.draws

@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from components import stage
 from components.data.metrics import write_json
 from components.data.sources import Record, read_sources
-from components.data.store import TEST, TRAIN, UNLABELLED, Row, write_store
+from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, write_store
 from components.params.base import InputError
 from components.params.data import Data
 
@@ -17,6 +17,9 @@ from components.params.data import Data
 def run(params: Data, *, store: Path, metrics: Path) -> None:
     """Read every source, split what is labelled into train and test by class, write the store."""
     records = list(read_sources(params))
+    repeated = [name for name, times in Counter(record.id for record in records).items() if times > 1]
+    if repeated:
+        raise InputError(f"params.yaml: data.sources: image '{repeated[0]}' comes twice; list each source once")
     class_names = sorted({record.label for record in records if record.label is not None})
     splits = split_records(records, test_fraction=params.test_fraction, seed=params.seed)
     index = {name: number for number, name in enumerate(class_names)}
@@ -29,7 +32,8 @@ def run(params: Data, *, store: Path, metrics: Path) -> None:
         "images": len(rows),
         "classes": len(class_names),
         "bytes": sum(len(row.image) for row in rows),
-        **Counter(splits),
+        "rejected": 0,
+        **{split: splits.count(split) for split in SPLITS},
     }
     write_json(metrics, summary)
     print(f"{len(rows):,} images of {len(class_names)} classes: {dict(Counter(splits))}")

@@ -70,7 +70,6 @@ def run(params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: P
             "epochs": params.epochs,
             "loss": records[-1].loss,
             "z_std": health.z_std(features),
-            "z_std_healthy": features.shape[1] ** -0.5,
             "rank_me": health.rank_me(features),
             "seconds": seconds,
             "images_per_second": state.steps * feed.batch_size / seconds,
@@ -123,8 +122,8 @@ def read_images(store: Path, params: Pretrain) -> Tensor:
 def embed_sample(network: torch.nn.Module, images: Tensor, params: Pretrain, device: torch.device) -> Tensor:
     """Features as the probes will see them, in eval mode: (N, C, S, S) uint8 -> (N, D) on the CPU."""
     network.eval()
-    features: Tensor = network(normalise(images.to(device), params.images))
-    return features.cpu()
+    batches = torch.split(images, params.batch_size)
+    return torch.cat([network(normalise(batch.to(device), params.images)).cpu() for batch in batches])
 
 
 def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:

@@ -19,6 +19,8 @@ from components.data.store import Store
 from components.model.files import load_encoder
 from components.page import charts
 from components.page.pictures import Neighbourhood, Shown, data_address, nearest_by_cosine, thumbnail
+from components.params.base import InputError
+from components.params.evaluate import Evaluate
 from components.params.report import Report
 
 ENCODERS = ("byol", "pixels", "random")  # in this order wherever they stand side by side
@@ -28,12 +30,19 @@ Probes = dict[str, dict[str, dict[str, float]]]  # probe -> encoder -> metric ->
 
 
 def run(
-    params: Report, *, store: Path, encoder: Path, embeddings: Path, metrics: Path, plots: Path, report: Path
+    params: Report,
+    evaluate: Evaluate,
+    *,
+    store: Path,
+    encoder: Path,
+    embeddings: Path,
+    metrics: Path,
+    plots: Path,
+    report: Path,
 ) -> None:
     """Draw the page."""
-    summaries = {path.stem: json.loads(path.read_text()) for path in sorted(metrics.glob("*.json"))}
-    data, pretrain = summaries.pop("data"), summaries.pop("pretrain")
-    probes: Probes = {probe: in_order(found) for probe, found in summaries.items()}
+    data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
+    probes: Probes = {probe: in_order(read_metrics(metrics / f"{probe}.json")) for probe in evaluate.probes}
     counts = label_counts(probes)
     opened = Store(store)
     figures: dict[str, Model] = {"loss": loss_chart(plots / "pretrain" / "curve.csv")}
@@ -47,7 +56,7 @@ def run(
         data=data,
         pretrain=pretrain,
         tiles=tiles(probes, counts, pretrain),
-        encoders=ENCODERS,
+        encoders=list(next(iter(probes.values()))),
         rows=table_rows(probes, counts),
         few_labels=[divs[f"few_labels {probe}"] for probe in probes],
         confusions=[divs[f"confusion {probe}"] for probe in probes],
@@ -60,6 +69,14 @@ def run(
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page, encoding="utf-8")
     print(f"{report}: {len(page) / 1e6:.1f} MB, open it in a browser")
+
+
+def read_metrics(path: Path) -> Any:
+    """What another stage measured."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; `dvc repro` writes it") from None
 
 
 def template() -> Any:
@@ -80,15 +97,14 @@ def label_counts(probes: Probes) -> list[int]:
 
 
 def tiles(probes: Probes, counts: list[int], pretrain: dict[str, float]) -> list[dict[str, str]]:
-    """The three numbers to read if one reads no more, each of the probe where the encoder does best."""
+    """The three numbers to read if one reads no more, of the probe that params.yaml names last: never of the best."""
     few = min(counts, key=lambda count: abs(count - 2))
+    *_, probe = probes
     found = []
     for key, title in ((f"accuracy_{few}_per_class", f"with {few} labels a class"), ("accuracy", "with all labels")):
-        probe = max(probes, key=lambda name, key=key: probes[name][OURS][key])  # type: ignore[misc]
         others = [f"{name} {metrics[key]:.1%}" for name, metrics in probes[probe].items() if name != OURS]
-        found.append(
-            {"value": f"{probes[probe][OURS][key]:.1%}", "title": f"{title} ({probe})", "note": ", ".join(others)}
-        )
+        value = f"{probes[probe][OURS][key]:.1%}"
+        found.append({"value": value, "title": f"{title} ({probe})", "note": ", ".join(others)})
     speed = f"{pretrain['images_per_second']:,.0f} images a second"
     found.append({"value": f"{pretrain['seconds']:.0f} s", "title": "of pretraining", "note": speed})
     return found
@@ -122,7 +138,7 @@ def health_rows(pretrain: dict[str, float]) -> list[tuple[str, str, str]]:
             f"{pretrain['seconds']:.0f} s, {pretrain['images_per_second']:,.0f} images/s",
         ),
         ("final loss", f"{pretrain['loss']:.3f}", "0 to 8"),
-        ("z-std", f"{pretrain['z_std']:.3f}", f"{pretrain['z_std_healthy']:.3f} when healthy, 0 when collapsed"),
+        ("z-std", f"{pretrain['z_std']:.3f}", "deviation of the normalised features, 0 when collapsed"),
         ("RankMe", f"{pretrain['rank_me']:.1f}", "effective dimensions of the features, 1 when collapsed"),
     ]
 

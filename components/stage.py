@@ -76,9 +76,11 @@ def _spell(raw: Any, key: tuple[int | str, ...]) -> str:
 
 
 def main(run: Callable[..., None]) -> None:
-    """Run a stage from the command line: `run(params, *, flag: Path)` gives `--flag`, its docstring the help."""
+    """Run a stage from the command line: `run(section, *, flag: Path)` gives `--flag`, its docstring the help."""
     signature = inspect.signature(run, eval_str=True)
-    section, *flags = signature.parameters.values()
+    parameters = list(signature.parameters.values())
+    sections = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    flags = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
     stage = Path(inspect.getfile(run)).stem
     parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run))
     for flag in flags:
@@ -88,8 +90,8 @@ def main(run: Callable[..., None]) -> None:
     arguments = vars(parser.parse_args())
     with one_line_errors(stage):
         everything = read_params(arguments.pop("params"))
-        params = next(value for _, value in everything if isinstance(value, section.annotation))
-        run(params, **arguments)
+        by_type = {type(section): section for _, section in everything}
+        run(*(by_type[section.annotation] for section in sections), **arguments)
 
 
 @contextmanager

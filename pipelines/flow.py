@@ -5,6 +5,7 @@ imported, because the server that it starts reads it: a cold start takes longer 
 telemetry is off.
 """
 
+import logging
 import os
 
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
@@ -19,6 +20,17 @@ from prefect.cache_policies import NO_CACHE
 
 from pipelines import runner
 from pipelines.graph import Stage, read_stages
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """A stage that failed has said why; Prefect's trace of our own calls would only bury it."""
+    if record.exc_info and isinstance(record.exc_info[1], runner.StageError):
+        record.exc_info = None
+    return True
+
+
+for name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(name).addFilter(_without_trace)
 
 
 def _can_help(_task: Any, _run: Any, state: Any) -> bool:

@@ -4,6 +4,8 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens a `Repo
 looked like, and stages run in between.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,19 +31,28 @@ class Stage:
     minutes: float  # its time limit
 
 
-def read_stages(root: Path) -> list[Stage]:
-    """All stages, each after those it needs."""
+@contextmanager
+def opened(root: Path) -> Iterator[Any]:
+    """The repository as DVC sees it now."""
     try:
         with Repo(str(root)) as repo:
-            graph = repo.index.graph  # edges run from consumer to producer
-            ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
-            return [_stage(stage, graph, root) for stage in ordered]
+            yield repo
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
 
 
+def read_stages(root: Path) -> list[Stage]:
+    """All stages, each after those it needs."""
+    with opened(root) as repo:
+        graph = repo.index.graph  # edges run from consumer to producer
+        ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
+        return [_stage(stage, graph, root) for stage in ordered]
+
+
 def _stage(stage: Any, graph: Any, root: Path) -> Stage:
     meta = stage.meta or {}
+    if missing := {"retries", "minutes"} - meta.keys():
+        raise GraphError(f"stage {stage.name}: meta lacks {', '.join(sorted(missing))}")
     return Stage(
         name=stage.name,
         description=stage.desc or stage.name,
@@ -54,7 +65,7 @@ def _stage(stage: Any, graph: Any, root: Path) -> Stage:
 
 def changes(root: Path, *names: str) -> dict[str, list[Any]]:
     """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
-    with Repo(str(root)) as repo:
+    with opened(root) as repo:
         # Named by their file: DVC would look for a bare name in the folder that the process is in.
         targets = [f"{root / 'dvc.yaml'}:{name}" for name in names]
         found: dict[str, list[Any]] = repo.status(targets=targets or None)
@@ -63,7 +74,7 @@ def changes(root: Path, *names: str) -> dict[str, list[Any]]:
 
 def metrics(root: Path) -> dict[str, Any]:
     """What every metrics file of the workspace says, by its path; unreadable ones are left out."""
-    with Repo(str(root)) as repo:
+    with opened(root) as repo:
         shown: dict[str, Any] = repo.metrics.show()
     files = shown.get("", {}).get("data", {})
     return {path: content["data"] for path, content in sorted(files.items()) if "data" in content}

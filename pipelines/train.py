@@ -1,12 +1,14 @@
 """`python -m pipelines.train`: the whole graph as a Prefect flow; `--no-server`: the same stages without Prefect."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from pipelines import graph, runner, summary
 
 OTHER_ERROR = 1
+INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells have it
 
 
 def main() -> int:
@@ -15,17 +17,22 @@ def main() -> int:
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
     root = Path.cwd()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stage's processes are ended too
     try:
         runner.check_parameters(root, lambda line: print(line, file=sys.stderr))
         stages = graph.read_stages(root)
         outcomes = train_plainly(stages, root) if without_server else train_with_prefect(root)
+        stale = graph.changes(root)
     except runner.StageError as error:
         print(error, file=sys.stderr)
         return error.status if error.status == runner.USER_ERROR else OTHER_ERROR
     except graph.GraphError as error:
         print(f"dvc.yaml: {error}", file=sys.stderr)
         return runner.USER_ERROR
-    if stale := graph.changes(root):
+    except KeyboardInterrupt:
+        print("interrupted; what is done is kept, the next run goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    if stale:
         print(f"not up to date after the run, was something edited meanwhile? {', '.join(stale)}", file=sys.stderr)
         return OTHER_ERROR
     summary.show(stages, outcomes, graph.metrics(root), root)

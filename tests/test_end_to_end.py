@@ -65,6 +65,26 @@ def test_the_same_seed_gives_the_same_bits(project: Project) -> None:
     assert digest(project.root / WEIGHTS) == before
 
 
+def test_the_report_needs_no_network(reproduced: Project) -> None:
+    page = (reproduced.root / "reports/index.html").read_text()
+    assert "Bokeh.set_log_level" in page or "bokehjs" in page.lower()
+    assert not re.search(r"""<(script|link|img)[^>]*(src|href)=["']https?://""", page)
+
+
+def test_what_only_the_stage_can_know_is_said_in_one_line_by_the_flow(project: Project) -> None:
+    project.change(pretrain__batch_size=2000)
+    output = project.run("python", "-m", "pipelines.train", status=2)
+    assert "params.yaml: pretrain.batch_size: 2000 is more than the 1347 images to train on" in output
+    assert "Traceback" not in output
+
+
+def test_going_back_to_the_committed_parameters_computes_nothing_again(project: Project) -> None:
+    project.change(pretrain__views__second={"noise": 0.4})
+    project.run("dvc", "repro", "pretrain")
+    project.run("git", "checkout", "params.yaml")
+    assert ran(project.run("dvc", "repro")) == []
+
+
 def test_an_experiment_changes_one_number(project: Project) -> None:
     output = project.run("dvc", "exp", "run", "--set-param", "pretrain.epochs=1", "--name", "short")
     assert "Ran experiment" in output

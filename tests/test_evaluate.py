@@ -84,6 +84,15 @@ def test_the_same_seed_gives_the_same_numbers(params: Evaluate, tmp_path: Path) 
     assert run(params, "linear", tmp_path) == run(params, "linear", tmp_path)
 
 
+def test_an_empty_folder_or_an_unknown_probe_ruins_nothing(params: Evaluate, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("kept")
+    with pytest.raises(InputError, match=r"no byol\.parquet"):
+        run(params, "knn", tmp_path)
+    with pytest.raises(InputError, match="no probe is called 'svm'"):
+        run(params, "svm", tmp_path)
+    assert (tmp_path / "metrics.json").read_text() == "kept"
+
+
 def test_nothing_labelled_is_said_in_one_line(params: Evaluate, tmp_path: Path) -> None:
     write(tmp_path / "embeddings", labelled=False)
     with pytest.raises(InputError, match="no labelled images in both train and test"):

@@ -57,6 +57,13 @@ def test_a_source_with_splits_keeps_them_and_the_unlabelled_stay_so() -> None:
     assert Counter(splits[:8]) == {TRAIN: 6, TEST: 2}
 
 
+def test_a_source_listed_twice_is_refused_and_does_not_leak_test_images(tmp_path: Path) -> None:
+    params = Data(sources=(Digits(kind="digits"),) * 2, test_fraction=0.25, seed=0)
+    with pytest.raises(InputError, match=r"'digits/0000\.png' comes twice"):
+        fetch.run(params, store=tmp_path / "store", metrics=tmp_path / "data.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_too_few_images_of_a_class_to_split_are_said_in_one_line() -> None:
     made = [Record("a", b"", "", "cat", None), Record("b", b"", "", "dog", None)]
     with pytest.raises(InputError, match=r"data\.test_fraction: 0\.25 cannot be kept"):

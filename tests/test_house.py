@@ -1,6 +1,7 @@
 """The house rules of CONTRIBUTING.md, held by tests: what dvc.yaml says and what the code does are the same thing."""
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
+
+from components import stage
 
 ROOT = Path(__file__).parent.parent
 COMPONENTS = ROOT / "components"
@@ -144,3 +147,10 @@ def test_every_package_of_the_lock_has_a_hash_and_no_index_is_named() -> None:
     assert all("--hash=sha256:" in pin for pin in pins)
     assert "://" not in lock
     assert "index-url" not in lock
+
+
+def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
+    params = stage.read_params(ROOT / "params.yaml").model_dump(mode="json")
+    assert record["params"] == params, "make bench"
+    assert "@@" not in (ROOT / "README.md").read_text()

@@ -50,6 +50,8 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("data.test_fraction", 1, "data.test_fraction: Input should be less than 1, not 1"),
         ("evaluate.probes", ["knn", "svm"], "no probe is called 'svm'; there are knn, linear, logistic"),
         ("evaluate.probes", ["knn", "knn"], "evaluate: probes: each probe once"),
+        ("evaluate.logistic.c_low", 1e6, "evaluate.logistic: c_low (1e+06) is above c_high (100000)"),
+        ("evaluate.shared.labels_per_class", [2, 2], "evaluate.shared: labels_per_class: each number once"),
         ("evaluate.shared.draws", 3, "evaluate.shared.draws: Input should be greater than or equal to 10, not 3"),
     ],
 )

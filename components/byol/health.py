@@ -10,7 +10,8 @@ from torch import Tensor
 
 def z_std(features: Tensor) -> float:
     """Mean over dimensions of the standard deviation of l2-normalised features: (N, D) -> 0 when collapsed, about
-    1 / sqrt(D) when healthy (SimSiam, arXiv 2011.10566, figure 2)."""
+    1 / sqrt(D) for directions spread evenly around 0 (SimSiam, arXiv 2011.10566, figure 2); an encoder's features,
+    which follow a ReLU, are all positive and stay below that."""
     return float(F.normalize(features.double(), dim=1).std(dim=0).mean())
 
 

@@ -16,6 +16,12 @@ class Shared(Params):
     labels_per_class: Counts
     draws: Annotated[int, Field(ge=10)]  # of that many labels; the mean is reported
 
+    @model_validator(mode="after")
+    def _each_number_of_labels_once(self) -> Self:
+        if len(set(self.labels_per_class)) < len(self.labels_per_class):
+            raise ValueError("labels_per_class: each number once")
+        return self
+
 
 class Knn(Params):
     """Weighted vote of the k nearest by cosine, weight exp(cosine / temperature)."""
@@ -43,6 +49,12 @@ class Logistic(Params):
     c_count: Count
     few_label_c: Positive  # too few labels to choose one on
     max_iterations: Count
+
+    @model_validator(mode="after")
+    def _the_sweep_ascends(self) -> Self:
+        if self.c_low > self.c_high:
+            raise ValueError(f"c_low ({self.c_low:g}) is above c_high ({self.c_high:g})")
+        return self
 
 
 class Evaluate(Params):

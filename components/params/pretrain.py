@@ -96,10 +96,9 @@ class Views(Params):
     @model_validator(mode="before")
     @classmethod
     def _second_differs_from_first(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and isinstance(raw.get("first"), dict):
-            changes = raw.get("second")
-            if changes is None or isinstance(changes, dict):
-                return {**raw, "second": raw["first"] | (changes or {})}
+        if isinstance(raw, dict) and isinstance(raw.get("second"), dict):
+            first = raw.get("first")
+            return {**raw, "second": first | raw["second"] if isinstance(first, dict) else first}
         return raw
 
 

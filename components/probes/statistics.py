@@ -1,8 +1,9 @@
 """Accuracies with 95 % intervals.
 
 From all labels the chance lies in the test images: Wilson's score interval for a binomial share (JASA 22, 1927). From a
-few labels it lies in the test images and in which labels were drawn: the two variances of the mean are added and
-Student's t has one degree of freedom less than there were draws. N test images, R draws.
+few labels it lies in the test images and in which labels were drawn: the two variances of the mean are added (what they
+have in common counts twice, so that the interval errs on the wide side) and Student's t has one degree of freedom less
+than there were draws. N test images, R draws.
 """
 
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ def accuracy(right: np.ndarray) -> Estimate:
 def accuracy_over_draws(right: np.ndarray) -> Estimate:
     """Mean share of right answers over draws of the labels: (R, N) bool."""
     draws, images = right.shape
-    if images == 1 or right.all() or not right.any():
+    if right.all() or not right.any():
         return accuracy(right[0])  # no variance to go by; Wilson's interval needs none
+    if images == 1:
+        return Estimate(float(right.mean()), 0.0, 1.0)
     mean = float(right.mean())
     by_draw = right.mean(1).var(ddof=1) / draws
     by_image = right.mean(0).var(ddof=1) / images
