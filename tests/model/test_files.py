@@ -20,7 +20,7 @@ TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 
 def make(encoder: TinyResNet | TorchvisionResNet, channels: int, side: int) -> tuple[nn.Module, Config]:
     torch.manual_seed(1)
-    network = build_encoder(encoder, channels=channels, side=side).to(memory_format=torch.channels_last)
+    network = build_encoder(encoder, channels=channels, side=side)
     network.train()
     with torch.no_grad():
         for _ in range(3):  # running statistics away from their first values

@@ -1,6 +1,7 @@
 """The graph read from DVC, one stage at a time, in a pipeline small enough to see through."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ stages:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    subprocess.run(["python", "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     (tmp_path / "source").write_text("1")
     return tmp_path
