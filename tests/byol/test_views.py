@@ -436,10 +436,16 @@ def test_the_second_view_takes_over_what_it_does_not_change(still: dict[str, Any
     assert both.first.solarise == 0
 
 
-@pytest.mark.parametrize("second", [{}, None])
-def test_a_second_view_that_changes_nothing_is_the_first(second: Any, still: dict[str, Any]) -> None:
-    both = Views.model_validate({"first": still | {"rotate": 10.0}, "second": second})
+def test_a_second_view_that_changes_nothing_is_the_first(still: dict[str, Any]) -> None:
+    both = Views.model_validate({"first": still | {"rotate": 10.0}, "second": {}})
     assert both.second == both.first
+
+
+@pytest.mark.parametrize("views", [{}, {"second": None}], ids=["missing", "empty"])
+def test_a_second_view_that_is_not_stated_is_asked_for(views: dict[str, Any], still: dict[str, Any]) -> None:
+    """No default hides: a view that is the first again is written as {}."""
+    with pytest.raises(ValidationError, match="second"):
+        Views.model_validate({"first": still} | views)
 
 
 @pytest.mark.parametrize(
