@@ -30,7 +30,7 @@ def main() -> int:
         print(f"dvc.yaml: {error}", file=sys.stderr)
         return runner.USER_ERROR
     except KeyboardInterrupt:
-        print("interrupted; the stages that are done are kept, the next run begins with this one again", file=sys.stderr)
+        print("interrupted; finished stages are kept, the next run begins this one again", file=sys.stderr)
         return INTERRUPTED
     if stale:
         print(f"not up to date after the run, was something edited meanwhile? {', '.join(stale)}", file=sys.stderr)
