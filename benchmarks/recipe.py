@@ -62,6 +62,8 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
             metrics=root / "pretrain.json",
             curve=root / "curve.csv",
             views=root / "views.png",
+            scratch=root / "scratch",
+            live=root / "live",
         )
         embed.run(params.embed, store=root / "store", encoder=root / "encoder", embeddings=root / "embeddings")
         for probe in params.evaluate.probes:

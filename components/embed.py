@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from components import stage
-from components.byol.device import be_deterministic, choose_device
+from components.byol.device import choose_device, prepare
 from components.byol.normalise import normalise
 from components.data.decode import decode_square
 from components.data.embeddings import write_embeddings
@@ -27,7 +27,7 @@ from components.terminal.progress import Progress
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     """Embed every image of the store three times; one Parquet file each."""
     device = choose_device(params.device, "embed.device")
-    be_deterministic(params.threads)
+    prepare(device, params.threads)
     loaded = load_encoder(encoder)
     shape = loaded.config.images
     opened = Store(store)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from components import stage
-from components.byol.device import be_deterministic
+from components.byol.device import prepare
 from components.data.embeddings import Embeddings, read_embeddings
 from components.data.metrics import write_json
 from components.params.base import InputError
@@ -37,7 +38,7 @@ class Result:
 
 def run(params: Evaluate, *, probe: str, embeddings: Path, metrics: Path, confusion: Path, few_labels: Path) -> None:
     """Judge every encoder in the folder with one probe."""
-    be_deterministic(params.shared.threads)
+    prepare(torch.device("cpu"), params.shared.threads)
     if probe not in PROBES:
         raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(PROBES)}")
     if not (embeddings / f"{PLOTTED}.parquet").is_file():

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from components.byol.geometry import between, chance
 from components.params.pretrain import View
 
+Operation = Callable[[Tensor, Tensor], Tensor]  # images and one amount for each -> images
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision rounds it
 
 
@@ -29,18 +30,20 @@ class Jitter:
     applies: Tensor  # (B,) bool
 
 
+def factors(strength: float) -> tuple[float, float]:
+    """The smallest and the largest factor of that strength."""
+    return max(0.0, 1 - strength), 1 + strength
+
+
 def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
     """Draw it, or nothing where every strength is zero."""
     if not view.jitter or not any((view.brightness, view.contrast, view.saturation, view.hue)):
         return None
 
-    def factor(strength: float) -> Tensor:
-        return between(max(0.0, 1 - strength), 1 + strength, batch, generator)
-
     return Jitter(
-        brightness=factor(view.brightness),
-        contrast=factor(view.contrast),
-        saturation=factor(view.saturation),
+        brightness=between(*factors(view.brightness), batch, generator),
+        contrast=between(*factors(view.contrast), batch, generator),
+        saturation=between(*factors(view.saturation), batch, generator),
         hue=between(-view.hue, view.hue, batch, generator),
         order=torch.rand(batch, 4, generator=generator, device=generator.device).argsort(dim=1),
         applies=chance(view.jitter, batch, generator),
@@ -50,20 +53,38 @@ def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
 def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
     """(B, C, S, S) -> (B, C, S, S). Saturation and hue leave one-channel images as they are."""
     coloured = images.shape[1] == 3
-    operations: tuple[tuple[bool, Callable[[Tensor], Tensor]], ...] = (
-        (view.brightness > 0, lambda x: blend(x, torch.zeros_like(x), drawn.brightness)),
-        (view.contrast > 0, lambda x: blend(x, to_gray(x).mean((1, 2, 3), keepdim=True), drawn.contrast)),
-        (view.saturation > 0 and coloured, lambda x: blend(x, to_gray(x), drawn.saturation)),
-        (view.hue > 0 and coloured, lambda x: turn_hue(x, drawn.hue)),
+    operations: tuple[tuple[bool, Tensor, Operation], ...] = (
+        (view.brightness > 0, drawn.brightness, lambda x, factor: blend(x, torch.zeros_like(x), factor)),
+        (
+            view.contrast > 0,
+            drawn.contrast,
+            lambda x, factor: blend(x, to_gray(x).mean((1, 2, 3), keepdim=True), factor),
+        ),
+        (view.saturation > 0 and coloured, drawn.saturation, lambda x, factor: blend(x, to_gray(x), factor)),
+        (view.hue > 0 and coloured, drawn.hue, turn_hue),
     )
-    active = [(number, operate) for number, (wanted, operate) in enumerate(operations) if wanted]
-    result = images
-    for place in range(4 if len(active) > 1 else 1):
-        before = result
-        for number, operate in active:
-            turn = drawn.applies if len(active) == 1 else drawn.applies & (drawn.order[:, place] == number)
-            result = torch.where(column(turn), operate(before), result)
-    return result
+    active = [(number, amount, do) for number, (wanted, amount, do) in enumerate(operations) if wanted]
+    if len(active) == 1:
+        return where_drawn(drawn.applies, images, active[0][2], active[0][1])
+    for place in range(len(operations)):
+        turn = torch.where(drawn.applies, drawn.order[:, place], -1)  # (B,) whose turn it is
+        for number, amount, do in active:
+            images = where_drawn(turn == number, images, do, amount)
+    return images
+
+
+def where_drawn(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
+    """The images of the rows (B,) as `operate` makes them of (images, amounts (B,)), the others as they are.
+
+    On a CPU only those rows are computed; elsewhere all are, since to find the rows would wait for the device.
+    """
+    amount = rows if amount is None else amount
+    if images.device.type != "cpu":
+        return torch.where(column(rows), operate(images, amount), images)
+    wanted = rows.nonzero()[:, 0]
+    if len(wanted) == 0:
+        return images
+    return images.index_copy(0, wanted, operate(images[wanted], amount[wanted]))
 
 
 def column(values: Tensor) -> Tensor:
@@ -101,17 +122,27 @@ def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     return value[:, None] - span[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
+def blur_radius(side: int) -> int:
+    """Pixels on each side of the middle of the kernel."""
+    return max(1, side // 20)
+
+
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with a kernel of about a tenth of the side; sigma 0 leaves an image as it is: (B, C, S, S)."""
-    batch, channels, side, _ = images.shape
-    radius = max(1, side // 20)
-    offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-(offsets**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))  # (B, 2 radius + 1)
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)[:, None, None]  # (B C, 1, 1, K)
-    flat = images.reshape(1, batch * channels, side, side)
-    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="reflect"), kernel, groups=batch * channels)
-    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="reflect"), kernel.mT, groups=batch * channels)
-    return flat.reshape(images.shape)
+    """Gaussian blur with a kernel of about a tenth of the side, mirrored at the edge: (B, C, S, S), (B,) in pixels.
+
+    Rows and columns are blurred by a matrix each, (B, S, S): a convolution with another kernel for every image is slow.
+    """
+    side = images.shape[-1]
+    radius = blur_radius(side)
+    offsets = torch.arange(-radius, radius + 1, device=images.device)  # (K,)
+    kernel = torch.exp(-(offsets**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))  # (B, K)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    source = (torch.arange(side, device=images.device) + offsets[:, None]).abs()  # (K, S) where each tap reads
+    source = torch.where(source < side, source, 2 * (side - 1) - source)
+    taps = F.one_hot(source, side).to(images.dtype)  # (K, S, S)
+    matrix = torch.tensordot(kernel, taps, dims=1)[:, None]  # (B, 1, S, S)
+    blurred: Tensor = matrix @ images @ matrix.mT
+    return blurred
 
 
 def solarise(images: Tensor, threshold: float) -> Tensor:

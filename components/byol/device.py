@@ -3,18 +3,26 @@
 import torch
 from threadpoolctl import threadpool_limits
 
+from components.byol.replicas import local_rank
 from components.params.base import InputError
 
 
 def choose_device(name: str, key: str) -> torch.device:
-    """`auto` takes the first of cuda, mps, cpu that is there. Raises InputError where the named one is not."""
+    """`auto` takes the first of cuda, mps, cpu that is there; plain `cuda` each process's own GPU.
+
+    Raises InputError where the named one is not there.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
+        name = next(kind for kind, there in available.items() if there)
+    if name == "cuda":
+        name = f"cuda:{local_rank()}"
     device = torch.device(name)
     if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         there = ", ".join(kind for kind, is_there in available.items() if is_there)
         raise InputError(f"params.yaml: {key}: there is no device '{name}' here; there is {there} (or say auto)")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 
@@ -28,13 +36,15 @@ def memory_format(device: torch.device) -> torch.memory_format:
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
-def be_deterministic(threads: int) -> None:
-    """Only operations that give the same bits in every run, as far as the device has them, on so many CPU threads.
+def prepare(device: torch.device, threads: int) -> None:
+    """On a CPU only operations that give the same bits in every run, on so many threads; on CUDA the quickest ones.
 
     OpenMP's threads wait for each other by spinning: two of them on two cores that others use as well were measured at
     30 times the time of one.
     """
     torch.set_num_threads(threads)
     threadpool_limits(threads)  # the linear algebra under NumPy and scikit-learn
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
+    on_cuda = device.type == "cuda"
+    torch.use_deterministic_algorithms(not on_cuda, warn_only=True)
+    torch.backends.cudnn.benchmark = on_cuda  # every batch has the same shape: the search for the quickest pays once
+    torch.set_float32_matmul_precision("high" if on_cuda else "highest")

@@ -1,7 +1,10 @@
-"""Where the training loop gets its views from: an object with an epoch of pairs, wherever its images live.
+"""Where the training loop gets its views from: an object that yields pairs, wherever its images live.
 
 `ResidentFeed` keeps every image, decoded, on the training device, so that an epoch needs no host (as
-KellerJordan/cifar10-airbench does). N images, B a batch, C channels, S pixels a side.
+KellerJordan/cifar10-airbench does). A step's images and views depend on the seed and the step alone: a feed can begin
+at any step, and several processes draw for the whole batch and make their own rows of it.
+
+N images, B a batch of all processes, b this process's part of it, C channels, R and S pixels a side, read and seen.
 """
 
 from collections.abc import Iterator
@@ -12,43 +15,59 @@ from torch import Generator, Tensor
 
 from components.byol import views
 from components.byol.normalise import normalise
-from components.params.pretrain import Images, Views
+from components.byol.randomness import ORDER, VIEWS, derive
+from components.byol.replicas import Replica
+from components.byol.views import Shape
+from components.params.pretrain import Images, View, Views
 
-Pair = tuple[Tensor, Tensor]  # two (B, C, S, S), normalised, of the same images in the same order
+Pair = tuple[Tensor, Tensor]  # two (b, C, S, S), normalised, of the same images in the same order
 
 
 class Feed(Protocol):
     """What the loop needs to know of its images."""
 
     steps_per_epoch: int
-    batch_size: int
 
-    def epoch(self) -> Iterator[Pair]:
-        """One pass over the images in a fresh random order; what does not fill a batch is left out."""
+    def pairs(self, step: int) -> Iterator[Pair]:
+        """From this step of the run to the end of its epoch; what does not fill a batch is left out."""
         ...
 
 
+class PairMaker:
+    """The batched executor of the views' table, on the device that the images are on."""
+
+    def __init__(self, views: Views, params: Images, *, seed: int, batch_size: int, replica: Replica) -> None:
+        self.views, self.params, self.seed = views, params, seed
+        self.batch_size, self.rows = batch_size, replica.rows(batch_size)
+
+    def make(self, images: Tensor, step: int) -> Pair:
+        """Both views of this process's images: (b, C, R, R) uint8 -> two (b, C, S, S), normalised."""
+        generator = Generator(images.device).manual_seed(derive(self.seed, VIEWS, step))
+        pixels = images.float() / 255
+        channels, read_side = images.shape[1:3]
+        whole = Shape(self.batch_size, channels, read_side, self.params.side)
+
+        def one(view: View) -> Tensor:
+            drawn = views.rows(views.draw(view, whole, generator), self.rows)
+            return normalise(views.apply(pixels, view, drawn, whole.side), self.params)
+
+        return one(self.views.first), one(self.views.second)
+
+
 class ResidentFeed:
-    """All images on one device; order and views are drawn there, from generators of the feed's own."""
+    """All images on one device."""
 
-    def __init__(
-        self, images: Tensor, *, batch_size: int, views: Views, params: Images, seed: int, device: torch.device
-    ) -> None:
-        """`images`: (N, C, S, S) uint8; N at least `batch_size`."""
+    def __init__(self, images: Tensor, maker: PairMaker, device: torch.device) -> None:
+        """`images`: (N, C, R, R) uint8; N at least B."""
         self.images = images.to(device)
-        self.batch_size = batch_size
-        self.steps_per_epoch = len(images) // batch_size
-        self.views, self.params = views, params
-        self.generator = Generator(device).manual_seed(seed)
+        self.maker = maker
+        self.steps_per_epoch = len(images) // maker.batch_size
 
-    def epoch(self) -> Iterator[Pair]:  # noqa: D102
-        order = torch.randperm(len(self.images), generator=self.generator, device=self.images.device)
-        for step in range(self.steps_per_epoch):
-            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield self.pair(self.images[rows].float() / 255)
-
-    def pair(self, images: Tensor) -> Pair:
-        """Both views: (B, C, S, S) in 0..1 -> two (B, C, S, S), normalised."""
-        first = views.make_view(images, self.views.first, self.generator)
-        second = views.make_view(images, self.views.second, self.generator)
-        return normalise(first, self.params), normalise(second, self.params)
+    def pairs(self, step: int) -> Iterator[Pair]:  # noqa: D102
+        epoch, done = divmod(step, self.steps_per_epoch)
+        generator = Generator().manual_seed(derive(self.maker.seed, ORDER, epoch))
+        order = torch.randperm(len(self.images), generator=generator).to(self.images.device, non_blocking=True)
+        size = self.maker.batch_size
+        for number in range(done, self.steps_per_epoch):
+            rows = order[number * size : (number + 1) * size][self.maker.rows]
+            yield self.maker.make(self.images[rows], epoch * self.steps_per_epoch + number)

@@ -4,13 +4,15 @@
 rate that every published recipe means.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """2 - 2 cos, mean over the batch: (B, P), (B, P) -> () in 0..4. The target gets no gradient."""
-    return 2 - 2 * F.cosine_similarity(prediction, target.detach(), dim=-1).mean()
+    precise = torch.promote_types(prediction.dtype, torch.float32)  # a cosine near 1 has no digits left in bfloat16
+    return 2 - 2 * F.cosine_similarity(prediction.to(precise), target.detach().to(precise), dim=-1).mean()
 
 
 def byol_loss(predictions: tuple[Tensor, Tensor], targets: tuple[Tensor, Tensor]) -> Tensor:

@@ -1,20 +1,33 @@
-"""The optimiser of the online network. Biases and norms are not decayed (arXiv 2006.07733, section 3.3)."""
+"""The optimiser of the online network; biases and norms are neither decayed nor adapted (arXiv 2006.07733, 3.3)."""
 
 from torch import nn, optim
 
-from components.params.pretrain import Optimiser
-
-ADAM_BETA2 = 0.999  # Kingma & Ba's, arXiv 1412.6980
+from components.byol.lars import LARS
+from components.params.pretrain import AdamW, Lars, Optimiser, Sgd
 
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
-    """AdamW or SGD over two groups, with and without weight decay; the schedule sets the rate at every step."""
+    """LARS, SGD or AdamW over two groups, with and without weight decay; the schedule sets the rate at every step."""
     weights = [p for p in network.parameters() if p.ndim > 1]
     biases_and_norms = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": weights, "weight_decay": params.weight_decay},
-        {"params": biases_and_norms, "weight_decay": 0.0},
-    ]
-    if params.name == "adamw":
-        return optim.AdamW(groups, lr=params.learning_rate, betas=(params.momentum, ADAM_BETA2), fused=True)
-    return optim.SGD(groups, lr=params.learning_rate, momentum=params.momentum, fused=True)
+    decayed = {"params": weights, "weight_decay": params.weight_decay}
+    plain = {"params": biases_and_norms, "weight_decay": 0.0}
+    rate = params.learning_rate
+    match params:
+        case Lars():
+            return LARS(
+                [{**decayed, "adapt": True}, {**plain, "adapt": False}],
+                lr=rate,
+                momentum=params.momentum,
+                trust_coefficient=params.trust_coefficient,
+                trust_clip=params.trust_clip,
+            )
+        case Sgd():
+            return optim.SGD([decayed, plain], lr=rate, momentum=params.momentum, fused=True)
+        case AdamW():
+            return optim.AdamW([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
+
+
+def peak_learning_rate(params: Optimiser, batch_size: int) -> float:
+    """The rate that warm-up ends at: linear in the batch over all processes, stated for a batch of 256 (ibid.)."""
+    return params.learning_rate * batch_size / 256

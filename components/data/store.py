@@ -6,7 +6,7 @@ https://huggingface.co/docs/datasets/image_dataset#parquet
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from components.params.base import InputError
 
 TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
+GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
+SHARD_BYTES = 256_000_000  # of images a file: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
 COLUMNS = pa.schema(
     [
@@ -39,6 +41,16 @@ class Row:
     split: str
 
 
+@dataclass(frozen=True)
+class Group:
+    """The wanted rows of a row group, which is what can be read at once."""
+
+    shard: int
+    group: int  # of the shard
+    rows: tuple[int, ...] | None  # of the group; None is all
+    count: int  # of wanted rows
+
+
 def _schema(class_names: list[str]) -> pa.Schema:
     text = {"dtype": "string", "_type": "Value"}
     features = {
@@ -51,37 +63,118 @@ def _schema(class_names: list[str]) -> pa.Schema:
 
 
 def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> None:
-    """Write the rows as one shard; the same rows give the same bytes."""
+    """Write the rows as shards, holding a row group of them at a time; the same rows give the same bytes.
+
+    The shards take the place of the folder's older ones only when all are written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    columns: dict[str, list[object]] = {name: [] for name in COLUMNS.names}
+    schema = _schema(class_names)
+    number, size, writer = 0, 0, None
+    for group in _groups(rows):
+        if writer is None:
+            writer = pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")
+        writer.write_table(_table(group, schema))  # one row group
+        size += sum(len(row.image) for row in group)
+        if size >= SHARD_BYTES:
+            writer.close()
+            number, size, writer = number + 1, 0, None
+    if writer is not None or number == 0:
+        (writer or pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")).close()
+        number += 1
+    names = [_shard(shard) for shard in range(number)]
+    for name in names:
+        (folder / f"{name}.new").replace(folder / name)
+    for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
+        stale.unlink()
+
+
+def _shard(number: int) -> str:
+    return f"part-{number:05}.parquet"
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows, in portions that fit a row group."""
+    group: list[Row] = []
+    size = 0
     for row in rows:
-        columns["id"].append(row.id)
-        columns["image"].append({"bytes": row.image, "path": row.path})
-        columns["label"].append(row.label)
-        columns["split"].append(row.split)
-    table = pa.table(columns, schema=_schema(class_names))
-    pq.write_table(table, folder / "part-00000.parquet", compression="none")  # images are compressed already
+        if group and (len(group) == GROUP_ROWS or size + len(row.image) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += len(row.image)
+    if group:
+        yield group
+
+
+def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+    columns = {
+        "id": [row.id for row in rows],
+        "image": [{"bytes": row.image, "path": row.path} for row in rows],
+        "label": [row.label for row in rows],
+        "split": [row.split for row in rows],
+    }
+    return pa.table(columns, schema=schema)
 
 
 class Store:
-    """A store opened for reading; nothing is read before it is asked for."""
+    """A store opened for reading; nothing is read before it is asked for. Workers may take a copy of it."""
 
     def __init__(self, folder: Path) -> None:
-        shards = sorted(folder.glob("*.parquet"))
-        if not shards:
+        self.folder = folder
+        self.shards = sorted(folder.glob("*.parquet"))
+        if not self.shards:
             raise InputError(f"{folder}: no Parquet shards; `dvc repro fetch` writes them")
-        self.shards = shards
-        described = json.loads(pq.read_schema(shards[0]).metadata[b"huggingface"])
+        described = json.loads(pq.read_schema(self.shards[0]).metadata[b"huggingface"])
         self.class_names: list[str] = described["info"]["features"]["label"]["names"]
+        self.found: dict[tuple[str, ...], list[Group]] = {}
 
     def table(self, columns: list[str]) -> pa.Table:
         """The named columns of all rows, in the order of the shards."""
         return pa.concat_tables(pq.read_table(shard, columns=columns) for shard in self.shards)
 
-    def images(self, decode: Callable[[bytes], np.ndarray], splits: Iterable[str]) -> np.ndarray:
-        """Every image of the splits, decoded: (N, C, S, S) uint8, in the order of the shards."""
-        wanted = set(splits)
-        table = self.table(["image", "split"])
-        encoded = table["image"].combine_chunks().field("bytes")
-        rows = [number for number, split in enumerate(table["split"].to_pylist()) if split in wanted]
-        return np.stack([decode(encoded[row].as_py()) for row in rows])
+    def groups(self, splits: tuple[str, ...]) -> list[Group]:
+        """The row groups that hold images of the splits, in the order of the shards."""
+        if splits not in self.found:
+            self.found[splits] = list(self._find(splits))
+        return self.found[splits]
+
+    def _find(self, splits: tuple[str, ...]) -> Iterator[Group]:
+        for number, shard in enumerate(self.shards):
+            with pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    column = file.read_row_group(group, columns=["split"])["split"].to_pylist()
+                    rows = tuple(row for row, split in enumerate(column) if split in splits)
+                    if rows:
+                        yield Group(number, group, None if len(rows) == len(column) else rows, len(rows))
+
+    def read_group(self, group: Group) -> list[bytes]:
+        """Its encoded images, in the order of the rows."""
+        images = self._column(group, "image").combine_chunks().field("bytes")
+        return [image.as_py() for image in images]
+
+    def labels(self, splits: tuple[str, ...]) -> np.ndarray:
+        """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
+        columns = [self._column(group, "label") for group in self.groups(splits)]
+        return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
+
+    def images(self, decode: Callable[[bytes], np.ndarray], splits: tuple[str, ...]) -> np.ndarray:
+        """Every image of the splits, decoded: (N, C, S, S) uint8, in the order of `groups`."""
+        groups = self.groups(splits)
+        count = sum(group.count for group in groups)
+        if count == 0:
+            raise InputError(f"{self.folder}: no image of split {' or '.join(splits)}")
+        images, at = np.empty(0, np.uint8), 0
+        for group in groups:
+            for encoded in self.read_group(group):
+                image = decode(encoded)  # (C, S, S)
+                if at == 0:
+                    images = np.empty((count, *image.shape), np.uint8)
+                images[at] = image
+                at += 1
+        return images
+
+    def _column(self, group: Group, name: str) -> pa.ChunkedArray:
+        """A column of the wanted rows of a group."""
+        with pq.ParquetFile(self.shards[group.shard]) as file:
+            column = file.read_row_group(group.group, columns=[name])[name]
+        return column if group.rows is None else column.take(pa.array(group.rows))

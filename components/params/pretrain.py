@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.params.base import Count, Counts, Device, NotNegative, Params, Positive, Probability, Seed
+from components.params.base import Count, Counts, Device, NotNegative, Params, Positive, Probability, Seed, Share
 
 Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
 PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
@@ -15,6 +15,7 @@ class Images(Params):
     """How an image of the store becomes the network's input: side x side pixels, (x - mean) / std a channel."""
 
     side: Annotated[int, Field(ge=8)]
+    read_side: Annotated[int, Field(ge=8)]  # images are decoded to such a square, and views are cut from it
     mean: PerChannel
     std: PositivePerChannel
 
@@ -24,6 +25,12 @@ class Images(Params):
             raise ValueError("mean and std need one number a channel each")
         if len(self.mean) not in (1, 3):
             raise ValueError("one channel (grayscale) or three (RGB)")
+        return self
+
+    @model_validator(mode="after")
+    def _views_are_cut_from_enough(self) -> Self:
+        if self.read_side < self.side:
+            raise ValueError(f"read_side is at least side, {self.side}")
         return self
 
     @property
@@ -102,30 +109,90 @@ class Views(Params):
         return raw
 
 
-class Optimiser(Params):
-    """Linear warm-up from 0, then a cosine to 0. Norms and biases are not decayed."""
+class Schedule(Params):
+    """Linear warm-up from 0 to learning_rate * batch_size / 256, then a cosine to 0."""
 
-    name: Literal["adamw", "sgd"]
-    learning_rate: Positive
-    momentum: Annotated[float, Field(ge=0, lt=1)]  # SGD's momentum; AdamW's beta1
-    weight_decay: NotNegative
+    learning_rate: Positive  # of a batch of 256
+    weight_decay: NotNegative  # norms and biases are not decayed
     warmup_epochs: NotNegative
+
+
+class Lars(Schedule):
+    """You et al., arXiv 1708.03888. Norms and biases are not adapted either."""
+
+    name: Literal["lars"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    trust_coefficient: Positive
+    trust_clip: bool  # whether a layer's own rate may never exceed the learning rate
+
+
+class Sgd(Schedule):
+    """With momentum."""
+
+    name: Literal["sgd"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+
+
+class AdamW(Schedule):
+    """Loshchilov & Hutter, arXiv 1711.05101."""
+
+    name: Literal["adamw"]
+    beta1: Annotated[float, Field(ge=0, lt=1)]
+    beta2: Annotated[float, Field(ge=0, lt=1)]
+
+
+Optimiser = Lars | Sgd | AdamW
+
+
+class Feed(Params):
+    """Where the images are while they are trained on, and who makes the views of them."""
+
+    kind: Literal["auto", "resident", "streaming"]
+    resident_share: Share  # of the device's free memory: `auto` is resident while the decoded images take no more
+    executor: Literal["batched", "albumentations"]
+    workers: Annotated[int, Field(ge=0)]  # processes that decode, when streaming; 0 decodes in the training process
+    shuffle_images: Count  # that a worker shuffles at a time, when streaming
+
+    @model_validator(mode="after")
+    def _residents_are_batched(self) -> Self:
+        if self.kind == "resident" and self.executor == "albumentations":
+            raise ValueError("executor: a resident feed makes its views on the device; say batched, or streaming")
+        return self
+
+
+class Watch(Params):
+    """What is looked at during the run, and where it is logged."""
+
+    every_epochs: Count
+    sample: Annotated[int, Field(ge=2)]  # images, always the same, whose features tell the encoder's health
+    collapse: NotNegative  # the run stops when z-std of the projections falls below this share of 1 / sqrt(P)
+    knn_queries: Annotated[int, Field(ge=0)]  # held-out train images that an online kNN classifies; 0 leaves it out
+    knn_bank: Count  # train images at most that vote
+    knn_k: Count
+    knn_temperature: Positive
+    loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False)]
 
 
 class Pretrain(Params):
     """Everything that decides the encoder, given the images."""
 
+    launcher: Annotated[str, Field(pattern=r"^(python|torchrun( \S+)*) -m$")]  # what dvc.yaml starts the stage with
     seed: Seed
     device: Device
     threads: Count  # of the CPU; their number decides the order of sums, and so the bits
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: Literal["auto", "always", "never"]
+    checkpoint_seconds: NotNegative  # between two of them
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2)]  # over all processes
     tau_base: Probability
     images: Images
     encoder: Annotated[TinyResNet | TorchvisionResNet, Field(discriminator="name")]
     head: Head
-    optimiser: Optimiser
+    optimiser: Annotated[Optimiser, Field(discriminator="name")]
     views: Views
+    feed: Feed
+    watch: Watch
 
 
 Section = Pretrain

@@ -6,9 +6,9 @@ M train images (the bank), N test images, D features, K classes.
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from components.params.evaluate import Knn
+from components.probes.vote import vote
 
 
 class KnnProbe:
@@ -30,12 +30,3 @@ class KnnProbe:
             k=min(self.params.k, len(rows)),
             temperature=self.params.temperature,
         ).numpy()
-
-
-def vote(cosine: Tensor, labels: Tensor, *, classes: int, k: int, temperature: float) -> Tensor:
-    """Cosines of queries to the bank (N, M) and the bank's labels (M,) -> predicted classes (N,)."""
-    nearest_cosine, nearest = cosine.topk(k)  # (N, k) each
-    # Less the nearest's, so that its weight is 1 and no temperature makes all of them 0 or infinite.
-    weight = ((nearest_cosine - nearest_cosine[:, :1]) / temperature).exp()
-    votes = weight.new_zeros(len(cosine), classes).scatter_add_(1, labels[nearest], weight)  # (N, K)
-    return votes.argmax(1)

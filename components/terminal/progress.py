@@ -9,12 +9,13 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress:
-    """Counts `total` units of work; `say` what stands beside the count."""
+    """Counts `total` units of work, `done` of which an earlier run did; `say` is what stands beside the count."""
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
-        self.done, self.started, self.said = 0, time.monotonic(), time.monotonic()
-        self.bar = tqdm(total=total, desc=label, unit=f" {unit}") if sys.stderr.isatty() else None
+        self.done, self.before = done, done
+        self.started = self.said = time.monotonic()
+        self.bar = tqdm(total=total, desc=label, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
 
     def advance(self, units: int, say: str = "") -> None:
         """So many more units are done."""
@@ -29,7 +30,7 @@ class Progress:
         if now - self.said < SECONDS_BETWEEN_LINES and self.done < self.total:
             return
         self.said = now
-        rate = self.done / max(now - self.started, 1e-9)
+        rate = (self.done - self.before) / max(now - self.started, 1e-9)
         left = (self.total - self.done) / rate
         count = f"{self.label}: {self.done:,} of {self.total:,} {self.unit}"
         print(f"{count}, {rate:,.0f} a second, {left:.0f} s left{', ' + say if say else ''}", flush=True)

@@ -1,11 +1,13 @@
-"""What the tests of the method share: a view with every operation off, and changes to it."""
+"""What the tests of the method share: a view with every operation off, the shipped params, and changes to both."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.params.pretrain import View
+from components.params.pretrain import Pretrain, View
+from components.stage import read_params
 
 EVERYTHING_OFF = {
     "crop_area": [1.0, 1.0],
@@ -41,5 +43,16 @@ def view_with(still: dict[str, Any]) -> Callable[..., View]:
 
     def make(**changes: Any) -> View:
         return View.model_validate(still | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pretrain_with() -> Callable[..., Pretrain]:
+    """`pretrain_with(epochs=2)`: the section of the shipped params.yaml but for that."""
+    section: Pretrain = read_params(Path("params.yaml")).pretrain
+
+    def make(**changes: Any) -> Pretrain:
+        return section.model_copy(update=changes)
 
     return make

@@ -1,18 +1,19 @@
 """An epoch of the feed: which images it shows, in which order, and as which pairs."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from components.byol.feed import ResidentFeed
+from components.byol.feed import PairMaker, ResidentFeed
 from components.byol.normalise import normalise
+from components.byol.replicas import Replica
 from components.params.pretrain import Images, View, Views
 
-RAW = Images(side=8, mean=(0.0,), std=(1.0,))
+ALONE = Replica(0, 1)
+RAW = Images(side=8, read_side=8, mean=(0.0,), std=(1.0,))
 
 
 def numbered(count: int) -> Tensor:
@@ -20,15 +21,12 @@ def numbered(count: int) -> Tensor:
     return torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, 1, 8, 8).contiguous()
 
 
-def make_feed(count: int, batch: int, view: View, *, seed: int = 0, second: View | None = None) -> ResidentFeed:
-    return ResidentFeed(
-        numbered(count),
-        batch_size=batch,
-        views=Views(first=view, second=second or view),
-        params=RAW,
-        seed=seed,
-        device=torch.device("cpu"),
-    )
+def make_feed(
+    count: int, batch: int, view: View, *, seed: int = 0, second: View | None = None, replica: Replica = ALONE
+) -> ResidentFeed:
+    views = Views(first=view, second=second or view)
+    maker = PairMaker(views, RAW, seed=seed, batch_size=batch, replica=replica)
+    return ResidentFeed(numbered(count), maker, torch.device("cpu"))
 
 
 def numbers(view: Tensor) -> list[int]:
@@ -36,8 +34,8 @@ def numbers(view: Tensor) -> list[int]:
     return (view.mean((1, 2, 3)) * 255).round().int().tolist()
 
 
-def shown(feed: ResidentFeed) -> list[list[int]]:
-    return [numbers(first) for first, _ in feed.epoch()]
+def shown(feed: ResidentFeed, epoch: int = 0) -> list[list[int]]:
+    return [numbers(first) for first, _ in feed.pairs(epoch * feed.steps_per_epoch)]
 
 
 def test_an_epoch_shows_each_image_at_most_once_and_only_whole_batches(view_with: Callable[..., View]) -> None:
@@ -52,7 +50,7 @@ def test_an_epoch_shows_each_image_at_most_once_and_only_whole_batches(view_with
 
 def test_every_epoch_has_a_fresh_order_so_that_the_rest_is_shown_in_time(view_with: Callable[..., View]) -> None:
     feed = make_feed(11, 4, view_with())
-    epochs = [shown(feed) for _ in range(12)]
+    epochs = [shown(feed, epoch) for epoch in range(12)]
     assert len({str(epoch) for epoch in epochs}) == 12
     assert {number for epoch in epochs for batch in epoch for number in batch} == set(range(11))
 
@@ -65,14 +63,14 @@ def test_images_that_fill_the_batches_are_all_shown(view_with: Callable[..., Vie
 def test_both_views_of_a_row_are_of_the_same_image(view_with: Callable[..., View]) -> None:
     """A mismatched row teaches the encoder that different images are alike."""
     feed = make_feed(20, 5, view_with(flip=0.5), second=view_with(noise=0.0005))
-    for first, second in feed.epoch():
+    for first, second in feed.pairs(0):
         assert numbers(first) == numbers(second)
         assert not torch.equal(first, second)
 
 
 def test_both_views_are_drawn_anew(view_with: Callable[..., View]) -> None:
     feed = make_feed(4, 4, view_with(noise=0.1))
-    (first, second), (again, _) = next(iter(feed.epoch())), next(iter(feed.epoch()))
+    (first, second), (again, _) = next(feed.pairs(0)), next(feed.pairs(1))
     assert not torch.equal(first, second)
     assert not torch.equal(first, again)
 
@@ -80,7 +78,7 @@ def test_both_views_are_drawn_anew(view_with: Callable[..., View]) -> None:
 def test_the_same_seed_gives_the_same_epochs_and_another_seed_does_not(view_with: Callable[..., View]) -> None:
     def first_views(seed: int) -> Tensor:
         feed = make_feed(12, 4, view_with(noise=0.1, rotate=20.0), seed=seed)
-        return torch.cat([torch.cat(pair) for _ in range(2) for pair in feed.epoch()])
+        return torch.cat([torch.cat(pair) for epoch in range(2) for pair in feed.pairs(3 * epoch)])
 
     assert torch.equal(first_views(3), first_views(3))
     assert not torch.equal(first_views(3), first_views(4))
@@ -96,7 +94,7 @@ def test_the_feed_draws_from_a_generator_of_its_own(view_with: Callable[..., Vie
 
 @pytest.mark.parametrize(("mean", "std"), [((0.3,), (0.4,)), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))], ids=["gray", "rgb"])
 def test_the_network_sees_pixels_shifted_and_scaled_by_channel(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    params = Images(side=8, mean=mean, std=std)
+    params = Images(side=8, read_side=8, mean=mean, std=std)
     pixels = np.random.default_rng(0).integers(0, 256, (5, len(mean), 8, 8), dtype=np.uint8)
     expected = np.empty(pixels.shape)
     for channel in range(len(mean)):
@@ -107,9 +105,32 @@ def test_the_network_sees_pixels_shifted_and_scaled_by_channel(mean: tuple[float
 
 
 def test_the_feed_normalises_both_views(view_with: Callable[..., View]) -> None:
-    settings: dict[str, Any] = {"views": Views(first=view_with(), second=view_with()), "seed": 0}
-    params = Images(side=8, mean=(0.25,), std=(0.5,))
+    views = Views(first=view_with(), second=view_with())
+    params = Images(side=8, read_side=8, mean=(0.25,), std=(0.5,))
     white = torch.full((2, 1, 8, 8), 255, dtype=torch.uint8)
-    feed = ResidentFeed(white, batch_size=2, params=params, device=torch.device("cpu"), **settings)
-    for view in next(iter(feed.epoch())):
+    maker = PairMaker(views, params, seed=0, batch_size=2, replica=ALONE)
+    for view in next(ResidentFeed(white, maker, torch.device("cpu")).pairs(0)):
         torch.testing.assert_close(view, torch.full((2, 1, 8, 8), 1.5))
+
+
+def test_a_feed_begins_at_any_step_as_if_it_had_come_there(view_with: Callable[..., View]) -> None:
+    """Else a resumed run would see other images than the one that was interrupted."""
+    feed = make_feed(13, 4, view_with(noise=0.1, rotate=20.0))
+    whole = [pair for epoch in range(2) for pair in feed.pairs(3 * epoch)]
+    for step in range(6):
+        rest = list(make_feed(13, 4, view_with(noise=0.1, rotate=20.0)).pairs(step))
+        assert len(rest) == 3 - step % 3
+        for found, expected in zip(rest, whole[step:], strict=False):
+            assert torch.equal(found[0], expected[0])
+            assert torch.equal(found[1], expected[1])
+
+
+def test_processes_share_a_batch_as_one_would_have_seen_it(view_with: Callable[..., View]) -> None:
+    """Twice as many GPUs must not change which images, or which views of them, a step is made of."""
+    view = view_with(flip=0.5, noise=0.1, rotate=20.0)
+    alone = list(make_feed(12, 4, view).pairs(0))
+    parts = [list(make_feed(12, 4, view, replica=Replica(rank, 2)).pairs(0)) for rank in range(2)]
+    for step, expected in enumerate(alone):
+        for number in range(2):
+            together = torch.cat([part[step][number] for part in parts])
+            torch.testing.assert_close(together, expected[number], rtol=0, atol=1e-5)

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from components.byol.health import rank_me, z_std
+from components.byol import health
+from components.byol.health import alignment, rank_me, spread, uniformity, z_std
 
 
 def gaussian(images: int, features: int) -> torch.Tensor:
@@ -52,3 +53,38 @@ def test_the_rank_does_not_change_with_scale_rotation_or_padding() -> None:
 @pytest.mark.parametrize("features", [16, 128])
 def test_spread_features_have_the_deviation_that_the_report_calls_healthy(features: int) -> None:
     assert z_std(gaussian(4000, features)) == pytest.approx(features**-0.5, rel=0.02)
+
+
+def test_the_spread_of_even_directions_is_one_whatever_their_number() -> None:
+    assert spread(gaussian(4000, 16)) == pytest.approx(1, rel=0.02)
+    assert spread(gaussian(4000, 128)) == pytest.approx(1, rel=0.02)
+    assert spread(gaussian(1, 16).expand(50, 16)) == pytest.approx(0, abs=1e-12)
+
+
+def pairwise(features: torch.Tensor) -> float:
+    """Wang & Isola's own lines: torch.pdist, squared, times -2, exp, mean, log."""
+    unit = torch.nn.functional.normalize(features.double(), dim=1)
+    return float(torch.pdist(unit).pow(2).mul(-2).exp().mean().log())
+
+
+@pytest.mark.parametrize("images", [2, 37, health.ROWS, health.ROWS + 1, 2 * health.ROWS + 5])
+def test_uniformity_is_that_of_its_paper_in_portions_too(images: int) -> None:
+    features = gaussian(images, 6)
+    assert uniformity(features) == pytest.approx(pairwise(features), rel=1e-10)
+
+
+def test_uniformity_of_known_places() -> None:
+    """Opposite points are 2 apart: log exp(-2 * 4) = -8; equal ones 0 apart: 0."""
+    opposite = torch.tensor([[3.0, 0.0], [-0.1, 0.0]])
+    assert uniformity(opposite) == pytest.approx(-8)
+    assert uniformity(torch.ones(40, 3)) == pytest.approx(0, abs=1e-12)
+    assert uniformity(torch.ones(1, 3)) == 0
+    assert uniformity(torch.zeros(40, 3)) == 0
+
+
+def test_alignment_is_the_squared_distance_of_directions() -> None:
+    """Right angles: |(1, 0) - (0, 1)|^2 = 2; opposite: 4; the lengths do not matter."""
+    first = torch.tensor([[5.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    second = torch.tensor([[0.0, 0.1], [-3.0, 0.0], [7.0, 0.0]])
+    assert alignment(first, second) == pytest.approx((2 + 4 + 0) / 3)
+    assert alignment(torch.zeros(4, 3), torch.zeros(4, 3)) == 0

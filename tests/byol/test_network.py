@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones() -> None
 
 def test_the_random_baseline_is_the_encoder_that_training_began_with() -> None:
     """Otherwise the report would compare against another draw of the weights than the one that was trained."""
-    images = Images(side=8, mean=(0.5,), std=(0.5,))
+    images = Images(side=8, read_side=8, mean=(0.5,), std=(0.5,))
     online = build_online(TINY, HEAD, channels=1, side=8, seed=5)
     baseline = untrained_encoder(Config(encoder=TINY, images=images, features=32, seed=5, provenance={}))
     began = online.encoder.state_dict()

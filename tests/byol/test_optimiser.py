@@ -1,22 +1,27 @@
-"""Which parameters are decayed, and the steps of AdamW and SGD against float64 arithmetic by hand."""
+"""Which parameters are decayed and adapted, and the steps of AdamW and SGD against float64 arithmetic by hand."""
 
 import pytest
 import torch
 from torch import nn
 
+from components.byol.lars import LARS
 from components.byol.network import build_online
-from components.byol.optimiser import build_optimiser
-from components.params.pretrain import Head, Optimiser, TinyResNet, TorchvisionResNet
+from components.byol.optimiser import build_optimiser, peak_learning_rate
+from components.params.pretrain import AdamW, Head, Lars, Optimiser, Sgd, TinyResNet, TorchvisionResNet
 
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 RESNET18 = TorchvisionResNet(name="resnet18", stem="small")
 
 
-def settings(name: str) -> Optimiser:
-    return Optimiser(name=name, learning_rate=0.05, momentum=0.9, weight_decay=0.1, warmup_epochs=0.0)
+COMMON = {"learning_rate": 0.05, "weight_decay": 0.1, "warmup_epochs": 0.0}
+SETTINGS: dict[str, Optimiser] = {
+    "adamw": AdamW(name="adamw", beta1=0.9, beta2=0.999, **COMMON),
+    "sgd": Sgd(name="sgd", momentum=0.9, **COMMON),
+    "lars": Lars(name="lars", momentum=0.9, trust_coefficient=0.01, trust_clip=False, **COMMON),
+}
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("encoder", [TINY, RESNET18], ids=["tiny", "resnet18"])
 def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
     encoder: TinyResNet | TorchvisionResNet, name: str
@@ -31,7 +36,7 @@ def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
     }
     name_of = {id(parameter): name for name, parameter in online.named_parameters()}
     decay = {}
-    for group in build_optimiser(online, settings(name)).param_groups:
+    for group in build_optimiser(online, SETTINGS[name]).param_groups:
         for parameter in group["params"]:
             assert id(parameter) in name_of
             assert name_of[id(parameter)] not in decay, "a parameter in two groups takes two steps"
@@ -48,7 +53,7 @@ def run(name: str, gradients: list[float], start: float) -> tuple[float, float]:
     layer = nn.Linear(1, 1).double()
     nn.init.constant_(layer.weight, start)
     nn.init.constant_(layer.bias, start)
-    optimiser = build_optimiser(layer, settings(name))
+    optimiser = build_optimiser(layer, SETTINGS[name])
     for gradient in gradients:
         layer.weight.grad = torch.full_like(layer.weight, gradient)
         layer.bias.grad = torch.full_like(layer.bias, gradient)
@@ -90,3 +95,17 @@ def test_sgd_takes_the_steps_worked_out_by_hand() -> None:
     weight, bias = run("sgd", gradients, 3.0)
     assert weight == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
     assert bias == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)
+
+
+def test_lars_adapts_what_it_decays_and_nothing_else() -> None:
+    optimiser = build_optimiser(nn.Linear(3, 2), SETTINGS["lars"])
+    assert isinstance(optimiser, LARS)
+    assert [(group["adapt"], group["weight_decay"]) for group in optimiser.param_groups] == [(True, 0.1), (False, 0.0)]
+
+
+def test_the_stated_rate_is_that_of_a_batch_of_256() -> None:
+    """0.2 at 4096 images is 3.2: the paper's rate for its own batch."""
+    paper = SETTINGS["lars"].model_copy(update={"learning_rate": 0.2})
+    assert peak_learning_rate(paper, 4096) == pytest.approx(3.2)
+    assert peak_learning_rate(paper, 256) == 0.2
+    assert peak_learning_rate(paper, 64) == pytest.approx(0.05)

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from components.data import store as module
 from components.data.decode import decode_square
 from components.data.embeddings import read_embeddings, write_embeddings
-from components.data.store import TEST, TRAIN, UNLABELLED, Row, Store, write_store
+from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, Store, write_store
 from components.params.base import InputError
-
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
-    return file.getvalue()
+from tests.small import png
 
 
 @pytest.fixture
@@ -52,6 +50,87 @@ def test_only_the_wanted_splits_are_decoded(rows: list[Row], tmp_path: Path) -> 
     images = Store(tmp_path).images(lambda b: decode_square(b, side=8, channels=1), (TRAIN, UNLABELLED))
     assert images.shape == (2, 1, 8, 8)
     assert images[:, 0, 0, 0].tolist() == [10, 20]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How many rows or bytes a row group holds, and how many bytes a shard."""
+
+    rows: int = 256
+    group_bytes: int = 10**6
+    shard_bytes: int = 10**6
+
+
+CUTS = [Cut(), Cut(rows=1), Cut(rows=4), Cut(rows=4, shard_bytes=1), Cut(rows=3, shard_bytes=500), Cut(group_bytes=200)]
+
+
+@pytest.fixture(params=CUTS, ids=str)
+def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cut:
+    cut: Cut = request.param
+    for name, value in (("GROUP_ROWS", cut.rows), ("GROUP_BYTES", cut.group_bytes), ("SHARD_BYTES", cut.shard_bytes)):
+        monkeypatch.setattr(module, name, value)
+    return cut
+
+
+def many() -> list[Row]:
+    """37 grays; the last 8 are of one split, so that some row groups hold nothing of another."""
+    splits = [(TRAIN, TEST, UNLABELLED)[n % 3] if n < 29 else TEST for n in range(37)]
+    return [Row(f"{n}", png(np.full((8, 8), n)), "", n % 2 if n % 5 else None, split) for n, split in enumerate(splits)]
+
+
+@pytest.mark.parametrize("splits", [(TRAIN,), (TEST,), (TRAIN, UNLABELLED), SPLITS], ids="+".join)
+def test_images_and_labels_of_a_split_are_in_the_order_of_its_groups(
+    splits: tuple[str, ...], cut: Cut, tmp_path: Path
+) -> None:
+    """However the rows were cut into groups and shards; a label beside another image teaches the probes nonsense."""
+    write_store(tmp_path, many(), ["cat", "dog"])
+    store = Store(tmp_path)
+    wanted = [row for row in many() if row.split in splits]
+    groups = store.groups(splits)
+    assert [image for group in groups for image in store.read_group(group)] == [row.image for row in wanted]
+    assert [group.count for group in groups] == [len(store.read_group(group)) for group in groups]
+    assert min(group.count for group in groups) > 0, "what holds nothing of the split is not read at all"
+    assert store.labels(splits).tolist() == [-1 if row.label is None else row.label for row in wanted]
+    images = store.images(lambda encoded: decode_square(encoded, side=8, channels=1), splits)
+    assert images[:, 0, 3, 4].tolist() == [int(row.id) for row in wanted]
+
+
+def test_a_reader_holds_no_more_than_a_row_group_was_cut_to(cut: Cut, tmp_path: Path) -> None:
+    """A single image may be larger than that; then it is a group of its own."""
+    write_store(tmp_path, many(), ["cat", "dog"])
+    store = Store(tmp_path)
+    read = [store.read_group(group) for group in store.groups(SPLITS)]
+    assert max(len(images) for images in read) <= cut.rows
+    assert all(len(images) == 1 or sum(map(len, images)) <= cut.group_bytes for images in read)
+    for shard in store.shards:
+        groups = [group for group in store.groups(SPLITS) if store.shards[group.shard] == shard]
+        assert sum(len(image) for group in groups[:-1] for image in store.read_group(group)) < cut.shard_bytes
+
+
+def test_a_store_that_is_written_anew_holds_nothing_of_the_old_one(
+    rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one whose writing fails is still the old one."""
+    monkeypatch.setattr(module, "GROUP_ROWS", 4)
+    monkeypatch.setattr(module, "SHARD_BYTES", 1)
+
+    def failing() -> Iterator[Row]:
+        yield from many()
+        raise OSError("no space left on device")
+
+    write_store(tmp_path, many(), ["cat", "dog"])
+    assert len(Store(tmp_path).shards) == 10
+    with pytest.raises(OSError, match="no space left"):
+        write_store(tmp_path, failing(), ["cat", "dog"])
+    assert Store(tmp_path).table(["id"])["id"].to_pylist() == [row.id for row in many()]
+    write_store(tmp_path, rows, ["cat", "dog"])
+    assert Store(tmp_path).table(["id"])["id"].to_pylist() == ["s/0", "s/1", "s/2"]
+
+
+def test_a_split_without_images_is_named(rows: list[Row], tmp_path: Path) -> None:
+    write_store(tmp_path, rows[:1], ["cat", "dog"])
+    with pytest.raises(InputError, match=f"{tmp_path.name}: no image of split test or unlabelled"):
+        Store(tmp_path).images(lambda encoded: np.zeros(1), (TEST, UNLABELLED))
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

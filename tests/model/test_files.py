@@ -25,7 +25,7 @@ def make(encoder: TinyResNet | TorchvisionResNet, channels: int, side: int) -> t
     with torch.no_grad():
         for _ in range(3):  # running statistics away from their first values
             width = network(torch.rand(8, channels, side, side)).shape[1]
-    images = Images(side=side, mean=(0.5,) * channels, std=(0.25,) * channels)
+    images = Images(side=side, read_side=side, mean=(0.5,) * channels, std=(0.25,) * channels)
     provenance = {"method": "BYOL", "images": 8, "params": {"epochs": 3}}
     return network.eval(), Config(encoder=encoder, images=images, features=width, seed=5, provenance=provenance)
 

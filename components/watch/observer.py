@@ -1,0 +1,90 @@
+"""Who looks on while a run trains: progress, readings now and then, live logs, checkpoints; the run stays the same."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.byol.engine import Engine
+from components.byol.train import EpochRecord, State, check_losses, remember
+from components.model.checkpoint import Checkpoint
+from components.params.pretrain import Pretrain
+from components.terminal.progress import Progress
+from components.watch.loggers import open_loggers
+from components.watch.readings import Sample, read
+from components.watch.usage import Usage
+
+Row = dict[str, float]
+
+
+class Observer:
+    """Of the process that writes."""
+
+    def __init__(
+        self,
+        params: Pretrain,
+        state: State,
+        engine: Engine,
+        *,
+        processes: int,
+        checkpoint: Checkpoint,
+        sample: Sample,
+        folder: Path,
+        remembered: dict[str, Any] | None,
+    ) -> None:
+        """`remembered`: what an earlier observer of the same run saved with `save`."""
+        before = remembered["observer"] if remembered else {"rows": [], "cost": {}}
+        self.rows: list[Row] = before["rows"]  # one an epoch; readings where they were taken
+        self.params, self.engine, self.checkpoint, self.sample = params, engine, checkpoint, sample
+        self.loggers = open_loggers(params.watch.loggers, folder, resume=remembered is not None)
+        self.usage = Usage(engine.device, processes, before["cost"])
+        done = state.step * params.batch_size
+        self.progress = Progress("pretrain", state.steps * params.batch_size, "images", done)
+        if remembered:
+            print(f"pretrain: going on after step {state.step:,} of {state.steps:,}", flush=True)
+        self.saved = time.monotonic()
+        self.counted = state.step, self.saved  # where the rate of the epoch begins: a resumed one has fewer steps
+
+    def on_step(self, state: State) -> None:
+        """Show where the run is, and save it when it is time."""
+        loss = f", loss {self.rows[-1]['loss']:.4f}" if self.rows else ""
+        epoch = (state.step - 1) // len(state.losses) + 1
+        self.progress.advance(self.params.batch_size, f"epoch {epoch} of {self.params.epochs}{loss}")
+        last = state.step == state.steps
+        if last or time.monotonic() - self.saved >= self.params.checkpoint_seconds:
+            check_losses(state)
+            self.save(state)
+
+    def on_epoch(self, state: State, record: EpochRecord) -> None:
+        """Take the readings when it is time, and log. Raises RunError for a collapse."""
+        row: Row = asdict(record)
+        step, began = self.counted
+        rate = (state.step - step) * self.params.batch_size / (time.monotonic() - began)
+        if record.epoch % self.params.watch.every_epochs == 0 or state.step == state.steps:
+            row |= read(state, self.engine, self.sample, self.params)
+        self.rows.append(row)
+        live = {"images_per_second": rate}
+        if self.engine.device.type == "cuda":
+            live["gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self.engine.device))
+        for logger in self.loggers:
+            logger.log(record.epoch, {key: value for key, value in (row | live).items() if key != "epoch"})
+        self.counted = state.step, time.monotonic()
+
+    def save(self, state: State) -> None:
+        """All that a later process needs to go on as if nothing had happened."""
+        observed = {"rows": self.rows, "cost": self.usage.read()}
+        self.checkpoint.save({"state": remember(state), "observer": observed})
+        self.saved = time.monotonic()
+
+    def summary(self, state: State) -> Row:
+        """The last row without its schedules, and the cost."""
+        cost = self.usage.read()
+        last = {key: self.rows[-1][key] for key in self.rows[-1] if key not in ("epoch", "learning_rate", "tau")}
+        return last | cost | {"images_per_second": state.steps * self.params.batch_size / cost["seconds"]}
+
+    def close(self) -> None:
+        """Close the logs."""
+        for logger in self.loggers:
+            logger.close()

@@ -1,0 +1,117 @@
+"""What a fixed sample of images tells of the network in mid-training: health, and an online kNN.
+
+The kNN classifies train images that are held out of its bank; like every image of the train split they are trained on,
+without their labels, so its accuracy tells how the run goes and not what the encoder is worth on unseen images.
+N images, D features, P outputs of the projector, C channels, R and S pixels a side, read and seen.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.byol import health
+from components.byol.engine import Engine
+from components.byol.feed import PairMaker
+from components.byol.normalise import normalise
+from components.byol.randomness import SAMPLE, derive
+from components.byol.replicas import Replica
+from components.byol.train import State
+from components.params.base import RunError
+from components.params.pretrain import Pretrain
+from components.probes.vote import vote
+
+PORTION = 256  # images embedded at once
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images that stay the same all through the run, on the host: (N, C, R, R) uint8."""
+
+    images: Tensor  # for the health
+    queries: Tensor  # for the online kNN; may be empty
+    query_labels: Tensor  # (N,) int64
+    bank: Tensor
+    bank_labels: Tensor
+
+
+def read(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict[str, float]:
+    """Every reading by name. Raises RunError where the network answers every image alike."""
+    state.online.eval()
+    try:
+        readings = read_health(state, engine, sample.images, params)
+        if len(sample.queries):
+            readings["knn"] = knn_accuracy(state, engine, sample, params)
+    finally:
+        state.online.train()
+    spread = readings["projection_spread"]
+    if spread < params.watch.collapse:
+        raise RunError(
+            f"collapse after step {state.step}: the projections of {len(sample.images)} images spread {spread:.4f} of "
+            f"what even directions would (pretrain.watch.collapse: {params.watch.collapse:g}). Likely causes: "
+            f"pretrain.tau_base too low ({params.tau_base:g}), pretrain.optimiser.learning_rate too high "
+            f"({params.optimiser.learning_rate:g}), or views that leave nothing of an image"
+        )
+    return readings
+
+
+@torch.no_grad()
+def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) -> dict[str, float]:
+    """Of the encoder's features, but for the spread, which is of the projections."""
+    seed = derive(params.seed, SAMPLE)
+    first, second = [], []
+    for number, portion in enumerate(portions(images)):
+        maker = PairMaker(params.views, params.images, seed=seed, batch_size=len(portion), replica=Replica(0, 1))
+        pair = maker.make(portion.to(engine.device), number)
+        first.append(embed(state.online.encoder, pair[0], engine))
+        second.append(embed(state.online.encoder, pair[1], engine))
+    features = embed_images(state.online.encoder, images, engine, params)  # (N, D)
+    projections = state.online.projector(features.float())  # (N, P)
+    return {
+        "z_std": health.z_std(features),
+        "rank_me": health.rank_me(features),
+        "alignment": health.alignment(torch.cat(first), torch.cat(second)),
+        "uniformity": health.uniformity(features),
+        "projection_spread": health.spread(projections),
+    }
+
+
+def knn_accuracy(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float:
+    """Share of the queries that their neighbours in the bank classify rightly."""
+    bank = F.normalize(embed_images(state.online.encoder, sample.bank, engine, params), dim=1)  # (N, D)
+    queries = F.normalize(embed_images(state.online.encoder, sample.queries, engine, params), dim=1)
+    labels, expected = sample.bank_labels.to(bank.device), sample.query_labels.to(bank.device)
+    classes = int(sample.bank_labels.max()) + 1
+    k = min(params.watch.knn_k, len(bank))
+    temperature = params.watch.knn_temperature
+    found = [vote(q @ bank.T, labels, classes=classes, k=k, temperature=temperature) for q in portions(queries)]
+    return float((torch.cat(found) == expected).double().mean())
+
+
+def embed_images(encoder: torch.nn.Module, images: Tensor, engine: Engine, params: Pretrain) -> Tensor:
+    """Whole images as the probes will see them: (N, C, R, R) uint8 -> (N, D)."""
+    features = [embed(encoder, see(portion.to(engine.device), params), engine) for portion in portions(images)]
+    return torch.cat(features)
+
+
+def portions(rows: Tensor) -> list[Tensor]:
+    """(N, ...) in parts of at most PORTION rows."""
+    return [rows[first : first + PORTION] for first in range(0, len(rows), PORTION)]
+
+
+def see(images: Tensor, params: Pretrain) -> Tensor:
+    """Scaled down to what the network sees: (N, C, R, R) uint8 -> (N, C, S, S)."""
+    side = params.images.side
+    pixels = images.float() / 255
+    if images.shape[-1] != side:
+        pixels = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    return normalise(pixels, params.images)
+
+
+@torch.no_grad()
+def embed(encoder: torch.nn.Module, views: Tensor, engine: Engine) -> Tensor:
+    """(N, C, S, S) -> (N, D) float32."""
+    with torch.autocast(engine.device.type, torch.bfloat16, enabled=engine.precision == torch.bfloat16):
+        features: Tensor = encoder(views)  # (N, D)
+    return features.float()

@@ -1,0 +1,84 @@
+"""Two processes against one that does the work of both."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from components.byol import replicas
+from components.byol.loss import byol_loss
+from components.byol.replicas import Replica
+from components.byol.train import start, update_target
+from components.params.base import InputError
+from tests.byol.tiny import SGD, PretrainWith, build, pairs
+from tests.byol.two_processes import BATCH, STEPS
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
+    """What each of two processes ended with."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*torchrun, "-m", "tests.byol.two_processes", str(folder)], check=True, timeout=300)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+def test_both_processes_end_with_the_same_weights(ranks: list[dict]) -> None:
+    for part in ("online", "target"):
+        learned = {name for name in ranks[0][part] if "running" not in name and "tracked" not in name}
+        assert all(torch.equal(ranks[0][part][name], ranks[1][part][name]) for name in learned)
+
+
+def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
+    ranks: list[dict], pretrain_with: PretrainWith
+) -> None:
+    """Same global batch, same rate; on a CPU each half is normalised by itself, as PyTorch has no other there."""
+    state = start(build(), pretrain_with(optimiser=SGD, batch_size=BATCH), steps_per_epoch=STEPS)
+    losses = []
+    for first, second in pairs(STEPS, batch=BATCH):
+        state.optimiser.zero_grad()
+        total = torch.zeros(())
+        for rows in (slice(0, BATCH // 2), slice(BATCH // 2, BATCH)):
+            with torch.no_grad():
+                targets = state.target(first[rows]), state.target(second[rows])
+            loss = byol_loss((state.online(first[rows]), state.online(second[rows])), targets) / 2
+            loss.backward()
+            total += loss.detach()
+        state.optimiser.param_groups[0]["lr"] = state.optimiser.param_groups[1]["lr"] = 0.1
+        state.optimiser.step()
+        update_target(state, 0.9)
+        losses.append(total)
+    torch.testing.assert_close(ranks[0]["losses"], torch.stack(losses), rtol=1e-5, atol=1e-6)
+    for part, network in (("online", state.online), ("target", state.target)):
+        for name, expected in network.named_parameters():
+            torch.testing.assert_close(ranks[0][part][name], expected.detach(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_the_parts_make_up_the_batch(world: int) -> None:
+    rows = [row for rank in range(world) for row in range(8)[Replica(rank, world).rows(8)]]
+    assert rows == list(range(8))
+
+
+def test_one_process_writes() -> None:
+    assert [Replica(rank, 3).writes for rank in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("batch", "world"), [(7, 2), (2, 2), (128, 3)])
+def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BatchNorm needs two images in every process."""
+    monkeypatch.setattr(replicas.dist, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(replicas.dist, "init_process_group", lambda: None)
+    monkeypatch.setattr(replicas.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(replicas.dist, "get_world_size", lambda: world)
+    with pytest.raises(InputError, match=rf"pretrain\.batch_size: {batch} .* multiple of {world}"):
+        replicas.join(batch)
+
+
+def test_alone_there_is_nobody_to_average_with_or_to_wait_for() -> None:
+    values = torch.rand(3)
+    assert replicas.average(values) is values
+    replicas.wait()
+    replicas.leave()
+    assert (replicas.join(7).rank, replicas.join(7).world) == (0, 1)
