@@ -4,7 +4,12 @@ Labels of the train split are read for one thing: the online kNN that is shown w
 """
 
 import csv
+import os
 from pathlib import Path
+from typing import Any
+
+# Before torch: its threads would wait for each other by spinning, and stall a machine that is busy with other things.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 
@@ -14,7 +19,7 @@ from components.byol.device import choose_device, memory_format, prepare
 from components.byol.engine import start_engine
 from components.byol.network import build_encoder, build_online, feature_dimension
 from components.byol.replicas import Replica
-from components.data.feeds import open_feed
+from components.data.feeds import choose_feed, count_images, open_feed
 from components.data.metrics import write_json
 from components.data.preview import draw_preview
 from components.data.sample import draw_sample
@@ -38,17 +43,16 @@ def run(
     """
     device = choose_device(params.device, "pretrain.device")
     prepare(device, params.threads)
-    replica = replicas.join(params.batch_size)
+    replica = replicas.join(params.batch_size, device)
     try:
         opened = Store(store)
-        feed = open_feed(opened, SPLITS, params, device, replica)
-        state = build_state(params, device, replica, feed.steps_per_epoch)
+        images = count_images(opened, SPLITS, params)
         key = fingerprint(params.model_dump_json(), opened.shards, device.type, replica.world)
         checkpoint = Checkpoint(scratch, key)
-        if replica.writes:
-            checkpoint.claim()
-        replicas.wait()
-        remembered = checkpoint.load(device)
+        remembered = take_up(checkpoint, replica)
+        kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
+        feed = open_feed(kind, opened, SPLITS, params, device, replica)
+        state = build_state(params, device, replica, feed.steps_per_epoch)
         if remembered:
             train.restore(state, remembered["state"])
         engine = start_engine(state.online, state.target, params, device, replica)
@@ -58,24 +62,24 @@ def run(
         sample = draw_sample(opened, SPLITS, params)
         draw_preview(sample.images, params, views)
         observer = Observer(
-            params,
-            state,
-            engine,
-            processes=replica.world,
-            checkpoint=checkpoint,
-            sample=sample,
-            folder=live,
-            remembered=remembered,
+            params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
         )
         train.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
         observer.close()
-        images = sum(group.count for group in opened.groups(SPLITS))
         write_encoder(encoder, state, params, images)
         write_curve(curve, observer.rows)
         write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
         checkpoint.remove()
     finally:
         replicas.leave()
+
+
+def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
+    """What an earlier process of this very run left, as soon as none is at it; only then is its memory free."""
+    if replica.writes:
+        checkpoint.claim()
+    replicas.wait()
+    return checkpoint.load()
 
 
 def build_state(params: Pretrain, device: torch.device, replica: Replica, steps_per_epoch: int) -> train.State:

@@ -34,6 +34,11 @@ def read_params(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    return check_params(raw, path)
+
+
+def check_params(raw: Any, path: Path) -> Any:
+    """What stands in the file as typed objects, or InputError as above."""
     names = [module.name for module in pkgutil.iter_modules(components.params.__path__) if module.name != "base"]
     sections = {name: importlib.import_module(f"components.params.{name}").Section for name in names}
     fields: dict[str, Any] = {name: (section, ...) for name, section in sections.items()}

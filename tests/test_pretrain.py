@@ -2,88 +2,23 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components import fetch, pretrain
+from components.byol.train import State
+from components.data import feeds
 from components.params.base import InputError, RunError
 from components.stage import read_params
+from components.watch.observer import Observer
 from tests.conftest import ROOT, SHRUNKEN, set_params
+from tests.runs import Run
 
 SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pretrain.watch.knn_queries": 50}
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of the stage in a folder of its own."""
-
-    folder: Path
-    store: Path
-
-    @property
-    def paths(self) -> dict[str, Path]:
-        """By flag."""
-        names = {"encoder": "encoder", "metrics": "metrics.json", "curve": "curve.csv", "views": "views.png"}
-        names |= {"scratch": "scratch", "live": "live"}
-        return {"store": self.store} | {flag: self.folder / name for flag, name in names.items()}
-
-    def set(self, **changes: Any) -> None:
-        """Change params.yaml; a key is a path with __ between its parts."""
-        set_params(self.folder / "params.yaml", {key.replace("__", "."): value for key, value in changes.items()})
-
-    def here(self) -> None:
-        """In this process."""
-        pretrain.run(read_params(self.folder / "params.yaml").pretrain, **self.paths)
-
-    def start(self, *launcher: str) -> subprocess.Popen[str]:
-        """As a process group of its own, as DVC starts it."""
-        flags = [part for flag, path in self.paths.items() for part in (f"--{flag}", str(path))]
-        command = [sys.executable, *launcher, "-m", "components.pretrain", *flags]
-        return subprocess.Popen(
-            [*command, "--params", str(self.folder / "params.yaml")],
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def finish(self, *launcher: str) -> str:
-        """Run to the end; what it said."""
-        process = self.start(*launcher)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-        return output
-
-    def kill_after_checkpoint(self, *launcher: str) -> str:
-        """Start, wait until a checkpoint is new, and kill the whole group at once."""
-        before = self.saved()
-        process = self.start(*launcher)
-        deadline = time.monotonic() + 120
-        while self.saved() == before and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert process.poll() is None, process.communicate()[0]
-        os.killpg(process.pid, signal.SIGKILL)
-        return process.communicate(timeout=60)[0]
-
-    def saved(self) -> list[int]:
-        """When the checkpoints were written."""
-        return [path.stat().st_mtime_ns for path in (self.folder / "scratch").glob("*/state.pt")]
-
-    def results(self) -> list[bytes]:
-        """What must be the same, bit for bit."""
-        encoder = self.folder / "encoder"
-        return [path.read_bytes() for path in (*sorted(encoder.iterdir()), self.paths["curve"], self.paths["views"])]
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +57,42 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(changes: dict[str, Any]
     assert config == whole_config
     for name in ("encoder/encoder.safetensors", "encoder/encoder.onnx", "curve.csv", "views.png"):
         assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    with (killed.folder / "live/dvclive/plots/metrics/loss.tsv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file, delimiter="\t")] == ["1", "2", "3", "4", "5", "6"]
     assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
+
+
+class Interrupted(Observer):
+    """Ends its run after a step in the middle of the second epoch, as a kill would."""
+
+    def save(self, state: State) -> None:
+        """And no more."""
+        super().save(state)
+        if state.step == 15:
+            self.checkpoint.lock.release()
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("free", [(10**12, 0), (0, 10**12)], ids=["little is free now", "much is free now"])
+def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
+    free: tuple[int, int],
+    new_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The other feed would show the images in another order, and end with another encoder."""
+    whole, cut = (new_run(pretrain__feed__workers=0, pretrain__checkpoint_seconds=0.0) for _ in range(2))
+    monkeypatch.setattr(feeds, "free_memory", lambda device: free[0])
+    whole.here()
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "Observer", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cut.here()
+    monkeypatch.setattr(feeds, "free_memory", lambda device: free[1])
+    capsys.readouterr()
+    cut.here()
+    assert "going on after step 15" in capsys.readouterr().out
+    assert cut.results() == whole.results()
 
 
 def test_a_checkpoint_of_other_parameters_is_not_taken_up(new_run: Callable[..., Run]) -> None:

@@ -51,7 +51,7 @@ def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
 
 
 def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
-    """(B, C, S, S) -> (B, C, S, S). Saturation and hue leave one-channel images as they are."""
+    """(B, C, S, S) -> (B, C, S, S), on a CPU in the same memory. Saturation and hue leave one channel as it is."""
     coloured = images.shape[1] == 3
     operations: tuple[tuple[bool, Tensor, Operation], ...] = (
         (view.brightness > 0, drawn.brightness, lambda x, factor: blend(x, torch.zeros_like(x), factor)),
@@ -76,7 +76,8 @@ def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
 def where_drawn(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
     """The images of the rows (B,) as `operate` makes them of (images, amounts (B,)), the others as they are.
 
-    On a CPU only those rows are computed; elsewhere all are, since to find the rows would wait for the device.
+    On a CPU only those rows are computed, and put back into `images`, since copying all of them would take longer than
+    the operation; elsewhere all are computed, since to find the rows would wait for the device.
     """
     amount = rows if amount is None else amount
     if images.device.type != "cpu":
@@ -84,7 +85,7 @@ def where_drawn(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor
     wanted = rows.nonzero()[:, 0]
     if len(wanted) == 0:
         return images
-    return images.index_copy(0, wanted, operate(images[wanted], amount[wanted]))
+    return images.index_copy_(0, wanted, operate(images[wanted], amount[wanted]))
 
 
 def column(values: Tensor) -> Tensor:
@@ -101,25 +102,26 @@ def to_gray(images: Tensor) -> Tensor:
     """(B, C, S, S) -> (B, 1, S, S)."""
     if images.shape[1] == 1:
         return images
-    weights = images.new_tensor(GRAY_WEIGHTS)
-    return torch.einsum("bchw,c->bhw", images, weights)[:, None]
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]  # (B, 1, S, S) each
+    return red.mul(GRAY_WEIGHTS[0]).add_(green, alpha=GRAY_WEIGHTS[1]).add_(blue, alpha=GRAY_WEIGHTS[2])
 
 
 def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     """Through HSV and back: (B, 3, S, S), (B,) -> (B, 3, S, S)."""
     red, green, blue = images.unbind(1)  # (B, S, S) each
-    value, minimum = images.amax(1), images.amin(1)
-    span = value - minimum
-    safe = torch.where(span > 0, span, torch.ones_like(span))
+    value = torch.maximum(torch.maximum(red, green), blue)
+    span = value - torch.minimum(torch.minimum(red, green), blue)
+    safe = span.clamp(min=torch.finfo(span.dtype).tiny)  # gray has no hue, and any will do: its span is 0
     hue = torch.where(
         value == red,
         (green - blue) / safe,
         torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
-    hue = (hue / 6 + turn[:, None, None]) % 1
+    turned = (hue / 6).add_(turn[:, None, None])[:, None]  # (B, 1, S, S) of the circle, -2/3..4/3
     # Foley & van Dam's closed form: channel n is value - span * clamp(min(k, 4 - k), 0, 1), k = (n + 6 h) mod 6.
-    k = (images.new_tensor([5.0, 3.0, 1.0])[:, None, None] + 6 * hue[:, None]) % 6  # (B, 3, S, S)
-    return value[:, None] - span[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
+    k = (turned + images.new_tensor([11 / 6, 9 / 6, 7 / 6])[:, None, None]).frac_().mul_(6)  # (B, 3, S, S)
+    share = k.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)  # min(k, 4 - k) is 2 - |k - 2|
+    return torch.addcmul(value[:, None], span[:, None], share, value=-1)
 
 
 def blur_radius(side: int) -> int:

@@ -7,7 +7,7 @@ the training step calls in their stead.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,15 +27,27 @@ class Engine:
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
 
 
+def precision(params: Pretrain, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the hardware multiplies matrices of it: on CUDA, and on CPUs with Intel's AMX."""
+    if params.precision == "auto":
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # which torch 2.11 lacks
+        fast = device.type == "cuda" or (device.type == "cpu" and capabilities.get("amx_bf16", False))
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if params.precision == "bfloat16" else torch.float32
+
+
+def compiles(params: Pretrain, device: torch.device) -> bool:
+    """Whether the networks are compiled, and on CUDA the views as well."""
+    return params.compile == "always" or (params.compile == "auto" and device.type == "cuda")
+
+
 def start_engine(
     online: nn.Module, target: nn.Module, params: Pretrain, device: torch.device, replica: Replica
 ) -> Engine:
-    """`auto` is bfloat16 and compiled on CUDA, float32 and as written elsewhere."""
-    accelerated = device.type == "cuda"
-    half = params.precision == "bfloat16" or (params.precision == "auto" and accelerated)
+    """The networks, ready to run as params.yaml says."""
     predict: nn.Module = online
     project: nn.Module = target
-    if params.compile == "always" or (params.compile == "auto" and accelerated):
+    if compiles(params, device):
         predict, project = cast(nn.Module, torch.compile(online)), cast(nn.Module, torch.compile(target))
     if replica.world > 1:
         # Each view is a batch of its own, so the network runs twice before its gradient: statistics that were sent
@@ -43,4 +55,4 @@ def start_engine(
         with warnings.catch_warnings():  # torch 2.15 would have it called forward_sync_buffers, which 2.11 knows not
             warnings.simplefilter("ignore", FutureWarning)
             predict = DistributedDataParallel(predict, broadcast_buffers=False)
-    return Engine(predict, project, device, torch.bfloat16 if half else torch.float32)
+    return Engine(predict, project, device, precision(params, device))

@@ -17,8 +17,8 @@ from components.byol import views
 from components.byol.normalise import normalise
 from components.byol.randomness import ORDER, VIEWS, derive
 from components.byol.replicas import Replica
-from components.byol.views import Shape
-from components.params.pretrain import Images, View, Views
+from components.byol.views import Drawn, Shape
+from components.params.pretrain import Images, Views
 
 Pair = tuple[Tensor, Tensor]  # two (b, C, S, S), normalised, of the same images in the same order
 
@@ -34,24 +34,36 @@ class Feed(Protocol):
 
 
 class PairMaker:
-    """The batched executor of the views' table, on the device that the images are on."""
+    """The batched executor of the views' table, on the device that the images are on.
 
-    def __init__(self, views: Views, params: Images, *, seed: int, batch_size: int, replica: Replica) -> None:
+    A view is some hundred small operations: compiled, they are a few kernels. On a CPU they stay as they are written,
+    since there each is done for the images alone that it was drawn for, and no compiler can follow that.
+    """
+
+    def __init__(
+        self, views: Views, params: Images, *, seed: int, batch_size: int, replica: Replica, compiled: bool = False
+    ) -> None:
         self.views, self.params, self.seed = views, params, seed
         self.batch_size, self.rows = batch_size, replica.rows(batch_size)
+        self.finish = torch.compile(self._finish) if compiled else self._finish
 
     def make(self, images: Tensor, step: int) -> Pair:
         """Both views of this process's images: (b, C, R, R) uint8 -> two (b, C, S, S), normalised."""
         generator = Generator(images.device).manual_seed(derive(self.seed, VIEWS, step))
-        pixels = images.float() / 255
         channels, read_side = images.shape[1:3]
         whole = Shape(self.batch_size, channels, read_side, self.params.side)
+        first, second = (
+            views.rows(views.draw(view, whole, generator), self.rows) for view in (self.views.first, self.views.second)
+        )
+        return self.finish(images, first, second)
 
-        def one(view: View) -> Tensor:
-            drawn = views.rows(views.draw(view, whole, generator), self.rows)
-            return normalise(views.apply(pixels, view, drawn, whole.side), self.params)
-
-        return one(self.views.first), one(self.views.second)
+    def _finish(self, images: Tensor, first: Drawn, second: Drawn) -> Pair:
+        """What was drawn, done."""
+        pixels, side = images.float() / 255, self.params.side
+        return (
+            normalise(views.apply(pixels, self.views.first, first, side), self.params),
+            normalise(views.apply(pixels, self.views.second, second, side), self.params),
+        )
 
 
 class ResidentFeed:

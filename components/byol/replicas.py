@@ -37,12 +37,12 @@ class Replica:
         return slice(self.rank * each, (self.rank + 1) * each)
 
 
-def join(batch_size: int) -> Replica:
+def join(batch_size: int, device: torch.device) -> Replica:
     """Join the others that torchrun started, if it did. Raises InputError where the batch cannot be shared evenly."""
     if not dist.is_torchelastic_launched():
         return Replica(0, 1)
     end_with_launcher()
-    dist.init_process_group()  # nccl for CUDA's tensors, gloo for the CPU's
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")  # each knows no tensors but its device's
     replica = Replica(dist.get_rank(), dist.get_world_size())
     if batch_size % replica.world or batch_size // replica.world < 2:
         raise InputError(
@@ -69,6 +69,15 @@ def average(values: torch.Tensor) -> torch.Tensor:
     summed = values.clone()
     dist.all_reduce(summed)
     return summed / dist.get_world_size()
+
+
+def agree(value: bool) -> bool:
+    """The first process's value, in all of them; every one of them has to ask."""
+    if not dist.is_initialized():
+        return value
+    told = torch.tensor(value, dtype=torch.uint8, device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    dist.broadcast(told, src=0)
+    return bool(told)
 
 
 def wait() -> None:

@@ -80,6 +80,8 @@ def apply(images: Tensor, view: View, drawn: Drawn, side: int) -> Tensor:
         images = geometry.warp(images, drawn.affine, side)
     elif drawn.crop is not None:
         images = geometry.resize(images, drawn.crop, side)
+    else:
+        images = images.clone()  # what follows may write into it
     if drawn.jitter is not None:
         images = colour.jitter_colours(images, view, drawn.jitter)
     if drawn.grayscale is not None:

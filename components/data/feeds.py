@@ -1,9 +1,12 @@
 """Which feed a run gets: decoded images in the device's memory where they fit a stated share of it, else a stream.
 
+Each kind shows other images at a step, so all processes of a run have the same, and a run that goes on keeps its own.
 N images, b a process's part of a batch, C channels, H, W, R, S pixels a side: stored, read and seen.
 """
 
+import os
 from functools import partial
+from typing import Literal
 
 import numpy as np
 import psutil
@@ -11,38 +14,72 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from components.byol import replicas
+from components.byol.engine import compiles
 from components.byol.feed import Feed, Pair, PairMaker, ResidentFeed
 from components.byol.normalise import normalise
 from components.byol.randomness import VIEWS, derive
 from components.byol.replicas import Replica
+from components.data import albumentation
 from components.data.decode import decode_square, decode_whole
 from components.data.store import Store
 from components.data.streaming import Batch, MakeBatch, StreamingFeed, make_plan
 from components.params.base import InputError
+from components.params.pretrain import Feed as FeedParams
 from components.params.pretrain import Pretrain
 
+Kind = Literal["resident", "streaming"]
 bytes_as_text = partial(tqdm.format_sizeof, suffix="B", divisor=1000)
 
 
-def open_feed(store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica) -> Feed:
-    """The feed that params.yaml asks for; says which it is and why."""
+def count_images(store: Store, splits: tuple[str, ...], params: Pretrain) -> int:
+    """Images to train on. Raises InputError where they are fewer than a batch."""
     count = sum(group.count for group in store.groups(splits))
     if count < params.batch_size:
         raise InputError(
             f"params.yaml: pretrain.batch_size: {params.batch_size} is more than the {count} images to train on"
         )
-    needed = count * params.images.channels * params.images.read_side**2
-    free = free_memory(device)
-    fits = needed <= params.feed.resident_share * free
-    resident = params.feed.kind == "resident" or (
-        params.feed.kind == "auto" and fits and params.feed.executor != "albumentations"
-    )
+    return count
+
+
+def choose_feed(images: int, params: Pretrain, device: torch.device, replica: Replica, *, before: Kind | None) -> Kind:
+    """One kind for all processes, and why it is that one. `before`: the kind that a run had which goes on."""
+    needed = images * params.images.channels * params.images.read_side**2
+    copies, free = copies_here(device, replica), free_memory(device)
+    fits = needed * copies <= params.feed.resident_share * free
+    kind, why = decide(params.feed, before=before, fits=fits)
+    kind = "resident" if replicas.agree(kind == "resident") else "streaming"  # each may have measured something else
     if replica.writes:
-        kind = "resident" if resident else "streaming"
-        size = f"{count:,} images, {bytes_as_text(needed)} decoded, {bytes_as_text(free)} free on {device}"
-        print(f"feed: {kind} ({size}; pretrain.feed.kind: {params.feed.kind})", flush=True)
-    maker = PairMaker(params.views, params.images, seed=params.seed, batch_size=params.batch_size, replica=replica)
-    if resident:
+        decoded = f"{bytes_as_text(needed)} decoded" + (f" in each of {copies} processes" if copies > 1 else "")
+        print(f"feed: {kind} ({images:,} images, {decoded}, {bytes_as_text(free)} free on {device}; {why})", flush=True)
+    return kind
+
+
+def decide(params: FeedParams, *, before: Kind | None, fits: bool) -> tuple[Kind, str]:
+    """What this process would take, and the reason."""
+    stated = f"pretrain.feed.kind: {params.kind}"
+    if params.kind != "auto":
+        return params.kind, stated
+    if params.executor == "albumentations":
+        return "streaming", f"{stated}, and pretrain.feed.executor: albumentations makes views in a stream's workers"
+    if before is not None:
+        return before, f"{stated}, as when the run began"
+    return ("resident" if fits else "streaming"), stated
+
+
+def open_feed(
+    kind: Kind, store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
+) -> Feed:
+    """The feed of this kind."""
+    maker = PairMaker(
+        params.views,
+        params.images,
+        seed=params.seed,
+        batch_size=params.batch_size,
+        replica=replica,
+        compiled=device.type == "cuda" and compiles(params, device),
+    )
+    if kind == "resident":
         square = partial(decode_square, side=params.images.read_side, channels=params.images.channels)
         return ResidentFeed(torch.from_numpy(store.images(square, splits)), maker, device)
     return open_stream(store, splits, params, maker, device, replica)
@@ -86,8 +123,6 @@ class Albumentations:
     """A worker's batch with both views made, each from the whole image at its own size."""
 
     def __init__(self, params: Pretrain, rank: int) -> None:
-        from components.data import albumentation
-
         self.channels, self.seed, self.rank = params.images.channels, params.seed, rank
         views = (params.views.first, params.views.second)
         self.composed = [
@@ -104,6 +139,11 @@ class Albumentations:
             for compose in self.composed
         )
         return first.contiguous(), second.contiguous()
+
+
+def copies_here(device: torch.device, replica: Replica) -> int:
+    """How many processes would hold the images in the same memory: on a machine all of them, on a GPU one."""
+    return 1 if device.type == "cuda" else min(replica.world, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def free_memory(device: torch.device) -> int:

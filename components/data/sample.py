@@ -1,9 +1,11 @@
 """A fixed sample of the images to train on, for the readings of a run (watch/readings.py), and for a first look.
 
-It is drawn from all row groups alike but for a few images each, so that a store of any size is sampled quickly.
+It lies in some of the row groups, spread over the store, since to read a group for the sake of one image takes as long
+as for all of them: a store of any size is sampled within seconds. Of each group a few images come before more do, since
+a group may be of one class. N images, M of them wanted, G row groups, C channels, R pixels a side.
 """
 
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -11,54 +13,70 @@ from torch import Tensor
 
 from components.byol.randomness import SAMPLE, derive
 from components.data.decode import decode_square
-from components.data.store import Store
+from components.data.store import Group, Store
 from components.params.pretrain import Pretrain
 from components.watch.readings import Sample
 
-A_GROUP = 64  # images at most that a row group gives: groups may be of one class each
+GROUPS = 256  # row groups at most that images are taken from, and as many for the kNN where not all hold labels
+A_GROUP = 64  # images at most that a row group gives before every other has given as many
 
 
 def draw_sample(store: Store, splits: tuple[str, ...], params: Pretrain) -> Sample:
     """Images for the health; held-out queries and a bank for the online kNN from what is labelled."""
     watch = params.watch
-    rng = np.random.default_rng(derive(params.seed, SAMPLE))
-    rows = draw_rows(store, splits, rng)
-    labels = store.labels(splits)
-    labelled = rows[labels[rows] >= 0]
+    groups, labels = store.groups(splits), store.labels(splits)
+    counts = [group.count for group in groups]
+    rows = draw_rows(counts, np.full(len(labels), True), params.seed)
+    labelled = draw_rows(counts, labels >= 0, params.seed)  # the same groups where all hold labels
     queries = labelled[: min(watch.knn_queries, len(labelled) // 2)]
     bank = labelled[len(queries) :][: watch.knn_bank] if len(queries) else labelled[:0]
-    read = partial(read_rows, store, splits, params=params)
+    parts = (rows[: watch.sample], queries, bank)
+    read = read_rows(store, groups, np.concatenate(parts), params).split_with_sizes([len(part) for part in parts])
     return Sample(
-        images=read(rows[: watch.sample]),
-        queries=read(queries),
+        images=read[0],
+        queries=read[1],
         query_labels=torch.from_numpy(labels[queries]),
-        bank=read(bank),
+        bank=read[2],
         bank_labels=torch.from_numpy(labels[bank]),
     )
 
 
-def draw_rows(store: Store, splits: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
-    """Every row once, in such an order that its beginning has few from each group: (N,) int64."""
-    first, rounds, rows = 0, [], []
-    for group in store.groups(splits):
-        rounds.append(rng.permutation(group.count) // A_GROUP)
-        rows.append(first + np.arange(group.count))
-        first += group.count
-    mixed = rng.permutation(first)
-    order = mixed[np.argsort(np.concatenate(rounds)[mixed], kind="stable")]
-    return np.concatenate(rows)[order]
+def draw_rows(counts: list[int], wanted: np.ndarray, seed: int) -> np.ndarray:
+    """The wanted (N,) bool rows of some groups, so many a group, in such an order that few of each come first: (M,)."""
+    rng = np.random.default_rng(derive(seed, SAMPLE))
+    held = [rows for rows in rows_by_group(counts, wanted) if len(rows)]
+    drawn = [held[number] for number in spread(len(held), rng)]
+    if not drawn:
+        return np.empty(0, np.int64)
+    rounds = np.concatenate([rng.permutation(len(rows)) // A_GROUP for rows in drawn])
+    mixed = rng.permutation(len(rounds))
+    return np.concatenate(drawn)[mixed[np.argsort(rounds[mixed], kind="stable")]]
 
 
-def read_rows(store: Store, splits: tuple[str, ...], rows: np.ndarray, *, params: Pretrain) -> Tensor:
-    """The images of these rows in this order: (N, C, R, R) uint8."""
+def rows_by_group(counts: list[int], wanted: np.ndarray) -> Iterator[np.ndarray]:
+    """The wanted rows of each group, counted through the whole store."""
+    first = 0
+    for count in counts:
+        yield first + np.flatnonzero(wanted[first : first + count])
+        first += count
+
+
+def spread(count: int, rng: np.random.Generator) -> np.ndarray:
+    """At most GROUPS of so many: one of each of as many equal stretches, since a class's groups lie together: (G,)."""
+    if count <= GROUPS:
+        return np.arange(count)
+    bounds = np.arange(GROUPS + 1) * count // GROUPS
+    return rng.integers(bounds[:-1], bounds[1:])
+
+
+def read_rows(store: Store, groups: list[Group], rows: np.ndarray, params: Pretrain) -> Tensor:
+    """The images of these rows in this order, each group read once: (M, C, R, R) uint8."""
     side, channels = params.images.read_side, params.images.channels
     images = np.empty((len(rows), channels, side, side), np.uint8)
-    places = {int(row): place for place, row in enumerate(rows)}
-    first = 0
-    for group in store.groups(splits):
-        wanted = [row for row in range(first, first + group.count) if row in places]
-        encoded = store.read_group(group) if wanted else []
-        for row in wanted:
-            images[places[row]] = decode_square(encoded[row - first], side=side, channels=channels)
-        first += group.count
+    firsts = np.cumsum([0] + [group.count for group in groups])
+    owners = np.searchsorted(firsts, rows, side="right") - 1
+    needed = np.unique(owners)
+    for owner, encoded in zip(needed, store.read_groups([groups[owner] for owner in needed]), strict=True):
+        for place in np.flatnonzero(owners == owner):
+            images[place] = decode_square(encoded[rows[place] - firsts[owner]], side=side, channels=channels)
     return torch.from_numpy(images)

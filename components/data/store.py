@@ -8,6 +8,7 @@ https://huggingface.co/docs/datasets/image_dataset#parquet
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,8 @@ def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> No
     The shards take the place of the folder's older ones only when all are written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.parquet.new"):  # by a writing that failed
+        left.unlink()
     schema = _schema(class_names)
     number, size, writer = 0, 0, None
     for group in _groups(rows):
@@ -149,12 +152,16 @@ class Store:
 
     def read_group(self, group: Group) -> list[bytes]:
         """Its encoded images, in the order of the rows."""
-        images = self._column(group, "image").combine_chunks().field("bytes")
-        return [image.as_py() for image in images]
+        return next(self.read_groups([group]))
+
+    def read_groups(self, groups: list[Group]) -> Iterator[list[bytes]]:
+        """The encoded images of each, one group at a time."""
+        for column in self._columns(groups, "image"):
+            yield [image.as_py() for image in column.combine_chunks().field("bytes")]
 
     def labels(self, splits: tuple[str, ...]) -> np.ndarray:
         """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
-        columns = [self._column(group, "label") for group in self.groups(splits)]
+        columns = self._columns(self.groups(splits), "label")
         return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
 
     def images(self, decode: Callable[[bytes], np.ndarray], splits: tuple[str, ...]) -> np.ndarray:
@@ -164,8 +171,8 @@ class Store:
         if count == 0:
             raise InputError(f"{self.folder}: no image of split {' or '.join(splits)}")
         images, at = np.empty(0, np.uint8), 0
-        for group in groups:
-            for encoded in self.read_group(group):
+        for group in self.read_groups(groups):
+            for encoded in group:
                 image = decode(encoded)  # (C, S, S)
                 if at == 0:
                     images = np.empty((count, *image.shape), np.uint8)
@@ -173,8 +180,13 @@ class Store:
                 at += 1
         return images
 
-    def _column(self, group: Group, name: str) -> pa.ChunkedArray:
-        """A column of the wanted rows of a group."""
-        with pq.ParquetFile(self.shards[group.shard]) as file:
-            column = file.read_row_group(group.group, columns=[name])[name]
-        return column if group.rows is None else column.take(pa.array(group.rows))
+    def _columns(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
+        """A column of the wanted rows of each group; a shard is opened once for all of its own that follow each other.
+
+        That takes the longer the more groups a shard has: 14 ms for 5,000.
+        """
+        for shard, of_shard in groupby(groups, lambda group: group.shard):
+            with pq.ParquetFile(self.shards[shard]) as file:
+                for group in of_shard:
+                    column = file.read_row_group(group.group, columns=[name])[name]
+                    yield column if group.rows is None else column.take(pa.array(group.rows))

@@ -6,9 +6,10 @@ and epoch. A step's images depend on the seed, the step, and the numbers of work
 on at any step. N images, B a batch of all processes, b this process's part of it, C channels, S pixels a side.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, pairwise
 from typing import cast
 
 import numpy as np
@@ -33,10 +34,20 @@ class Plan:
     groups: list[Group]
     batch_size: int  # b
     workers: int
-    window: int  # images mixed at a time
+    window: int  # batches mixed at a time, at most
     steps_per_epoch: int  # a multiple of `workers`
     seed: int
     replica: Replica
+
+    @property
+    def cuts(self) -> list[int]:
+        """The batches of a stretch at which windows meet, its ends included: as even as they can be.
+
+        Cut off one by one, the last might be of a single batch, and mix nothing.
+        """
+        batches = self.steps_per_epoch // self.workers
+        windows = -(-batches // self.window)
+        return [number * batches // windows for number in range(windows + 1)]
 
     def stretch(self, epoch: int, worker: int) -> list[tuple[Group, slice]]:
         """The row groups, in this epoch's order, that hold the images of a worker of this process."""
@@ -58,7 +69,7 @@ def make_plan(groups: list[Group], *, batch_size: int, workers: int, window: int
     workers = max(1, min(workers, images // batch_size))
     each = batch_size // replica.world
     steps = images // (batch_size * workers) * workers
-    return Plan(groups, each, workers, max(1, window // each) * each, steps, seed, replica)
+    return Plan(groups, each, workers, max(1, window // each), steps, seed, replica)
 
 
 class Stream(IterableDataset[Batch]):
@@ -87,19 +98,18 @@ class Stream(IterableDataset[Batch]):
 
     def batches(self, epoch: int, worker: int, skip: int) -> Iterator[list[bytes]]:
         """A worker's batches of an epoch but for the first `skip`; at most a window is held."""
-        plan = self.plan
-        windows = self.windows(plan.stretch(epoch, worker), skip * plan.batch_size // plan.window)
-        for number, window in windows:
+        plan, cuts = self.plan, self.plan.cuts
+        for number, window in self.windows(plan.stretch(epoch, worker), bisect_right(cuts, skip) - 1):
             rng = np.random.default_rng(derive(plan.seed, ORDER, epoch, plan.replica.rank, worker, number))
             order = rng.permutation(len(window))
-            for first in range(0, len(window), plan.batch_size):
-                if (number * plan.window + first) // plan.batch_size >= skip:
-                    yield [window[row] for row in order[first : first + plan.batch_size]]
+            for batch in range(max(skip - cuts[number], 0), cuts[number + 1] - cuts[number]):
+                yield [window[row] for row in order[batch * plan.batch_size :][: plan.batch_size]]
             del window  # else it would be held while the next one is read
 
     def windows(self, stretch: list[tuple[Group, slice]], skip: int) -> Iterator[tuple[int, list[bytes]]]:
         """Encoded images, a window at a time, without reading the first `skip` windows."""
-        number, left = skip, skip * self.plan.window
+        sizes = [(end - begin) * self.plan.batch_size for begin, end in pairwise(self.plan.cuts)]
+        number, left = skip, sum(sizes[:skip])
         held: list[bytes] = []
         for group, rows in stretch:
             passed = min(left, rows.stop - rows.start)
@@ -107,12 +117,10 @@ class Stream(IterableDataset[Batch]):
             if passed == rows.stop - rows.start:
                 continue
             held += self.store.read_group(group)[rows.start + passed : rows.stop]
-            while len(held) >= self.plan.window:
-                yield number, held[: self.plan.window]
-                held = held[self.plan.window :]
+            while number < len(sizes) and len(held) >= sizes[number]:
+                yield number, held[: sizes[number]]
+                held = held[sizes[number] :]
                 number += 1
-        if held:
-            yield number, held
 
 
 class StreamingFeed:

@@ -33,6 +33,11 @@ def fingerprint(params: str, files: list[Path], *facts: object) -> str:
     return digest.hexdigest()[:32]
 
 
+def is_lack_of_memory(error: Exception) -> bool:
+    """Python's, a device's or PyTorch's on the CPU, which has no type of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 class Checkpoint:
     """The one file of a run."""
 
@@ -49,13 +54,15 @@ class Checkpoint:
             print(f"{self.folder}: another process is training this run; waiting for it to end", flush=True)
             self.lock.acquire()
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """What was saved last, or None where there is nothing that can be read. No code is unpickled."""
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, on the host, or None where there is nothing that can be read. No code is unpickled."""
         try:
-            loaded: dict[str, Any] = torch.load(self.folder / FILE, map_location=device, weights_only=True)
+            loaded: dict[str, Any] = torch.load(self.folder / FILE, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             return None
         except Exception as error:  # broken bytes make the unpickler fail in many ways: KeyError, struct.error ...
+            if is_lack_of_memory(error):
+                raise  # the file may be sound: another time it can be read
             reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
             print(f"{self.folder / FILE}: cannot be read, so the run begins anew: {reason}", flush=True)
             return None

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from components.params.evaluate import Knn
 from components.probes.vote import vote
 
+PORTION = 1024  # queries whose cosines to the whole bank are held at once
+
 
 class KnnProbe:
     """The bank is the train part, without augmentation; there is nothing to choose, so validation rows vote as well."""
@@ -23,10 +25,16 @@ class KnnProbe:
         return self.from_few(np.arange(len(labels)), labels)
 
     def from_few(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:  # noqa: D102
-        return vote(
-            self.queries @ self.bank[rows].T,
-            torch.from_numpy(labels),
-            classes=self.classes,
-            k=min(self.params.k, len(rows)),
-            temperature=self.params.temperature,
-        ).numpy()
+        bank, known = self.bank[rows], torch.from_numpy(labels)
+        k, temperature = min(self.params.k, len(rows)), self.params.temperature
+        found = [
+            vote(
+                self.queries[first : first + PORTION] @ bank.T,
+                known,
+                classes=self.classes,
+                k=k,
+                temperature=temperature,
+            )
+            for first in range(0, len(self.queries), PORTION)
+        ]
+        return torch.cat(found).numpy()

@@ -1,8 +1,8 @@
 """The live log of a run, for whoever watches it: DVCLive and TensorBoard, each a folder of its own.
 
-They are views of the run and decide nothing, so they lie outside the stage's outputs and survive an interruption.
-DVCLive empties its folder unless told that the run goes on, and inside a DVC stage it may neither write a dvc.yaml nor
-save an experiment (https://dvc.org/doc/dvclive/live).
+They are views of the run and decide nothing, so they lie outside the stage's outputs. Each begins anew with every start
+of the stage: what an interrupted run logged after its last checkpoint comes a second time when it goes on. Inside a DVC
+stage DVCLive may neither write a dvc.yaml nor save an experiment (https://dvc.org/doc/dvclive/live).
 """
 
 from pathlib import Path
@@ -26,10 +26,10 @@ class Logger(Protocol):
 class DvcLive:
     """Tables and a summary that `dvc` and its extensions show."""
 
-    def __init__(self, folder: Path, *, resume: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         from dvclive.live import Live
 
-        self.live: Any = Live(str(folder), resume=resume, report=None, save_dvc_exp=False, dvcyaml=None)
+        self.live: Any = Live(str(folder), resume=False, report=None, save_dvc_exp=False, dvcyaml=None)
 
     def log(self, epoch: int, values: dict[str, float]) -> None:  # noqa: D102
         self.live.step = epoch
@@ -44,12 +44,11 @@ class DvcLive:
 class TensorBoard:
     """Events that `tensorboard --logdir` shows."""
 
-    def __init__(self, folder: Path, *, resume: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        if not resume:
-            for old in folder.glob("events.*"):
-                old.unlink()
+        for old in folder.glob("events.*"):
+            old.unlink()
         self.writer: Any = SummaryWriter(str(folder))
 
     def log(self, epoch: int, values: dict[str, float]) -> None:  # noqa: D102
@@ -64,12 +63,12 @@ class TensorBoard:
 LOGGERS: dict[str, type[DvcLive] | type[TensorBoard]] = {"dvclive": DvcLive, "tensorboard": TensorBoard}
 
 
-def open_loggers(names: tuple[str, ...], folder: Path, *, resume: bool) -> list[Logger]:
-    """Those named. Raises InputError where one is not installed."""
+def open_loggers(names: tuple[str, ...], folder: Path) -> list[Logger]:
+    """Those named, with nothing logged. Raises InputError where one is not installed."""
     opened: list[Logger] = []
     for name in names:
         try:
-            opened.append(LOGGERS[name](folder / name, resume=resume))
+            opened.append(LOGGERS[name](folder / name))
         except ImportError as error:
             raise InputError(
                 f"params.yaml: pretrain.watch.loggers: '{name}' needs {error.name}, which is not installed: "

@@ -27,18 +27,22 @@ class Observer:
         params: Pretrain,
         state: State,
         engine: Engine,
-        *,
-        processes: int,
         checkpoint: Checkpoint,
         sample: Sample,
         folder: Path,
+        *,
+        processes: int,
+        feed: str,
         remembered: dict[str, Any] | None,
     ) -> None:
-        """`remembered`: what an earlier observer of the same run saved with `save`."""
-        before = remembered["observer"] if remembered else {"rows": [], "cost": {}}
+        """`feed`: which kind; `remembered`: what an earlier observer of the same run saved with `save`."""
+        before = remembered["observer"] if remembered else {"rows": [], "moments": [], "cost": {}}
         self.rows: list[Row] = before["rows"]  # one an epoch; readings where they were taken
-        self.params, self.engine, self.checkpoint, self.sample = params, engine, checkpoint, sample
-        self.loggers = open_loggers(params.watch.loggers, folder, resume=remembered is not None)
+        self.moments: list[Row] = before["moments"]  # beside each what is never twice the same, so not in the curve
+        self.params, self.engine, self.feed, self.checkpoint, self.sample = params, engine, feed, checkpoint, sample
+        self.loggers = open_loggers(params.watch.loggers, folder)
+        for row, moment in zip(self.rows, self.moments, strict=True):
+            self.log(row | moment)
         self.usage = Usage(engine.device, processes, before["cost"])
         done = state.step * params.batch_size
         self.progress = Progress("pretrain", state.steps * params.batch_size, "images", done)
@@ -64,18 +68,24 @@ class Observer:
         rate = (state.step - step) * self.params.batch_size / (time.monotonic() - began)
         if record.epoch % self.params.watch.every_epochs == 0 or state.step == state.steps:
             row |= read(state, self.engine, self.sample, self.params)
-        self.rows.append(row)
-        live = {"images_per_second": rate}
+        moment = {"images_per_second": rate}
         if self.engine.device.type == "cuda":
-            live["gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self.engine.device))
-        for logger in self.loggers:
-            logger.log(record.epoch, {key: value for key, value in (row | live).items() if key != "epoch"})
+            moment["gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self.engine.device))
+        self.rows.append(row)
+        self.moments.append(moment)
+        self.log(row | moment)
         self.counted = state.step, time.monotonic()
+
+    def log(self, row: Row) -> None:
+        """To whoever watches."""
+        values = {key: value for key, value in row.items() if key != "epoch"}
+        for logger in self.loggers:
+            logger.log(int(row["epoch"]), values)
 
     def save(self, state: State) -> None:
         """All that a later process needs to go on as if nothing had happened."""
-        observed = {"rows": self.rows, "cost": self.usage.read()}
-        self.checkpoint.save({"state": remember(state), "observer": observed})
+        observed = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read()}
+        self.checkpoint.save({"state": remember(state), "feed": self.feed, "observer": observed})
         self.saved = time.monotonic()
 
     def summary(self, state: State) -> Row:

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from components.byol import colour
 from components.params.pretrain import View
-from tests.byol.checks import MANY, SIDE, frequency, generator, photos, uniform
+from tests.byol.checks import MANY, frequency, generator, photos, uniform
 
 FORMULA = {"rtol": 0, "atol": 2e-6}
 HUE = {"rtol": 0, "atol": 2e-5}
@@ -40,7 +40,7 @@ def test_each_image_is_jittered_by_its_own_factor_as_torchvision_does(
     amounts = TURNS if name == "hue" else FACTORS
     view = view_with(jitter=1.0, **{name: 0.5})
     images = photos(len(amounts), channels)
-    found = colour.jitter_colours(images, view, jitter(len(amounts), **{name: torch.tensor(amounts)}))
+    found = colour.jitter_colours(images.clone(), view, jitter(len(amounts), **{name: torch.tensor(amounts)}))
     operate = getattr(tv, f"adjust_{name}")
     expected = torch.stack([operate(image, amount) for image, amount in zip(images, amounts, strict=True)])
     torch.testing.assert_close(found, expected, **(HUE if name == "hue" else FORMULA))
@@ -51,7 +51,7 @@ def test_images_that_the_jitter_passes_over_keep_their_bits(view_with: ViewWith)
     images = photos(6)
     applies = torch.tensor([True, False] * 3)
     drawn = jitter(6, brightness=torch.full((6,), 0.5), hue=torch.full((6,), 0.1), applies=applies)
-    found = colour.jitter_colours(images, view, drawn)
+    found = colour.jitter_colours(images.clone(), view, drawn)
     assert torch.equal(found[~applies], images[~applies])
     assert not any(torch.equal(a, b) for a, b in zip(found[applies], images[applies], strict=True))
 
@@ -67,7 +67,7 @@ def test_the_four_operations_come_in_the_order_that_was_drawn_for_each_image(vie
         **{name: torch.full((24,), amount) for name, amount in zip(names, amounts, strict=True)},
         order=torch.tensor(orders),
     )
-    found = colour.jitter_colours(image.expand(24, 3, SIDE, SIDE), view, drawn)
+    found = colour.jitter_colours(image.repeat(24, 1, 1, 1), view, drawn)
     for number, order in enumerate(orders):
         expected = image
         for operation in order:

@@ -11,7 +11,7 @@ from components.byol.loss import byol_loss
 from components.byol.replicas import Replica
 from components.byol.train import start, update_target
 from components.params.base import InputError
-from tests.byol.tiny import SGD, PretrainWith, build, pairs
+from tests.byol.tiny import CPU, SGD, PretrainWith, build, pairs
 from tests.byol.two_processes import BATCH, STEPS
 
 
@@ -22,6 +22,17 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tens
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*torchrun, "-m", "tests.byol.two_processes", str(folder)], check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, world: int) -> list[str]:
+    """As if torchrun had started so many processes; the backends that this one then begins."""
+    begun: list[str] = []
+    monkeypatch.setattr(replicas, "end_with_launcher", lambda: None)
+    monkeypatch.setattr(replicas.dist, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(replicas.dist, "init_process_group", begun.append)
+    monkeypatch.setattr(replicas.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(replicas.dist, "get_world_size", lambda: world)
+    return begun
 
 
 def test_both_processes_end_with_the_same_weights(ranks: list[dict]) -> None:
@@ -55,6 +66,21 @@ def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
             torch.testing.assert_close(ranks[0][part][name], expected.detach(), rtol=1e-4, atol=1e-6)
 
 
+def test_what_the_first_process_says_holds_for_both(ranks: list[dict]) -> None:
+    """Asked whether they are the first, and whether the second."""
+    assert [rank["agreed"] for rank in ranks] == [[True, False]] * 2
+
+
+@pytest.mark.parametrize(("device", "backend"), [("cpu", "gloo"), ("cuda:1", "nccl")])
+def test_they_talk_by_what_knows_the_tensors_of_their_device(
+    device: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run on the CPU of a machine with GPUs would fail at its first step."""
+    begun = launched(monkeypatch, 2)
+    replicas.join(8, torch.device(device))
+    assert begun == [backend]
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_the_parts_make_up_the_batch(world: int) -> None:
     rows = [row for rank in range(world) for row in range(8)[Replica(rank, world).rows(8)]]
@@ -68,17 +94,15 @@ def test_one_process_writes() -> None:
 @pytest.mark.parametrize(("batch", "world"), [(7, 2), (2, 2), (128, 3)])
 def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """BatchNorm needs two images in every process."""
-    monkeypatch.setattr(replicas.dist, "is_torchelastic_launched", lambda: True)
-    monkeypatch.setattr(replicas.dist, "init_process_group", lambda: None)
-    monkeypatch.setattr(replicas.dist, "get_rank", lambda: 0)
-    monkeypatch.setattr(replicas.dist, "get_world_size", lambda: world)
+    launched(monkeypatch, world)
     with pytest.raises(InputError, match=rf"pretrain\.batch_size: {batch} .* multiple of {world}"):
-        replicas.join(batch)
+        replicas.join(batch, CPU)
 
 
-def test_alone_there_is_nobody_to_average_with_or_to_wait_for() -> None:
+def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() -> None:
     values = torch.rand(3)
     assert replicas.average(values) is values
+    assert [replicas.agree(value) for value in (True, False)] == [True, False]
     replicas.wait()
     replicas.leave()
-    assert (replicas.join(7).rank, replicas.join(7).world) == (0, 1)
+    assert (replicas.join(7, CPU).rank, replicas.join(7, CPU).world) == (0, 1)

@@ -1,7 +1,6 @@
 """Whole views: what is drawn, how often, in which order it is done, and what params.yaml may say of it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from components.byol import colour, geometry, views
+from components.byol import geometry, views
 from components.params.pretrain import View
 from tests.byol.checks import MANY, SIDE, frequency, generator, photos
 
@@ -187,17 +186,3 @@ def test_a_part_of_a_batch_is_seen_as_it_is_in_the_whole_batch(everything: View)
     parts = [slice(0, 2), slice(2, 8)]
     apart = [views.apply(images[part], everything, views.rows(drawn, part), SIDE) for part in parts]
     torch.testing.assert_close(torch.cat(apart), whole, **FORMULA)
-
-
-def test_on_other_devices_every_image_is_computed_and_chosen_from(everything: View, monkeypatch: Any) -> None:
-    """What a GPU does, where no operation may ask which images it is meant for, is the same picture."""
-    images = photos(20)
-    drawn = views.draw(everything, shape(images), generator())
-    few = views.apply(images, everything, drawn, SIDE)
-
-    def all_of_them(rows: Tensor, images: Tensor, operate: Any, amount: Any = None) -> Tensor:
-        return torch.where(colour.column(rows), operate(images, rows if amount is None else amount), images)
-
-    monkeypatch.setattr(colour, "where_drawn", all_of_them)
-    monkeypatch.setattr(views, "where_drawn", all_of_them)
-    torch.testing.assert_close(views.apply(images, everything, drawn, SIDE), few, **FORMULA)

@@ -19,7 +19,8 @@ def main(folder: Path) -> None:
     section: Pretrain = read_params(Path("params.yaml")).pretrain
     params = section.model_copy(update={"optimiser": SGD, "batch_size": BATCH})
     torch.set_num_threads(1)
-    replica = replicas.join(BATCH)
+    replica = replicas.join(BATCH, CPU)
+    agreed = [replicas.agree(replica.rank == rank) for rank in (0, 1)]
     rows = replica.rows(BATCH)
     state = start(replicas.synchronise_norms(build(), replica, CPU), params, steps_per_epoch=STEPS)
     engine = start_engine(state.online, state.target, params, CPU, replica)
@@ -27,6 +28,7 @@ def main(folder: Path) -> None:
         state.losses[number] = train_step(state, engine, (first[rows], second[rows]), learning_rate=0.1, tau=0.9)
     state.losses.copy_(replicas.average(state.losses))
     content = {"online": state.online.state_dict(), "target": state.target.state_dict(), "losses": state.losses}
+    content["agreed"] = agreed
     torch.save(content, folder / f"{replica.rank}.pt")
     replicas.leave()
 

@@ -125,6 +125,19 @@ def test_a_store_that_is_written_anew_holds_nothing_of_the_old_one(
     assert Store(tmp_path).table(["id"])["id"].to_pylist() == [row.id for row in many()]
     write_store(tmp_path, rows, ["cat", "dog"])
     assert Store(tmp_path).table(["id"])["id"].to_pylist() == ["s/0", "s/1", "s/2"]
+    assert [path.name for path in tmp_path.iterdir()] == ["part-00000.parquet"], "what had been half written is gone"
+
+
+def test_a_shard_of_thousands_of_row_groups_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opened for each group, the labels of 5,000 alone would take more than a minute."""
+    monkeypatch.setattr(module, "GROUP_ROWS", 4)
+    write_store(tmp_path, many(), ["cat", "dog"])
+    store, opened, file = Store(tmp_path), [], pq.ParquetFile
+    assert len(store.groups(SPLITS)) == 10
+    monkeypatch.setattr(pq, "ParquetFile", lambda shard: opened.append(shard) or file(shard))
+    store.labels(SPLITS)
+    store.images(lambda encoded: decode_square(encoded, side=8, channels=1), SPLITS)
+    assert opened == store.shards * 2
 
 
 def test_a_split_without_images_is_named(rows: list[Row], tmp_path: Path) -> None:

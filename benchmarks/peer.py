@@ -1,0 +1,86 @@
+"""lightly's BYOL on CIFAR-10 as its own example wires it, from its modules (lightly 1.6.0, examples/pytorch/byol.py).
+
+Two things are as the comparison needs them and not as the example has them: the network is the ResNet-18 for small
+images that ours is measured with, and precision, layout and compilation can be set, so that its best can be measured.
+B images, P outputs of the projector.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from torchvision.datasets import CIFAR10
+
+from components.params.base import InputError
+
+try:
+    from lightly.loss import NegativeCosineSimilarity
+    from lightly.models.modules import BYOLPredictionHead, BYOLProjectionHead
+    from lightly.models.utils import deactivate_requires_grad, update_momentum
+    from lightly.transforms.byol_transform import BYOLTransform, BYOLView1Transform, BYOLView2Transform
+except ImportError as error:
+    raise InputError(f"lightly is not installed ({error}): `make peers` installs it") from None
+
+HIDDEN, OUT = 1024, 256  # of the example's heads
+
+
+class Lightly(nn.Module):
+    """The example's module."""
+
+    def __init__(self, backbone: nn.Module, features: int) -> None:
+        super().__init__()
+        self.online = nn.Sequential(
+            backbone, BYOLProjectionHead(features, HIDDEN, OUT), BYOLPredictionHead(OUT, HIDDEN, OUT)
+        )
+        self.momentum = copy.deepcopy(self.online[:2])
+        deactivate_requires_grad(self.momentum)
+
+
+class LightlyLoop:
+    """Its loop, a step at a time."""
+
+    def __init__(self, backbone: nn.Module, features: int, device: torch.device, *, half: bool, tuned: bool) -> None:
+        """`half` is bfloat16 by autocast; `tuned` adds channels-last layout and compilation."""
+        layout = torch.channels_last if tuned else torch.contiguous_format
+        self.model = Lightly(backbone, features).to(device).to(memory_format=layout)
+        self.predict: Any = torch.compile(self.model.online) if tuned else self.model.online
+        self.project: Any = torch.compile(self.model.momentum) if tuned else self.model.momentum
+        self.device, self.half, self.layout = device, half, layout
+        self.criterion = NegativeCosineSimilarity()
+        self.optimiser = torch.optim.SGD(self.model.online.parameters(), lr=0.06)
+
+    def step(self, x0: Tensor, x1: Tensor) -> Tensor:
+        """Two views (B, C, S, S), wherever they are -> loss ()."""
+        update_momentum(self.model.online[:2], self.model.momentum, m=0.996)
+        x0 = x0.to(self.device).to(memory_format=self.layout)
+        x1 = x1.to(self.device).to(memory_format=self.layout)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            p0, p1 = self.predict(x0), self.predict(x1)  # (B, P) each
+            z0, z1 = self.project(x0).detach(), self.project(x1).detach()
+            loss: Tensor = 0.5 * (self.criterion(p0, z1) + self.criterion(p1, z0))
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        return loss.detach()
+
+
+def loader(root: Path, *, images: int, batch_size: int, workers: int) -> DataLoader[Any]:
+    """The example's data loader over the first so many images; its workers stay from epoch to epoch."""
+    transform = BYOLTransform(
+        view_1_transform=BYOLView1Transform(input_size=32, gaussian_blur=0.0),
+        view_2_transform=BYOLView2Transform(input_size=32, gaussian_blur=0.0),
+    )
+    data = Subset(CIFAR10(str(root), transform=transform), range(images))
+    return DataLoader(
+        data, batch_size=batch_size, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+    )
+
+
+def pairs(batches: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """An epoch's views."""
+    for (first, second), _ in batches:
+        yield first, second

@@ -1,0 +1,117 @@
+"""What more data cost: time an image and peak memory of a streamed epoch over 1x, 4x and 16x the images.
+
+`python -m benchmarks.scaling --cifar10 ROOT` trains one epoch of a small network in a process of its own for each size
+and watches the memory of the whole family of processes, its loader's workers included: proportional set size, so that
+what they share counts once. The images of the larger stores are CIFAR-10's again, as the pixels do not matter here.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from benchmarks import cifar10
+from benchmarks.records import write_record
+from components import pretrain
+from components.data.sources import encode
+from components.data.store import TRAIN, Row, write_store
+from components.params.pretrain import Head, TinyResNet
+from components.stage import one_line_errors
+
+FACTORS = (1, 4, 16)
+
+
+def main() -> None:
+    """Measure every size, write the record; with --store, train one."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--images", type=int, default=5000, help="of the smallest store")
+    parser.add_argument("--kind", choices=["streaming", "resident"], default="streaming")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--store", type=Path, help=argparse.SUPPRESS)  # what the processes below are told
+    asked = parser.parse_args()
+    if asked.store:
+        train(asked.store, asked.kind, asked.device)
+        return
+    with one_line_errors("scaling"):
+        images, _ = cifar10.read(asked.cifar10, test=False)
+    found = [measure(images, factor * asked.images, asked) for factor in FACTORS]
+    growth = found[-1]["peak_memory_bytes"] / found[0]["peak_memory_bytes"] - 1
+    print(f"{FACTORS[-1]}x the images: peak memory {growth:+.1%}")
+    settings = {"kind": asked.kind, "device": asked.device}
+    write_record(f"scaling-{asked.kind}", {"settings": settings, "sizes": found, "memory_growth": growth}, "torch")
+
+
+def measure(images: torch.Tensor, count: int, asked: argparse.Namespace) -> dict[str, Any]:
+    """One size, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder, "store")
+        write_store(store, rows(images, count), ["any"])
+        command = [sys.executable, "-m", "benchmarks.scaling", "--cifar10", str(asked.cifar10), "--kind", asked.kind]
+        process = subprocess.Popen([*command, "--device", asked.device, "--store", str(store)])
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, family_memory(process.pid))
+            time.sleep(0.1)
+        if process.returncode:
+            raise RuntimeError(f"training on {count} images ended with {process.returncode}")
+        metrics = json.loads(Path(folder, "metrics.json").read_text())
+    result = {"images": count, "peak_memory_bytes": peak, "images_per_second": metrics["images_per_second"]}
+    print(result, flush=True)
+    return result
+
+
+def rows(images: torch.Tensor, count: int) -> Iterator[Row]:
+    """Rows of a store, from CIFAR-10's images over and over."""
+    encoded = [encode(image.permute(1, 2, 0).numpy()) for image in images[: min(count, 5000)]]
+    for number in range(count):
+        yield Row(f"{number:08}", encoded[number % len(encoded)], f"{number:08}.png", None, TRAIN)
+
+
+def family_memory(pid: int) -> int:
+    """Bytes of a process and all that it started."""
+    total = 0
+    try:
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            total += process.memory_full_info().pss
+    except psutil.Error:
+        return total  # one has ended meanwhile
+    return total
+
+
+def train(store: Path, kind: str, device: str) -> None:
+    """An epoch of a network small enough that the feed is what is measured."""
+    params = cifar10.setting(
+        epochs=1,
+        device=device,
+        encoder=TinyResNet(name="tiny_resnet", widths=(8, 16), blocks=1),
+        head=Head(hidden=64, out=32),
+        batch_size=256,
+        threads=1,
+    )
+    feed = params.feed.model_copy(update={"kind": kind})
+    watch = params.watch.model_copy(update={"loggers": (), "sample": 256, "knn_queries": 0, "collapse": 0.0})
+    folder = store.parent
+    pretrain.run(
+        params.model_copy(update={"feed": feed, "watch": watch}),
+        store=store,
+        encoder=folder / "encoder",
+        metrics=folder / "metrics.json",
+        curve=folder / "curve.csv",
+        views=folder / "views.png",
+        scratch=folder / "scratch",
+        live=folder / "live",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Images a second of views, training step and whole loop, beside lightly's BYOL, in one run on one device.
+
+`python -m benchmarks.throughput --cifar10 ROOT` needs PyTorch, torchvision and lightly (`make peers`), and neither DVC
+nor Prefect. The same network and batch for both: first as each comes (lightly's example in float32, ours with what
+`auto` chooses here), then both in the same precision, then both tuned: bfloat16, compiled, lightly in channels-last
+layout. Everything is measured in turn, round by round, so that a busy moment of the machine meets all alike; the best
+round counts. An epoch of views, some training steps on views that are there, and the same steps with views being made.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks import cifar10, peer
+from benchmarks.records import write_record
+from components.byol import train
+from components.byol.device import choose_device, prepare
+from components.byol.network import build_encoder, feature_dimension
+from components.params.pretrain import Head
+from components.stage import one_line_errors
+
+Rates = dict[str, float]
+RATE, TAU = 0.01, 0.99  # of every step: any will do
+COMPARISONS: dict[str, tuple[dict[str, bool], dict[str, str]]] = {
+    "as each comes": ({"half": False, "tuned": False}, {}),
+    "both float32": ({"half": False, "tuned": False}, {"precision": "float32"}),
+    "both bfloat16": ({"half": True, "tuned": False}, {"precision": "bfloat16"}),
+    "both tuned": ({"half": True, "tuned": True}, {"precision": "bfloat16", "compile": "always"}),
+}
+
+
+class Program:
+    """Something that makes views and learns from them."""
+
+    views: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # an epoch's, made anew
+    learn: Callable[[tuple[Tensor, Tensor]], Tensor]
+    batch: int
+
+    def forever(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Epoch after epoch."""
+        while True:
+            yield from self.views()
+
+
+class Ours(Program):
+    """Resident images, batched views, the engine that params.yaml asks for."""
+
+    def __init__(self, images: Tensor, batch: int, device: torch.device, how: dict[str, str]) -> None:
+        params = cifar10.setting(batch_size=batch, head=Head(hidden=peer.HIDDEN, out=peer.OUT), **how)
+        state, engine, feed = cifar10.start(params, images, device)
+        self.views, self.batch = lambda: feed.pairs(0), batch
+        self.learn = lambda pair: train.train_step(state, engine, pair, learning_rate=RATE, tau=TAU)
+
+
+class Lightly(Program):
+    """Its loader's workers and its example's loop."""
+
+    def __init__(self, root: Path, images: int, batch: int, workers: int, device: torch.device, **how: bool) -> None:
+        encoder = cifar10.setting().encoder
+        backbone = build_encoder(encoder, channels=3, side=32)
+        loop = peer.LightlyLoop(backbone, feature_dimension(backbone, channels=3, side=32), device, **how)
+        batches = peer.loader(root, images=images, batch_size=batch, workers=workers)
+        self.views, self.learn, self.batch = lambda: peer.pairs(batches), lambda pair: loop.step(*pair), batch
+
+
+def main() -> None:
+    """Measure, print the table, write the record."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=2, help="of the CPU, for both")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=2, help="of lightly's loader")
+    parser.add_argument("--images", type=int, default=6400, help="in an epoch of views")
+    parser.add_argument("--steps", type=int, default=3, help="of training, a measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    with one_line_errors("throughput"):
+        device = choose_device(asked.device, "--device")
+        prepare(device, asked.threads)
+        torch.use_deterministic_algorithms(False)  # lightly's example does not ask for them either
+        images, _ = cifar10.read(asked.cifar10, test=False)
+        images = images[: asked.images]
+        found: dict[str, dict[str, Rates]] = {}
+        for name, (theirs, ours) in COMPARISONS.items():
+            programs: dict[str, Program] = {
+                "lightly": Lightly(asked.cifar10, len(images), asked.batch, asked.workers, device, **theirs),
+                "ours": Ours(images, asked.batch, device, ours),
+            }
+            found[name] = compare(programs, asked.steps, asked.rounds, device)
+            show(name, found[name])
+    settings = {key: value for key, value in vars(asked).items() if key != "cifar10"}
+    network = f"ResNet-18 for small images, heads {peer.HIDDEN}-{peer.OUT}"
+    record = {"settings": {**settings, "network": network}, "images_per_second": found}
+    write_record(f"throughput-{device.type}", record, "torch", "torchvision", "lightly")
+
+
+def compare(programs: dict[str, Program], steps: int, rounds: int, device: torch.device) -> dict[str, Rates]:
+    """Best rate by part and program."""
+    pairs = {name: next(iter(program.views())) for name, program in programs.items()}
+    streams = {name: program.forever() for name, program in programs.items()}
+
+    def make_views(name: str) -> int:
+        return sum(len(first) for first, _ in programs[name].views())
+
+    def step(name: str) -> int:
+        for _ in range(steps):
+            programs[name].learn(pairs[name])
+        return steps * programs[name].batch
+
+    def loop(name: str) -> int:
+        for _ in range(steps):
+            programs[name].learn(next(streams[name]))
+        return steps * programs[name].batch
+
+    works = {"views": make_views, "step": step, "loop": loop}
+    best: dict[str, Rates] = {part: dict.fromkeys(programs, 0.0) for part in works}
+    for number in range(rounds + 1):  # the first warms up and does not count
+        for part, work in works.items():
+            for name in programs:
+                cifar10.synchronise(device)
+                began = time.perf_counter()
+                images = work(name)
+                cifar10.synchronise(device)
+                rate = images / (time.perf_counter() - began)
+                best[part][name] = max(best[part][name], rate if number else 0.0)
+    return best
+
+
+def show(name: str, rates: dict[str, Rates]) -> None:
+    """A line a part."""
+    for part, by_program in rates.items():
+        ratio = by_program["ours"] / by_program["lightly"]
+        numbers = ", ".join(f"{program} {rate:,.1f}" for program, rate in by_program.items())
+        print(f"{name}: {part}: {numbers} images/s, ratio {ratio:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

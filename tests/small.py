@@ -1,0 +1,57 @@
+"""Stores and settings small enough that a test of feeds, samples and readings takes no time."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from components.data.store import TRAIN, Row, Store, write_store
+from components.params.pretrain import Pretrain
+from components.stage import read_params
+from tests.byol.conftest import EVERYTHING_OFF
+from tests.conftest import ROOT
+
+CLASSES = ["cat", "dog", "owl"]
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def grays(count: int) -> list[np.ndarray]:
+    """Image n is filled with the gray n, so that it can be recognised."""
+    return [np.full((8, 8), gray) for gray in range(count)]
+
+
+def fill_store(
+    folder: Path,
+    images: Sequence[np.ndarray],
+    *,
+    labels: Sequence[int | None] | None = None,
+    splits: Sequence[str] | None = None,
+) -> Store:
+    """All of class 0 and of the train split where nothing else is said."""
+    labels, splits = labels or [0] * len(images), splits or [TRAIN] * len(images)
+    about = zip(images, labels, splits, strict=True)
+    rows = [Row(f"{n}", png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(about)]
+    write_store(folder, rows, CLASSES)
+    return Store(folder)
+
+
+def settings(**changes: Any) -> Pretrain:
+    """`settings(feed__workers=0)`: the shipped section for 8 x 8 grays, views that are the image, and those changes."""
+    section = read_params(ROOT / "params.yaml").pretrain.model_dump()
+    section["views"] = {"first": dict(EVERYTHING_OFF), "second": {}}
+    section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
+    for key, value in changes.items():
+        *parents, last = key.split("__")
+        place = section
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return Pretrain.model_validate(section)
