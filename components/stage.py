@@ -62,6 +62,11 @@ def _lines(path: Path, raw: Any, error: ValidationError) -> list[str]:
             key = (*key, slip["ctx"]["key"])
         elif slip["type"] == "missing":
             message = "missing"
+        elif slip["type"] == "union_tag_invalid":
+            key = (*key, slip["ctx"]["discriminator"].strip("'"))
+            message = f"one of {slip['ctx']['expected_tags']}, not '{slip['ctx']['tag']}'"
+        elif slip["type"] == "union_tag_not_found":
+            key, message = (*key, slip["ctx"]["discriminator"].strip("'")), "missing"
         elif slip["type"] != "value_error":
             message += f", not {slip['input']!r}"
         origin = tuple("first" if part == "second" else part for part in key)

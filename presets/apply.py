@@ -29,8 +29,8 @@ def with_presets(path: Path, presets: list[str]) -> Any:
         whole = style().load(path)
     except (OSError, YAMLError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    for name in presets:
-        merge(whole, read(name))
+    for preset in map(read, presets):
+        merge(whole if isinstance(whole, dict) else {}, preset)
     check_params(plain(whole), path)
     return whole
 
