@@ -64,7 +64,9 @@ def copy_project(to: Path) -> Path:
     if frequent == params:
         raise RuntimeError("params.yaml: no 'checkpoint_seconds: 30' to change")
     (to / "params.yaml").write_text(frequent)
-    subprocess.run(["git", "init", "--quiet"], cwd=to, check=True)
+    as_somebody = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "copied"]):
+        subprocess.run([*as_somebody, *command], cwd=to, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "fetch"], cwd=to, check=True, env=environment())
     return to
 

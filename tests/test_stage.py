@@ -47,6 +47,7 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("pretrain.encoder.name", "resnet19", "pretrain.encoder.name: one of 'tiny_resnet', 'resnet18', "),
         ("pretrain.optimiser", {"learning_rate": 1.0}, "pretrain.optimiser.name: missing"),
         ("pretrain.encoder.blocks", 0, "pretrain.encoder.blocks: Input should be greater than or equal to 1, not 0"),
+        ("pretrain.launcher", "accelerate launch", "pretrain: launcher: 'python -m', or 'torchrun', its options and "),
         ("data.sources", [{"kind": "cats"}], "data.sources.0.kind: one of 'digits', 'cifar10', "),
         ("data.sources", [{"root": "cats"}], "data.sources.0.kind: missing"),
         ("data.test_fraction", 1, "data.test_fraction: Input should be less than 1, not 1"),
@@ -65,6 +66,19 @@ def test_a_slip_is_named_with_its_key(params: Path, key: str, value: object, lin
     assert line in message
     assert message.startswith(f"{params}: ")
     assert "\n" not in message, "said once, in one line"
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "python -m",
+        "torchrun --standalone --nproc-per-node=8 -m",
+        "srun --ntasks-per-node=1 torchrun --nnodes=2 --rdzv-endpoint=$HOST:29500 -m",
+    ],
+)
+def test_a_stage_may_be_launched_alone_or_by_torchrun(params: Path, launcher: str) -> None:
+    set_params(params, {"pretrain.launcher": launcher})
+    assert stage.read_params(params).pretrain.launcher == launcher
 
 
 def test_a_missing_key_is_named(params: Path) -> None:

@@ -119,7 +119,8 @@ def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     )
     turned = (hue / 6).add_(turn[:, None, None])[:, None]  # (B, 1, S, S) of the circle, -2/3..4/3
     # Foley & van Dam's closed form: channel n is value - span * clamp(min(k, 4 - k), 0, 1), k = (n + 6 h) mod 6.
-    k = (turned + images.new_tensor([11 / 6, 9 / 6, 7 / 6])[:, None, None]).frac_().mul_(6)  # (B, 3, S, S)
+    n = torch.arange(11, 5, -2, device=images.device)[:, None, None] / 6  # 5, 3 and 1, a circle further: nothing below 0
+    k = (turned + n).frac_().mul_(6)  # (B, 3, S, S)
     share = k.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)  # min(k, 4 - k) is 2 - |k - 2|
     return torch.addcmul(value[:, None], span[:, None], share, value=-1)
 

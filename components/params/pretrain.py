@@ -1,5 +1,6 @@
 """`pretrain`: the network, the two views, the optimiser and the length of a BYOL run."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -176,7 +177,7 @@ class Watch(Params):
 class Pretrain(Params):
     """Everything that decides the encoder, given the images."""
 
-    launcher: Annotated[str, Field(pattern=r"^(python|torchrun( \S+)*) -m$")]  # what dvc.yaml starts the stage with
+    launcher: str  # what dvc.yaml starts the stage with
     seed: Seed
     device: Device
     threads: Count  # of the CPU; their number decides the order of sums, and so the bits
@@ -193,6 +194,12 @@ class Pretrain(Params):
     views: Views
     feed: Feed
     watch: Watch
+
+    @model_validator(mode="after")
+    def _launcher_starts_a_module(self) -> Self:
+        if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", self.launcher):
+            raise ValueError(f"launcher: 'python -m', or 'torchrun', its options and '-m', not '{self.launcher}'")
+        return self
 
 
 Section = Pretrain

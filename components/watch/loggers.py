@@ -64,7 +64,10 @@ LOGGERS: dict[str, type[DvcLive] | type[TensorBoard]] = {"dvclive": DvcLive, "te
 
 
 def open_loggers(names: tuple[str, ...], folder: Path) -> list[Logger]:
-    """Those named, with nothing logged. Raises InputError where one is not installed."""
+    """Those named, with nothing logged, but for those that cannot begin here: a run does without its log.
+
+    Raises InputError where one is not installed.
+    """
     opened: list[Logger] = []
     for name in names:
         try:
@@ -74,4 +77,6 @@ def open_loggers(names: tuple[str, ...], folder: Path) -> list[Logger]:
                 f"params.yaml: pretrain.watch.loggers: '{name}' needs {error.name}, which is not installed: "
                 f"install it or take '{name}' out of the list"
             ) from None
+        except Exception as error:  # of whatever kind: DVCLive, say, wants a commit in the repository
+            print(f"pretrain: no log by {name}: {' '.join(str(error).split())}", flush=True)
     return opened

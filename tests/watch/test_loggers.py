@@ -2,6 +2,7 @@
 
 import csv
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_two_are_two_folders(tmp_path: Path) -> None:
         logger.log(1, {"loss": 0.5})
         logger.close()
     assert dvclive(tmp_path) == tensorboard(tmp_path) == [(1, 0.5)]
+
+
+def test_a_log_that_cannot_begin_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVCLive asks for the last commit, and a project that was just unpacked has none."""
+    monkeypatch.chdir(tmp_path)
+    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(command, check=True)
+    opened = open_loggers(("dvclive", "tensorboard"), tmp_path / "live")
+    assert [type(logger).__name__ for logger in opened] == ["TensorBoard"]
+    assert capsys.readouterr().out == "pretrain: no log by dvclive: Empty git repo\n"
 
 
 class Missing:
