@@ -1,13 +1,14 @@
 """CIFAR-10 by the preset: how accurate after how many seconds, each seed from nothing to its final epoch.
 
 `python -m benchmarks.accuracy --cifar10 ROOT --seeds 0 1 2` needs PyTorch and torchvision. While it trains, kNN on
-held-out *train* images against time; at the end, and only then, the test split: kNN with both habits, and a linear
-layer whose learning rate is chosen on held-out train images.
+held-out *train* images against time; at the end, and only then, the test split: kNN with both habits, a linear layer
+whose learning rate is chosen on held-out train images, and with scikit-learn logistic regression whose C is.
 """
 
 import argparse
 import statistics
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import cifar10
-from benchmarks.records import write_record
+from benchmarks.records import deviation, write_record
 from components.byol import train
 from components.byol.device import choose_device, prepare
 from components.byol.engine import Engine
@@ -53,12 +54,17 @@ def main() -> None:
     runs = {}
     for seed in asked.seeds:
         runs[seed] = run(params.model_copy(update={"seed": seed}), probes, (images, labels), judged, device)
-        print(f"seed {seed}: { ({key: value for key, value in runs[seed].items() if key != 'course'}) }", flush=True)
-    means = {
-        key: statistics.fmean(run[key] for run in runs.values()) for key in runs[asked.seeds[0]] if key != "course"
-    }
-    record = {"params": params.model_dump(mode="json"), "mean": means, "runs": runs}
+        print(f"seed {seed}: {numbers(runs[seed])}", flush=True)
+    by_number = {key: [numbers(run)[key] for run in runs.values()] for key in numbers(runs[asked.seeds[0]])}
+    means = {key: statistics.fmean(values) for key, values in by_number.items()}
+    spread = {key: deviation(values) for key, values in by_number.items()}
+    record = {"params": params.model_dump(mode="json"), "mean": means, "spread": spread, "runs": runs}
     write_record(f"{asked.name}-{device.type}", record, "torch", "torchvision")
+
+
+def numbers(run: dict[str, Any]) -> dict[str, float]:
+    """What a run ends with, without its course."""
+    return {key: value for key, value in run.items() if key != "course"}
 
 
 def run(
@@ -126,6 +132,11 @@ def judge(
         scores[name] = share(probe.from_all(known, held_out))
     linear = LinearProbe(train_features, test_features, classes, probes.linear, params.seed)
     scores["linear"] = share(linear.from_all(known, held_out))
+    if find_spec("sklearn"):
+        from components.probes.logistic import LogisticProbe
+
+        logistic = LogisticProbe(train_features, test_features, classes, probes.logistic, params.seed)
+        scores["logistic"] = share(logistic.from_all(known, held_out))
     return scores
 
 

@@ -11,10 +11,8 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from components.byol import train
-from components.byol.device import memory_format
-from components.byol.engine import Engine, compiles, start_engine
-from components.byol.feed import PairMaker, ResidentFeed
-from components.byol.network import build_online
+from components.byol.engine import Engine, start_engine
+from components.byol.feed import ResidentFeed, start_maker
 from components.byol.replicas import Replica
 from components.params.base import InputError
 from components.params.pretrain import Pretrain
@@ -41,19 +39,8 @@ def setting(preset: str = "cifar10", **changes: Any) -> Pretrain:
 
 def start(params: Pretrain, images: Tensor, device: torch.device) -> tuple[train.State, Engine, ResidentFeed]:
     """A run before its first step, its images on the device, as the stage begins one."""
-    accelerated = device.type == "cuda" and compiles(params, device)
-    maker = PairMaker(
-        params.views,
-        params.images,
-        seed=params.seed,
-        batch_size=params.batch_size,
-        replica=ALONE,
-        compiled=accelerated,
-    )
-    feed = ResidentFeed(images, maker, device)
-    online = build_online(params.encoder, params.head, channels=3, side=params.images.side, seed=params.seed)
-    online = online.to(device).to(memory_format=memory_format(device))
-    state = train.start(online, params, steps_per_epoch=feed.steps_per_epoch)
+    feed = ResidentFeed(images, start_maker(params, device, ALONE), device)
+    state = train.begin(params, device, ALONE, steps_per_epoch=feed.steps_per_epoch)
     return state, start_engine(state.online, state.target, params, device, ALONE), feed
 
 

@@ -8,7 +8,6 @@ The split, the draws of labels and the baselines' pixels stay the same; the netw
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,10 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from benchmarks.machine import describe_machine
+from benchmarks.records import deviation, write_record
 from components import embed, evaluate, fetch, pretrain, stage
 from components.data.store import TEST, TRAIN, Row, Store, write_store
 
-RECORD = Path(__file__).parent / "results" / "recipe.json"
 HELD_OUT_FRACTION = 0.2
 
 
@@ -34,18 +32,15 @@ def main() -> None:
     with stage.one_line_errors("recipe"):
         params = stage.read_params(arguments.params)
         runs = {seed: run_once(params, seed, arguments.held_out) for seed in arguments.seeds}
-    summary = {
-        "command": f"python -m benchmarks.recipe {' '.join(sys.argv[1:])}",
-        "machine": describe_machine("torch", "torchvision", "scikit-learn", "numpy"),
+    found = {
         "params": params.model_dump(mode="json"),
         "mean": over_seeds(list(runs.values()), statistics.fmean),
         "spread": over_seeds(list(runs.values()), deviation),
         "runs": runs,
     }
-    print(json.dumps(summary["mean"], indent=2))
+    print(json.dumps(found["mean"], indent=2))
     if not arguments.held_out:
-        RECORD.write_text(json.dumps(summary, indent=2) + "\n")
-        print(f"written to {RECORD}")
+        write_record("recipe", found, "torch", "torchvision", "scikit-learn", "numpy")
 
 
 def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
@@ -91,11 +86,6 @@ def hold_out(folder: Path, seed: int) -> None:
         for n, r in enumerate(rows)
     ]
     write_store(folder, kept, store.class_names)
-
-
-def deviation(values: list[float]) -> float | None:
-    """Of the sample; one value has none."""
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def over_seeds(runs: list[Any], combine: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def write_record(name: str, found: dict[str, Any], *packages: str) -> Path:
     path.write_text(json.dumps(record, indent=2) + "\n")
     print(f"written to {path}")
     return path
+
+
+def deviation(values: list[float]) -> float | None:
+    """Of the sample; one value has none."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def hide_folders(arguments: list[str]) -> list[str]:

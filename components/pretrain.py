@@ -15,9 +15,9 @@ import torch
 
 from components import stage
 from components.byol import replicas, train
-from components.byol.device import choose_device, memory_format, prepare
-from components.byol.engine import start_engine
-from components.byol.network import build_encoder, build_online, feature_dimension
+from components.byol.device import choose_device, prepare
+from components.byol.engine import compiles_networks, precision, start_engine
+from components.byol.network import build_encoder, feature_dimension
 from components.byol.replicas import Replica
 from components.data.feeds import choose_feed, count_images, open_feed
 from components.data.metrics import write_json
@@ -28,6 +28,7 @@ from components.model.card import write_card
 from components.model.checkpoint import Checkpoint, fingerprint
 from components.model.files import CARD, ONNX, Config, save_encoder
 from components.model.onnx import export_onnx
+from components.params.base import InputError
 from components.params.pretrain import Pretrain
 from components.watch.observer import Observer, Row
 
@@ -44,34 +45,38 @@ def run(
     device = choose_device(params.device, "pretrain.device")
     prepare(device, params.threads)
     replica = replicas.join(params.batch_size, device)
-    try:
-        opened = Store(store)
-        images = count_images(opened, SPLITS, params)
-        key = fingerprint(params.model_dump_json(), opened.shards, device.type, replica.world)
-        checkpoint = Checkpoint(scratch, key)
-        remembered = take_up(checkpoint, replica)
-        kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
-        feed = open_feed(kind, opened, SPLITS, params, device, replica)
-        state = build_state(params, device, replica, feed.steps_per_epoch)
-        if remembered:
-            train.restore(state, remembered["state"])
-        engine = start_engine(state.online, state.target, params, device, replica)
-        if not replica.writes:
-            train.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
-            return
-        sample = draw_sample(opened, SPLITS, params)
-        draw_preview(sample.images, params, views)
-        observer = Observer(
-            params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
-        )
-        train.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
-        observer.close()
-        write_encoder(encoder, state, params, images)
-        write_curve(curve, observer.rows)
-        write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
-        checkpoint.remove()
-    finally:
+    opened = Store(store)
+    images = count_images(opened, SPLITS, params)
+    checkpoint = Checkpoint(scratch, identify(params, opened, device, replica))
+    remembered = take_up(checkpoint, replica)
+    kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
+    feed = open_feed(kind, opened, SPLITS, params, device, replica)
+    state = train.begin(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
+    if remembered:
+        train.restore(state, remembered["state"])
+    engine = start_engine(state.online, state.target, params, device, replica)
+    if not replica.writes:
+        train.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave()
+        return
+    sample = draw_sample(opened, SPLITS, params)
+    draw_preview(sample.images, params, views)
+    observer = Observer(
+        params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
+    )
+    train.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
+    replicas.leave()
+    observer.close()
+    write_encoder(encoder, state, params, images)
+    write_curve(curve, observer.rows)
+    write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
+    checkpoint.remove()
+
+
+def identify(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
+    """The fingerprint of this run: all that its result depends on, what `auto` comes to on this machine included."""
+    facts = device.type, replica.world, precision(params, device), compiles_networks(params, device, replica)
+    return replicas.agree(fingerprint(params.model_dump_json(), store.shards, *facts) if replica.writes else "")
 
 
 def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
@@ -79,16 +84,13 @@ def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
     if replica.writes:
         checkpoint.claim()
     replicas.wait()
-    return checkpoint.load()
-
-
-def build_state(params: Pretrain, device: torch.device, replica: Replica, steps_per_epoch: int) -> train.State:
-    """The state before the first step, on its device."""
-    shape = {"channels": params.images.channels, "side": params.images.side}
-    online = build_online(params.encoder, params.head, **shape, seed=params.seed)
-    online = replicas.synchronise_norms(online, replica, device)
-    online = online.to(device).to(memory_format=memory_format(device))
-    return train.start(online, params, steps_per_epoch=steps_per_epoch)
+    remembered = checkpoint.load()
+    step = remembered["state"]["step"] if remembered else 0
+    if replicas.agree(step) != step:
+        raise InputError(
+            f"{checkpoint.folder}: not what the first process has there: the machines must share the folder"
+        )
+    return remembered
 
 
 def write_encoder(folder: Path, state: train.State, params: Pretrain, images: int) -> None:

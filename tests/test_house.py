@@ -154,4 +154,27 @@ def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
     params = stage.read_params(ROOT / "params.yaml").model_dump(mode="json")
     assert record["params"] == params, "make bench"
-    assert "@@" not in (ROOT / "README.md").read_text()
+
+
+def test_no_page_is_half_written() -> None:
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *ROOT.glob("docs/*.md")):
+        assert "@@" not in page.read_text(), page
+
+
+def test_the_readme_says_what_the_record_says() -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    rows = {
+        "logistic regression, 2 labels a class": ("logistic", "accuracy_2_per_class"),
+        "logistic regression, 10 labels a class": ("logistic", "accuracy_10_per_class"),
+        "logistic regression, all labels": ("logistic", "accuracy"),
+        "linear layer by SGD, all labels": ("linear", "accuracy"),
+        "k nearest neighbours, all labels": ("knn", "accuracy"),
+    }
+    for row, (probe, metric) in rows.items():
+        mean, spread = (
+            {encoder: 100 * record[part][probe][encoder][metric] for encoder in ("byol", "pixels", "random")}
+            for part in ("mean", "spread")
+        )
+        byol = f"**{mean['byol']:.1f} ± {spread['byol']:.1f}**"
+        assert f"| {row} | {byol} | {mean['pixels']:.1f} | {mean['random']:.1f} ± {spread['random']:.1f} |" in readme

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from components import fetch, pretrain
+from components.byol import engine
+from components.byol.replicas import Replica
 from components.byol.train import State
 from components.data import feeds
+from components.data.store import Store
+from components.model.checkpoint import Checkpoint
 from components.params.base import InputError, RunError
 from components.stage import read_params
 from components.watch.observer import Observer
@@ -131,6 +136,23 @@ def test_two_processes_train_one_encoder_and_go_on_after_a_kill(new_run: Callabl
     weights = "encoder/encoder.safetensors"
     assert (killed.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
     assert (killed.folder / "curve.csv").read_bytes() == (whole.folder / "curve.csv").read_bytes()
+
+
+def test_half_precision_that_auto_took_is_another_run(monkeypatch: Any, digits: Path) -> None:
+    """Moved to a processor without AMX, a run would else go on in another precision."""
+    params = read_params(ROOT / "params.yaml").pretrain.model_copy(update={"precision": "auto"})
+    keys = []
+    for there in (True, False):
+        monkeypatch.setattr(engine, "has_amx", lambda there=there: there)
+        keys.append(pretrain.identify(params, Store(digits), torch.device("cpu"), Replica(0, 1)))
+    assert keys[0] != keys[1]
+
+
+def test_processes_that_find_different_checkpoints_do_not_go_on(tmp_path: Path, monkeypatch: Any) -> None:
+    """On machines that do not share the scratch folder each would train from a step of its own."""
+    monkeypatch.setattr(pretrain.replicas, "agree", lambda step: step + 10)
+    with pytest.raises(InputError, match="not what the first process has there"):
+        pretrain.take_up(Checkpoint(tmp_path, "key"), Replica(1, 2))
 
 
 def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]) -> None:

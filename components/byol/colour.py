@@ -76,12 +76,19 @@ def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
 def where_drawn(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
     """The images of the rows (B,) as `operate` makes them of (images, amounts (B,)), the others as they are.
 
-    On a CPU only those rows are computed, and put back into `images`, since copying all of them would take longer than
-    the operation; elsewhere all are computed, since to find the rows would wait for the device.
+    On a CPU only those are computed; elsewhere all are, since to find the rows would wait for the device.
     """
-    amount = rows if amount is None else amount
-    if images.device.type != "cpu":
-        return torch.where(column(rows), operate(images, amount), images)
+    work = some_rows if images.device.type == "cpu" else all_rows
+    return work(rows, images, operate, rows if amount is None else amount)
+
+
+def all_rows(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
+    """Computed for every image and chosen from."""
+    return torch.where(column(rows), operate(images, amount), images)
+
+
+def some_rows(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
+    """Computed for these alone and put back into `images`: a copy of all would take longer than the operation."""
     wanted = rows.nonzero()[:, 0]
     if len(wanted) == 0:
         return images
@@ -119,7 +126,7 @@ def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     )
     turned = (hue / 6).add_(turn[:, None, None])[:, None]  # (B, 1, S, S) of the circle, -2/3..4/3
     # Foley & van Dam's closed form: channel n is value - span * clamp(min(k, 4 - k), 0, 1), k = (n + 6 h) mod 6.
-    n = torch.arange(11, 5, -2, device=images.device)[:, None, None] / 6  # 5, 3 and 1, a circle further: nothing below 0
+    n = torch.arange(11, 5, -2, device=images.device)[:, None, None] / 6  # 5, 3, 1, and a circle more
     k = (turned + n).frac_().mul_(6)  # (B, 3, S, S)
     share = k.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)  # min(k, 4 - k) is 2 - |k - 2|
     return torch.addcmul(value[:, None], span[:, None], share, value=-1)

@@ -4,15 +4,17 @@ The modules of the state stay as they are, so that they can be saved, embedded w
 the training step calls in their stead.
 """
 
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from components.byol.device import has_amx
 from components.byol.replicas import Replica
 from components.params.pretrain import Pretrain
 
@@ -30,15 +32,26 @@ class Engine:
 def precision(params: Pretrain, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the hardware multiplies matrices of it: on CUDA, and on CPUs with Intel's AMX."""
     if params.precision == "auto":
-        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # which torch 2.11 lacks
-        fast = device.type == "cuda" or (device.type == "cpu" and capabilities.get("amx_bf16", False))
+        fast = device.type == "cuda" or (device.type == "cpu" and has_amx())
         return torch.bfloat16 if fast else torch.float32
     return torch.bfloat16 if params.precision == "bfloat16" else torch.float32
 
 
-def compiles(params: Pretrain, device: torch.device) -> bool:
-    """Whether the networks are compiled, and on CUDA the views as well."""
-    return params.compile == "always" or (params.compile == "auto" and device.type == "cuda")
+def compiles_networks(params: Pretrain, device: torch.device, replica: Replica) -> bool:
+    """`auto` compiles on CUDA, but not where norms are shared by several processes: PyTorch cannot follow these."""
+    auto = device.type == "cuda" and replica.world == 1 and has_compiler()
+    return params.compile == "always" or (params.compile == "auto" and auto)
+
+
+def compiles_views(params: Pretrain, device: torch.device) -> bool:
+    """On CUDA alone: on a CPU each operation is done for the images alone that it was drawn for, which is quicker."""
+    wanted = params.compile == "always" or (params.compile == "auto" and has_compiler())
+    return wanted and device.type == "cuda"
+
+
+def has_compiler() -> bool:
+    """Whether there is the C compiler that torch.compile needs at run time."""
+    return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 
 
 def start_engine(
@@ -47,7 +60,7 @@ def start_engine(
     """The networks, ready to run as params.yaml says."""
     predict: nn.Module = online
     project: nn.Module = target
-    if compiles(params, device):
+    if compiles_networks(params, device, replica):
         predict, project = cast(nn.Module, torch.compile(online)), cast(nn.Module, torch.compile(target))
     if replica.world > 1:
         # Each view is a batch of its own, so the network runs twice before its gradient: statistics that were sent

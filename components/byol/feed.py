@@ -14,11 +14,12 @@ import torch
 from torch import Generator, Tensor
 
 from components.byol import views
+from components.byol.engine import compiles_views
 from components.byol.normalise import normalise
 from components.byol.randomness import ORDER, VIEWS, derive
 from components.byol.replicas import Replica
 from components.byol.views import Drawn, Shape
-from components.params.pretrain import Images, Views
+from components.params.pretrain import Images, Pretrain, Views
 
 Pair = tuple[Tensor, Tensor]  # two (b, C, S, S), normalised, of the same images in the same order
 
@@ -36,8 +37,7 @@ class Feed(Protocol):
 class PairMaker:
     """The batched executor of the views' table, on the device that the images are on.
 
-    A view is some hundred small operations: compiled, they are a few kernels. On a CPU they stay as they are written,
-    since there each is done for the images alone that it was drawn for, and no compiler can follow that.
+    A view is some hundred small operations: compiled, they are a few kernels.
     """
 
     def __init__(
@@ -64,6 +64,18 @@ class PairMaker:
             normalise(views.apply(pixels, self.views.first, first, side), self.params),
             normalise(views.apply(pixels, self.views.second, second, side), self.params),
         )
+
+
+def start_maker(params: Pretrain, device: torch.device, replica: Replica) -> PairMaker:
+    """As params.yaml says."""
+    return PairMaker(
+        params.views,
+        params.images,
+        seed=params.seed,
+        batch_size=params.batch_size,
+        replica=replica,
+        compiled=compiles_views(params, device),
+    )
 
 
 class ResidentFeed:

@@ -8,6 +8,7 @@ Gradients are averaged by DistributedDataParallel; BatchNorm's statistics run ov
 import ctypes
 import signal
 from contextlib import suppress
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
@@ -17,6 +18,8 @@ from torch import nn
 from components.params.base import InputError
 
 Network = TypeVar("Network", bound=nn.Module)
+Value = TypeVar("Value")
+PATIENCE = timedelta(days=1)  # while the first process reads a large store, the others wait in a collective
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -42,8 +45,11 @@ def join(batch_size: int, device: torch.device) -> Replica:
     if not dist.is_torchelastic_launched():
         return Replica(0, 1)
     end_with_launcher()
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")  # each knows no tensors but its device's
+    backend = "nccl" if device.type == "cuda" else "gloo"  # each knows no tensors but its device's
+    dist.init_process_group(backend, timeout=PATIENCE, device_id=device if device.type == "cuda" else None)
     replica = Replica(dist.get_rank(), dist.get_world_size())
+    if device.type == "cuda" and device.index != local_rank():
+        raise InputError(f"params.yaml: pretrain.device: '{device}' is one GPU; say cuda, and each process has its own")
     if batch_size % replica.world or batch_size // replica.world < 2:
         raise InputError(
             f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes: "
@@ -71,13 +77,13 @@ def average(values: torch.Tensor) -> torch.Tensor:
     return summed / dist.get_world_size()
 
 
-def agree(value: bool) -> bool:
+def agree(value: Value) -> Value:
     """The first process's value, in all of them; every one of them has to ask."""
     if not dist.is_initialized():
         return value
-    told = torch.tensor(value, dtype=torch.uint8, device="cuda" if dist.get_backend() == "nccl" else "cpu")
-    dist.broadcast(told, src=0)
-    return bool(told)
+    told = [value]
+    dist.broadcast_object_list(told, src=0)
+    return told[0]
 
 
 def wait() -> None:

@@ -2,7 +2,8 @@
 
 Each step: both views through the online network, both through the target in train mode, as four batches of their own
 (joined batches would share BatchNorm statistics); the summed loss; an optimiser step; then the target's parameters
-follow by tau. BatchNorm's running statistics are the target's own. Nothing in a step waits for the device.
+follow by tau. BatchNorm's running statistics are the target's own. Nothing in a step waits for the device, but for
+PyTorch's norms over several GPUs.
 B images, P outputs of the projector.
 """
 
@@ -15,12 +16,13 @@ import torch
 from torch import Tensor, nn, optim
 
 from components.byol import schedules
-from components.byol.engine import Engine
+from components.byol.device import memory_format
+from components.byol.engine import Engine, precision
 from components.byol.feed import Feed, Pair
 from components.byol.loss import byol_loss
-from components.byol.network import Online
+from components.byol.network import Online, build_online
 from components.byol.optimiser import build_optimiser, peak_learning_rate
-from components.byol.replicas import average
+from components.byol.replicas import Replica, average, synchronise_norms
 from components.params.base import RunError
 from components.params.pretrain import Pretrain
 
@@ -48,8 +50,17 @@ class EpochRecord:
     gradient_norm: float  # of the last step
 
 
+def begin(params: Pretrain, device: torch.device, replica: Replica, *, steps_per_epoch: int) -> State:
+    """The state before the first step, on its device, as params.yaml says."""
+    shape = {"channels": params.images.channels, "side": params.images.side}
+    online = build_online(params.encoder, params.head, **shape, seed=params.seed)
+    online = synchronise_norms(online, replica, device)
+    layout = memory_format(device, precision(params, device))
+    return start(online.to(device).to(memory_format=layout), params, steps_per_epoch=steps_per_epoch)
+
+
 def start(online: Online, params: Pretrain, *, steps_per_epoch: int) -> State:
-    """The state before the first step: the target begins as a copy of the online encoder and projector."""
+    """The same of a network that is there: the target begins as a copy of its encoder and projector."""
     target = copy.deepcopy(nn.Sequential(online.encoder, online.projector)).requires_grad_(False)
     losses = torch.zeros(steps_per_epoch, device=next(online.parameters()).device)
     optimiser = build_optimiser(online, params.optimiser)

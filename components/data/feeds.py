@@ -5,6 +5,7 @@ N images, b a process's part of a batch, C channels, H, W, R, S pixels a side: s
 """
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
@@ -15,8 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from components.byol import replicas
-from components.byol.engine import compiles
-from components.byol.feed import Feed, Pair, PairMaker, ResidentFeed
+from components.byol.feed import Feed, Pair, PairMaker, ResidentFeed, start_maker
 from components.byol.normalise import normalise
 from components.byol.randomness import VIEWS, derive
 from components.byol.replicas import Replica
@@ -27,6 +27,7 @@ from components.data.streaming import Batch, MakeBatch, StreamingFeed, make_plan
 from components.params.base import InputError
 from components.params.pretrain import Feed as FeedParams
 from components.params.pretrain import Pretrain
+from components.terminal.progress import Progress
 
 Kind = Literal["resident", "streaming"]
 bytes_as_text = partial(tqdm.format_sizeof, suffix="B", divisor=1000)
@@ -71,18 +72,30 @@ def open_feed(
     kind: Kind, store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
 ) -> Feed:
     """The feed of this kind."""
-    maker = PairMaker(
-        params.views,
-        params.images,
-        seed=params.seed,
-        batch_size=params.batch_size,
-        replica=replica,
-        compiled=device.type == "cuda" and compiles(params, device),
-    )
+    maker = start_maker(params, device, replica)
     if kind == "resident":
-        square = partial(decode_square, side=params.images.read_side, channels=params.images.channels)
-        return ResidentFeed(torch.from_numpy(store.images(square, splits)), maker, device)
+        return ResidentFeed(decode_all(store, splits, params, device, replica), maker, device)
     return open_stream(store, splits, params, maker, device, replica)
+
+
+def decode_all(
+    store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
+) -> Tensor:
+    """All images on the device, (N, C, R, R) uint8, with no more than a row group of them on the host at a time."""
+    side, channels = params.images.read_side, params.images.channels
+    square = partial(decode_square, side=side, channels=channels)
+    groups = store.groups(splits)
+    images = torch.empty((sum(group.count for group in groups), channels, side, side), dtype=torch.uint8, device=device)
+    progress = Progress("decode", len(images), "images") if replica.writes else None
+    first = 0
+    with ThreadPoolExecutor(max(1, params.feed.workers)) as threads:
+        for encoded in store.read_groups(groups):
+            squares = torch.from_numpy(np.stack(list(threads.map(square, encoded))))  # (n, C, R, R)
+            images[first : first + len(squares)] = squares
+            first += len(squares)
+            if progress:
+                progress.advance(len(squares))
+    return images
 
 
 def open_stream(

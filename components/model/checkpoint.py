@@ -10,6 +10,8 @@ import os
 import shutil
 import sys
 import traceback
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 
 FILE = "state.pt"
+DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
 
 
 def fingerprint(params: str, files: list[Path], *facts: object) -> str:
@@ -25,12 +28,21 @@ def fingerprint(params: str, files: list[Path], *facts: object) -> str:
     ours = ("components", "__main__")  # the stage itself is __main__ to `python -m`
     code = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ours}
     sources = [Path(str(module.__file__)) for _, module in sorted(code.items()) if getattr(module, "__file__", None)]
-    for part in (params, torch.__version__, *facts):
+    for part in (params, *versions(), *facts):
         digest.update(f"{part}\0".encode())
     for path in [*sources, *files]:
         with path.open("rb") as file:
             digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
     return digest.hexdigest()[:32]
+
+
+def versions() -> list[str]:
+    """Of the packages that decide the bits of a run, as far as they are installed."""
+    installed = []
+    for name in DECISIVE:
+        with suppress(PackageNotFoundError):
+            installed.append(f"{name} {version(name)}")
+    return installed
 
 
 def is_lack_of_memory(error: Exception) -> bool:

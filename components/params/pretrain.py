@@ -21,15 +21,11 @@ class Images(Params):
     std: PositivePerChannel
 
     @model_validator(mode="after")
-    def _one_std_a_mean(self) -> Self:
+    def _fit_together(self) -> Self:
         if len(self.mean) != len(self.std):
             raise ValueError("mean and std need one number a channel each")
         if len(self.mean) not in (1, 3):
             raise ValueError("one channel (grayscale) or three (RGB)")
-        return self
-
-    @model_validator(mode="after")
-    def _views_are_cut_from_enough(self) -> Self:
         if self.read_side < self.side:
             raise ValueError(f"read_side is at least side, {self.side}")
         return self
@@ -90,8 +86,8 @@ class View(Params):
             low, high = getattr(self, key)
             if not 0 < low <= high:
                 raise ValueError(f"{key} needs two numbers above 0, the smaller first, not [{low:g}, {high:g}]")
-        if self.crop_area[1] > 1:
-            raise ValueError(f"crop_area is a share of the image, at most 1, not {self.crop_area[1]:g}")
+        if (most := self.crop_area[1]) > 1:
+            raise ValueError(f"crop_area is a share of the image, at most 1, not {most:g}")
         return self
 
 

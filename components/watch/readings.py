@@ -64,10 +64,11 @@ def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) 
     for number, portion in enumerate(portions(images)):
         maker = PairMaker(params.views, params.images, seed=seed, batch_size=len(portion), replica=Replica(0, 1))
         pair = maker.make(portion.to(engine.device), number)
-        first.append(embed(state.online.encoder, pair[0], engine))
-        second.append(embed(state.online.encoder, pair[1], engine))
+        first.append(embed(state.online.encoder, pair[0], engine).cpu())
+        second.append(embed(state.online.encoder, pair[1], engine).cpu())
     features = embed_images(state.online.encoder, images, engine, params)  # (N, D)
-    projections = state.online.projector(features.float())  # (N, P)
+    projections = state.online.projector(features).cpu()  # (N, P)
+    features = features.cpu()  # for the double precision that not every device has
     return {
         "z_std": health.z_std(features),
         "rank_me": health.rank_me(features),
@@ -86,7 +87,7 @@ def knn_accuracy(state: State, engine: Engine, sample: Sample, params: Pretrain)
     k = min(params.watch.knn_k, len(bank))
     temperature = params.watch.knn_temperature
     found = [vote(q @ bank.T, labels, classes=classes, k=k, temperature=temperature) for q in portions(queries)]
-    return float((torch.cat(found) == expected).double().mean())
+    return int((torch.cat(found) == expected).sum()) / len(expected)
 
 
 def embed_images(encoder: torch.nn.Module, images: Tensor, engine: Engine, params: Pretrain) -> Tensor:

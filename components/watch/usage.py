@@ -31,16 +31,20 @@ class Usage:
         return cost
 
     def _joules(self) -> float | None:
-        """The GPU's own counter, of this process's GPU, where NVIDIA's library is there to read it."""
+        """The GPUs' own counters, where NVIDIA's library is there to read them; nothing where some are on other
+        machines."""
         if self.device.type != "cuda":
             return None
         with suppress(Exception):  # not installed, no permission, or an older GPU without a counter: it is left out
             import pynvml as driver
 
-            gpu: Any = torch.cuda.get_device_properties(self.device)
             driver.nvmlInit()
-            handle: Any = driver.nvmlDeviceGetHandleByUUID(f"GPU-{gpu.uuid}")
-            return float(driver.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            joules = 0.0
+            for gpu in [self.device] if self.processes == 1 else range(self.processes):
+                properties: Any = torch.cuda.get_device_properties(gpu)
+                handle: Any = driver.nvmlDeviceGetHandleByUUID(f"GPU-{properties.uuid}")
+                joules += float(driver.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+            return joules
         return None
 
 

@@ -18,7 +18,6 @@ from components.byol import geometry
 from components.params.pretrain import View
 from tests.byol.checks import MANY, SIDE, frequency, generator, photos, uniform
 
-FORMULA = {"rtol": 0, "atol": 2e-6}
 FORMULA = {"rtol": 0, "atol": 2e-5}
 WARPED = {"rtol": 0, "atol": 1e-4}
 ViewWith = Callable[..., View]

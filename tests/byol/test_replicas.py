@@ -11,7 +11,7 @@ from components.byol.loss import byol_loss
 from components.byol.replicas import Replica
 from components.byol.train import start, update_target
 from components.params.base import InputError
-from tests.byol.tiny import CPU, SGD, PretrainWith, build, pairs
+from tests.byol.tiny import CPU, SGD, PretrainWith, build, pairs, parameters
 from tests.byol.two_processes import BATCH, STEPS
 
 
@@ -24,12 +24,13 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tens
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-def launched(monkeypatch: pytest.MonkeyPatch, world: int) -> list[str]:
+def launched(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int = 0) -> list[str]:
     """As if torchrun had started so many processes; the backends that this one then begins."""
     begun: list[str] = []
     monkeypatch.setattr(replicas, "end_with_launcher", lambda: None)
     monkeypatch.setattr(replicas.dist, "is_torchelastic_launched", lambda: True)
-    monkeypatch.setattr(replicas.dist, "init_process_group", begun.append)
+    monkeypatch.setattr(replicas.dist, "init_process_group", lambda backend, **_: begun.append(backend))
+    monkeypatch.setenv("LOCAL_RANK", str(local_rank))
     monkeypatch.setattr(replicas.dist, "get_rank", lambda: 0)
     monkeypatch.setattr(replicas.dist, "get_world_size", lambda: world)
     return begun
@@ -76,7 +77,7 @@ def test_they_talk_by_what_knows_the_tensors_of_their_device(
     device: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run on the CPU of a machine with GPUs would fail at its first step."""
-    begun = launched(monkeypatch, 2)
+    begun = launched(monkeypatch, 2, local_rank=1)
     replicas.join(8, torch.device(device))
     assert begun == [backend]
 
@@ -97,6 +98,24 @@ def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, monkey
     launched(monkeypatch, world)
     with pytest.raises(InputError, match=rf"pretrain\.batch_size: {batch} .* multiple of {world}"):
         replicas.join(batch, CPU)
+
+
+def test_a_gpu_that_is_named_cannot_be_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched(monkeypatch, 2, local_rank=0)
+    with pytest.raises(InputError, match=r"pretrain\.device: 'cuda:1' is one GPU; say cuda"):
+        replicas.join(8, torch.device("cuda:1"))
+
+
+@pytest.mark.parametrize(("device", "world", "shared"), [("cuda", 2, True), ("cuda", 1, False), ("cpu", 2, False)])
+def test_norms_run_over_all_gpus_and_keep_their_parameters(device: str, world: int, shared: bool) -> None:
+    plain = build()
+    before = parameters(plain)
+    found = replicas.synchronise_norms(plain, Replica(0, world), torch.device(device))
+    norms = [type(module) for module in found.modules() if "BatchNorm" in type(module).__name__]
+    assert (set(norms) == {torch.nn.SyncBatchNorm}) is shared
+    assert {name: value.tolist() for name, value in parameters(found).items()} == {
+        name: value.tolist() for name, value in before.items()
+    }
 
 
 def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() -> None:

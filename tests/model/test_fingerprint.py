@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 from ruamel.yaml import YAML
 
+from components.model import checkpoint
 from components.model.checkpoint import fingerprint
 from tests.conftest import ROOT
 
@@ -36,9 +36,13 @@ def test_other_parameters_another_device_or_more_processes_are_another_run(
     assert fingerprint(params, shards, *facts) != fingerprint("epochs: 1", shards, "cpu", 1)
 
 
-def test_another_version_of_torch_is_another_run(shards: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", ["torch", "numpy", "pillow", "albumentations"])
+def test_another_version_of_what_makes_the_bits_is_another_run(
+    package: str, shards: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = fingerprint("", shards)
-    monkeypatch.setattr(torch, "__version__", "0.0")
+    installed = checkpoint.version
+    monkeypatch.setattr(checkpoint, "version", lambda name: "0.0" if name == package else installed(name))
     assert fingerprint("", shards) != key
 
 
