@@ -6,6 +6,7 @@ B images, P outputs of the projector.
 """
 
 import copy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import CIFAR10
 
-from components.params.base import InputError
+from components.stage import USER_ERROR
 
 try:
     from lightly.loss import NegativeCosineSimilarity
@@ -23,7 +24,8 @@ try:
     from lightly.models.utils import deactivate_requires_grad, update_momentum
     from lightly.transforms.byol_transform import BYOLTransform, BYOLView1Transform, BYOLView2Transform
 except ImportError as error:
-    raise InputError(f"lightly is not installed ({error}): `make peers` installs it") from None
+    print(f"lightly is not installed ({error}): `make peers` installs it", file=sys.stderr)
+    sys.exit(USER_ERROR)
 
 HIDDEN, OUT = 1024, 256  # of the example's heads
 

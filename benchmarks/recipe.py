@@ -53,12 +53,7 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
         pretrain.run(
             params.pretrain.model_copy(update={"seed": seed}),
             store=root / "store",
-            encoder=root / "encoder",
-            metrics=root / "pretrain.json",
-            curve=root / "curve.csv",
-            views=root / "views.png",
-            scratch=root / "scratch",
-            live=root / "live",
+            **pretrain_outputs(root),
         )
         embed.run(params.embed, store=root / "store", encoder=root / "encoder", embeddings=root / "embeddings")
         for probe in params.evaluate.probes:
@@ -72,6 +67,13 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
             )
         names = ["pretrain", *params.evaluate.probes]
         return {name: json.loads((root / f"{name}.json").read_text()) for name in names}
+
+
+def pretrain_outputs(root: Path) -> dict[str, Path]:
+    """Where the stage writes, by flag."""
+    files = {"metrics": "pretrain.json", "curve": "curve.csv", "views": "views.png"}
+    folders = {name: name for name in ("encoder", "scratch", "live")}
+    return {flag: root / name for flag, name in (files | folders).items()}
 
 
 def hold_out(folder: Path, seed: int) -> None:

@@ -19,6 +19,7 @@ import psutil
 import torch
 
 from benchmarks import cifar10
+from benchmarks.recipe import pretrain_outputs
 from benchmarks.records import write_record
 from components import pretrain
 from components.data.sources import encode
@@ -63,7 +64,7 @@ def measure(images: torch.Tensor, count: int, asked: argparse.Namespace) -> dict
             time.sleep(0.1)
         if process.returncode:
             raise RuntimeError(f"training on {count} images ended with {process.returncode}")
-        metrics = json.loads(Path(folder, "metrics.json").read_text())
+        metrics = json.loads(Path(folder, "pretrain.json").read_text())
     result = {"images": count, "peak_memory_bytes": peak, "images_per_second": metrics["images_per_second"]}
     print(result, flush=True)
     return result
@@ -100,16 +101,10 @@ def train(store: Path, kind: str, device: str) -> None:
     )
     feed = params.feed.model_copy(update={"kind": kind})
     watch = params.watch.model_copy(update={"loggers": (), "sample": 256, "knn_queries": 0, "collapse": 0.0})
-    folder = store.parent
     pretrain.run(
         params.model_copy(update={"feed": feed, "watch": watch}),
         store=store,
-        encoder=folder / "encoder",
-        metrics=folder / "metrics.json",
-        curve=folder / "curve.csv",
-        views=folder / "views.png",
-        scratch=folder / "scratch",
-        live=folder / "live",
+        **pretrain_outputs(store.parent),
     )
 
 

@@ -48,7 +48,7 @@ class LARS(optim.Optimizer):
                 self._move(weights, group)
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """One step of the L tensors, in a few kernels for them all."""
+        """One step of the L tensors, by operations on lists; but the product with the trusts is a kernel a tensor."""
         velocities = [self._velocity(w) for w in weights]
         gradients = [w.grad for w in weights if w.grad is not None]
         updates = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))

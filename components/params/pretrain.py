@@ -9,7 +9,6 @@ from components.params.base import Count, Counts, Device, NotNegative, Params, P
 
 Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
 PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
-PositivePerChannel = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 
 
 class Images(Params):
@@ -18,7 +17,7 @@ class Images(Params):
     side: Annotated[int, Field(ge=8)]
     read_side: Annotated[int, Field(ge=8)]  # images are decoded to such a square, and views are cut from it
     mean: PerChannel
-    std: PositivePerChannel
+    std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -138,7 +137,7 @@ class AdamW(Schedule):
     beta2: Annotated[float, Field(ge=0, lt=1)]
 
 
-Optimiser = Lars | Sgd | AdamW
+Optimiser = Annotated[Lars | Sgd | AdamW, Field(discriminator="name")]
 
 
 class Feed(Params):
@@ -186,7 +185,7 @@ class Pretrain(Params):
     images: Images
     encoder: Annotated[TinyResNet | TorchvisionResNet, Field(discriminator="name")]
     head: Head
-    optimiser: Annotated[Optimiser, Field(discriminator="name")]
+    optimiser: Optimiser
     views: Views
     feed: Feed
     watch: Watch
