@@ -23,6 +23,7 @@ import components.params
 from components.params.base import InputError, Params, RunError
 
 USER_ERROR, OTHER_ERROR = 2, 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 PARAMS_FILE = Path("params.yaml")  # where DVC looks for it
 
 
@@ -115,6 +116,9 @@ def one_line_errors(stage: str) -> Iterator[None]:
     except RunError as error:
         print(f"{stage}: {error}", file=sys.stderr)
         sys.exit(OTHER_ERROR)
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def main() -> int:
         print(f"dvc.yaml: {error}", file=sys.stderr)
         return runner.USER_ERROR
     except KeyboardInterrupt:
-        print("interrupted; finished stages are kept, the next run begins this one again", file=sys.stderr)
+        print(
+            "interrupted; finished stages are kept, and pretraining goes on from its last checkpoint", file=sys.stderr
+        )
         return INTERRUPTED
     if stale:
         print(f"not up to date after the run, was something edited meanwhile? {', '.join(stale)}", file=sys.stderr)

@@ -4,10 +4,17 @@ Without a name it lists the presets. Undone by `git checkout params.yaml`.
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 from components.stage import PARAMS_FILE, one_line_errors
 from presets.apply import FOLDER, names, style, with_presets
+
+
+def summary(name: str) -> str:
+    """The first sentence of the comment that a preset opens with."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), (FOLDER / f"{name}.yaml").read_text().splitlines())
+    return " ".join(line.removeprefix("# ") for line in lines).split(". ")[0].removesuffix(".")
 
 
 def main() -> None:
@@ -18,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.names:
         for name in names():
-            print(f"{name:18}{(FOLDER / f'{name}.yaml').read_text().splitlines()[0].removeprefix('# ')}")
+            print(f"{name:18}{summary(name)}")
         return
     with one_line_errors("presets"):
         whole = with_presets(arguments.params, arguments.names)

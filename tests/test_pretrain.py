@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,20 @@ def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
     cut.here()
     assert "going on after step 15" in capsys.readouterr().out
     assert cut.results() == whole.results()
+
+
+def test_an_interrupt_is_one_line(new_run: Callable[..., Run]) -> None:
+    run = new_run(pretrain__epochs=1000)
+    process = run.start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("pretrain: "):
+            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "pretrain: interrupted"
+    assert "Traceback" not in said
 
 
 def test_a_checkpoint_of_other_parameters_is_not_taken_up(new_run: Callable[..., Run]) -> None:

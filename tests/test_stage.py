@@ -47,6 +47,7 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("pretrain.encoder.name", "resnet19", "pretrain.encoder.name: one of 'tiny_resnet', 'resnet18', "),
         ("pretrain.optimiser", {"learning_rate": 1.0}, "pretrain.optimiser.name: missing"),
         ("pretrain.encoder.blocks", 0, "pretrain.encoder.blocks: Input should be greater than or equal to 1, not 0"),
+        ("pretrain.device", "gpu", "pretrain.device: auto, cpu, cuda, cuda:1 (and so on) or mps, not 'gpu'"),
         ("pretrain.launcher", "accelerate launch", "pretrain: launcher: 'python -m', or 'torchrun', its options and "),
         ("data.sources", [{"kind": "cats"}], "data.sources.0.kind: one of 'digits', 'cifar10', "),
         ("data.sources", [{"root": "cats"}], "data.sources.0.kind: missing"),

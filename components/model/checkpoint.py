@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from components.params.base import InputError, RunError
+
 FILE = "state.pt"
 DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
 
@@ -59,7 +61,10 @@ class Checkpoint:
 
     def claim(self) -> None:
         """Wait until no other process trains this very run: one that outlived its killed parent may still be at it."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: no checkpoint can be kept there: {error.strerror}") from None
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
@@ -81,14 +86,22 @@ class Checkpoint:
         return loaded
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace it whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Replace it whole. Raises RunError where that cannot be; the old one stays."""
         beside = self.folder / f"{FILE}.new"
-        with beside.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.folder / FILE)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.folder / FILE)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer has no word of its own for a full disk
+            with suppress(OSError):
+                beside.unlink()
+            raise RunError(
+                f"{self.folder}: the state cannot be saved, is the disk full? The run goes on from its last checkpoint "
+                f"when it is begun again ({str(error).splitlines()[0]})"
+            ) from None
 
     def remove(self) -> None:
         """The run is done."""

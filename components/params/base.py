@@ -5,9 +5,10 @@ wrong result. https://docs.pydantic.dev/latest/concepts/strict_mode/
 """
 
 import difflib
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -35,13 +36,19 @@ class Params(BaseModel):
         return raw
 
 
+def _is_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
+        raise ValueError(f"auto, cpu, cuda, cuda:1 (and so on) or mps, not '{name}'")
+    return name
+
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")]
+Device = Annotated[str, AfterValidator(_is_device)]
 
 # YAML has lists only; the object holds tuples, so that it is frozen all through.
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]

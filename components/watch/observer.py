@@ -46,6 +46,10 @@ class Observer:
         self.usage = Usage(engine.device, processes, before["cost"])
         done = state.step * params.batch_size
         self.progress = Progress("pretrain", state.steps * params.batch_size, "images", done)
+        if params.optimiser.warmup_epochs > params.epochs:
+            print(
+                f"pretrain: the warm-up, {params.optimiser.warmup_epochs:g} epochs, is longer than the run", flush=True
+            )
         if remembered:
             print(f"pretrain: going on after step {state.step:,} of {state.steps:,}", flush=True)
         self.saved = time.monotonic()
@@ -79,8 +83,13 @@ class Observer:
     def log(self, row: Row) -> None:
         """To whoever watches."""
         values = {key: value for key, value in row.items() if key != "epoch"}
-        for logger in self.loggers:
-            logger.log(int(row["epoch"]), values)
+        for logger in list(self.loggers):
+            try:
+                logger.log(int(row["epoch"]), values)
+            except Exception as error:  # a full disk, say: the run does without this log from now on
+                self.loggers.remove(logger)
+                name = type(logger).__name__
+                print(f"pretrain: no more log by {name}: {' '.join(str(error).split())}", flush=True)
 
     def save(self, state: State) -> None:
         """All that a later process needs to go on as if nothing had happened."""

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from components.model.checkpoint import FILE, Checkpoint
+from components.params.base import InputError, RunError
 from tests.conftest import ROOT
 
 CONTENT: dict[str, Any] = {
@@ -135,20 +136,23 @@ def test_code_in_the_file_is_not_run(writer: str, tmp_path: Path, capsys: pytest
     assert trace.exists(), "the payload would have worked"
 
 
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeError("no space at\nposition 5")], ids=str)
 def test_a_save_that_fails_half_way_leaves_the_checkpoint_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """PyTorch's own writer has no type of its own for a full disk."""
     checkpoint = save(tmp_path)
 
     def fail(content: Any, file: Any) -> None:
         file.write(b"half of a file")
-        raise OSError("no space left on device")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", fail)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(RunError, match=r"run: the state cannot be saved, is the disk full\?.*\(no space"):
             checkpoint.save({"state": {}})
-    assert is_whole(checkpoint.load()), "what lies beside it is not taken up"
+    assert is_whole(checkpoint.load())
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
     checkpoint.save({"state": {"step": 4}})
     assert checkpoint.load() == {"state": {"step": 4}}
     assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
@@ -195,3 +199,9 @@ def test_a_process_that_was_killed_holds_nothing_up(tmp_path: Path) -> None:
     checkpoint.claim()
     assert time.monotonic() - began < 5
     checkpoint.remove()
+
+
+def test_a_scratch_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "scratch").write_text("")
+    with pytest.raises(InputError, match=r"scratch.run: no checkpoint can be kept there: \S.*"):
+        Checkpoint(tmp_path / "scratch", "run").claim()

@@ -84,6 +84,7 @@ def test_without_a_name_they_are_listed(params: Path) -> None:
     before = params.read_bytes()
     listed = apply(params)
     assert all(name in listed for name in names())
+    assert "cifar10           CIFAR-10 with ResNet-18 for 200 epochs, meant for a GPU\n" in listed, "a whole sentence"
     assert params.read_bytes() == before
 
 

@@ -118,12 +118,35 @@ def test_zero_seconds_save_every_step(run: Run) -> None:
     assert run.saved() == 3
 
 
+def test_a_log_that_fails_in_mid_run_is_done_without(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk under live/ must not end days of training."""
+    observer = run.observe(checkpoint_seconds=0.0)
+    run.step(observer, STEPS)
+
+    def fail(*_: object) -> None:
+        raise OSError("no space\nleft")
+
+    run.log.log = fail  # type: ignore[method-assign]
+    run.step(observer, STEPS)
+    assert "pretrain: no more log by Log: no space left\n" in capsys.readouterr().out
+    assert len(observer.rows) == 2
+    assert run.saved() == 2 * STEPS
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(3, True), (8, False)])
+def test_a_warm_up_that_never_ends_is_pointed_out(
+    epochs: int, said: bool, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.observe(epochs=epochs)
+    assert ("the warm-up, 8 epochs, is longer than the run" in capsys.readouterr().out) is said
+
+
 def test_rows_and_costs_survive_an_interruption(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """Else the curve would begin in the middle, and the hours before the crash would be free."""
     run.step(run.observe(checkpoint_seconds=0.0), 9)
     capsys.readouterr()
     again = run.observe(resume=True)
-    assert capsys.readouterr().out == "pretrain: going on after step 9 of 12\n"
+    assert capsys.readouterr().out.splitlines()[-1] == "pretrain: going on after step 9 of 12"
     before = Checkpoint(run.folder, "run").load()
     assert before is not None
     assert before["feed"] == "resident", "another one would show other images for the rest of the run"
