@@ -2,13 +2,12 @@
 
 `python -m benchmarks.accuracy --cifar10 ROOT --seeds 0 1 2` needs PyTorch and torchvision. While it trains, kNN on
 held-out *train* images against time; at the end, and only then, the test split: kNN with both habits, a linear layer
-whose learning rate is chosen on held-out train images, and with scikit-learn logistic regression whose C is.
+whose learning rate is chosen on held-out train images, and if asked for logistic regression whose C is.
 """
 
 import argparse
 import statistics
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from benchmarks import cifar10
 from benchmarks.records import deviation, write_record
 from components.byol import train
 from components.byol.device import choose_device, prepare
-from components.byol.engine import Engine
+from components.model.checkpoint import Checkpoint, fingerprint
 from components.params.evaluate import Evaluate, Knn
 from components.params.pretrain import Pretrain
 from components.probes.knn import KnnProbe
@@ -42,6 +41,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--images", type=int, help="the first so many train images instead of all")
+    parser.add_argument("--logistic", action="store_true", help="logistic regression too; scikit-learn takes minutes")
+    parser.add_argument("--scratch", type=Path, help="a folder from which an interrupted measurement goes on")
     parser.add_argument("--name", default="accuracy", help="of the record")
     asked = parser.parse_args()
     with one_line_errors("accuracy"):
@@ -53,7 +54,12 @@ def main() -> None:
         probes: Evaluate = read_params(PARAMS_FILE).evaluate
     runs = {}
     for seed in asked.seeds:
-        runs[seed] = run(params.model_copy(update={"seed": seed}), probes, (images, labels), judged, device)
+        of_seed = params.model_copy(update={"seed": seed})
+        key = fingerprint(of_seed.model_dump_json(), [], len(images), device)
+        course = Course(of_seed, (images, labels), device, Checkpoint(asked.scratch, key) if asked.scratch else None)
+        course.run()
+        scores = judge(course, probes, (images, labels), judged, logistic=asked.logistic)
+        runs[seed] = {**course.cost(), **scores, "course": course.seen}
         print(f"seed {seed}: {numbers(runs[seed])}", flush=True)
     by_number = {key: [numbers(run)[key] for run in runs.values()] for key in numbers(runs[asked.seeds[0]])}
     means = {key: statistics.fmean(values) for key, values in by_number.items()}
@@ -67,54 +73,59 @@ def numbers(run: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in run.items() if key != "course"}
 
 
-def run(
-    params: Pretrain,
-    probes: Evaluate,
-    trained: Labelled,
-    judged: Labelled,
-    device: torch.device,
-) -> dict[str, Any]:
-    """One seed: what it cost, its course, and what the final epoch is worth on the test split."""
-    images, labels = trained
-    rng = np.random.default_rng(params.seed)
-    rows = torch.from_numpy(rng.permutation(len(images)))
+class Course:
+    """One seed's training, looked at now and then; looking on and saving do not count as its time."""
+
+    def __init__(
+        self, params: Pretrain, trained: Labelled, device: torch.device, checkpoint: Checkpoint | None
+    ) -> None:
+        self.params, self.checkpoint = params, checkpoint
+        self.sample = draw_sample(params, *trained)
+        self.seen: list[dict[str, float]] = []
+        self.began = time.perf_counter()
+        self.state, self.engine, self.feed = cifar10.start(params, trained[0], device)
+        if checkpoint and (remembered := checkpoint.load()):
+            train.restore(self.state, remembered["state"])
+            self.seen = remembered["seen"]
+            self.began -= self.seen[-1]["seconds"]
+
+    def run(self) -> None:
+        """To the end."""
+        train.train(self.state, self.engine, self.feed, self.params, on_step=lambda _: None, on_epoch=self.on_epoch)
+
+    def on_epoch(self, state: train.State, record: train.EpochRecord) -> None:
+        """The loop has just waited for the device, so that the clock tells the truth."""
+        if record.epoch % self.params.watch.every_epochs and state.step < state.steps:
+            return
+        now = time.perf_counter()
+        state.online.eval()
+        accuracy = knn_accuracy(state, self.engine, self.sample, self.params)
+        state.online.train()
+        seconds = now - self.began
+        self.seen.append({"epoch": record.epoch, "seconds": seconds, "loss": record.loss, "held_out_knn": accuracy})
+        print(self.seen[-1], flush=True)
+        if self.checkpoint:
+            self.checkpoint.save({"state": train.remember(state), "seen": self.seen})
+        self.began += time.perf_counter() - now
+
+    def cost(self) -> dict[str, float]:
+        """Of pretraining, compilation included."""
+        seconds = self.seen[-1]["seconds"]
+        return {"seconds": seconds, "images_per_second": self.state.steps * self.params.batch_size / seconds}
+
+
+def draw_sample(params: Pretrain, images: Tensor, labels: Tensor) -> Sample:
+    """Held-out queries and a bank, of train images."""
+    rows = torch.from_numpy(np.random.default_rng(params.seed).permutation(len(images)))
     queries = rows[: min(params.watch.knn_queries, len(rows) // 2)]
     bank = rows[len(queries) :][: params.watch.knn_bank]
-    sample = Sample(images[:0], images[queries], labels[queries], images[bank], labels[bank])
-    began = time.perf_counter()
-    state, engine, feed = cifar10.start(params, images, device)
-    course: list[dict[str, float]] = []
-    watched = 0.0  # seconds of looking on, which are not the run's
-
-    def on_epoch(state: train.State, record: train.EpochRecord) -> None:
-        nonlocal watched
-        if record.epoch % params.watch.every_epochs and state.step < state.steps:
-            return
-        seconds = time.perf_counter() - began - watched  # finishing the epoch has waited for the device
-        state.online.eval()
-        accuracy = knn_accuracy(state, engine, sample, params)
-        state.online.train()
-        watched += time.perf_counter() - began - watched - seconds
-        course.append({"epoch": record.epoch, "seconds": seconds, "loss": record.loss, "held_out_knn": accuracy})
-        print(course[-1], flush=True)
-
-    train.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=on_epoch)
-    seconds = course[-1]["seconds"]
-    state.online.eval()
-    scores = judge(state, engine, params, probes, trained, judged)
-    rate = state.steps * params.batch_size / seconds
-    return {"seconds": seconds, "images_per_second": rate, **scores, "course": course}
+    return Sample(images[:0], images[queries], labels[queries], images[bank], labels[bank])
 
 
-def judge(
-    state: train.State,
-    engine: Engine,
-    params: Pretrain,
-    probes: Evaluate,
-    trained: Labelled,
-    judged: Labelled,
-) -> dict[str, float]:
+def judge(course: Course, probes: Evaluate, trained: Labelled, judged: Labelled, *, logistic: bool) -> dict[str, float]:
     """Accuracies on the test split."""
+    state, engine, params = course.state, course.engine, course.params
+    state.online.eval()
     (images, labels), (tested, truth) = trained, judged
     train_features, test_features = (
         embed_images(state.online.encoder, part, engine, params).cpu().numpy() for part in (images, tested)
@@ -132,11 +143,11 @@ def judge(
         scores[name] = share(probe.from_all(known, held_out))
     linear = LinearProbe(train_features, test_features, classes, probes.linear, params.seed)
     scores["linear"] = share(linear.from_all(known, held_out))
-    if find_spec("sklearn"):
+    if logistic:
         from components.probes.logistic import LogisticProbe
 
-        logistic = LogisticProbe(train_features, test_features, classes, probes.logistic, params.seed)
-        scores["logistic"] = share(logistic.from_all(known, held_out))
+        probe_of_c = LogisticProbe(train_features, test_features, classes, probes.logistic, params.seed)
+        scores["logistic"] = share(probe_of_c.from_all(known, held_out))
     return scores
 
 
