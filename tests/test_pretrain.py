@@ -103,13 +103,18 @@ def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
 
 def test_an_interrupt_is_one_line(new_run: Callable[..., Run]) -> None:
     run = new_run(pretrain__epochs=1000)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run unattended, it may be ignored
     process = run.start()
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("pretrain: "):
-            break
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if line.startswith("pretrain: "):
+                break
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert said.splitlines()[-1] == "pretrain: interrupted"
     assert "Traceback" not in said
