@@ -49,7 +49,7 @@ def choose_feed(images: int, params: Pretrain, device: torch.device, replica: Re
     copies, free = copies_here(device, replica), free_memory(device)
     fits = needed * copies <= params.feed.resident_share * free
     kind, why = decide(params.feed, before=before, fits=fits)
-    kind = "resident" if replicas.agree(kind == "resident") else "streaming"  # each may have measured something else
+    kind = replicas.agree(kind)  # each may have measured something else
     if replica.writes:
         decoded = f"{bytes_as_text(needed)} decoded" + (f" in each of {copies} processes" if copies > 1 else "")
         print(f"feed: {kind} ({images:,} images, {decoded}, {bytes_as_text(free)} free on {device}; {why})", flush=True)
