@@ -90,7 +90,7 @@ def time_parts(state: train.State, engine: Engine, feed: ResidentFeed) -> dict[s
 
 def forward(network: Callable[[Tensor], Tensor], pair: Pair, engine: Engine) -> tuple[Tensor, Tensor]:
     """Both views, each as a batch of its own."""
-    with torch.autocast(engine.device.type, torch.bfloat16, enabled=engine.precision == torch.bfloat16):
+    with engine.autocast():
         return network(pair[0]), network(pair[1])
 
 

@@ -28,6 +28,10 @@ class Engine:
     device: torch.device
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
 
+    def autocast(self) -> torch.autocast:
+        """The context in which the networks run, so that they compute in that precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
+
 
 def precision(params: Pretrain, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the hardware multiplies matrices of it: on CUDA, and on CPUs with Intel's AMX."""

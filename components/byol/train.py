@@ -90,7 +90,7 @@ def restore(state: State, remembered: dict[str, Any]) -> None:
 def train_step(state: State, engine: Engine, pair: Pair, *, learning_rate: float, tau: float) -> Tensor:
     """One step; returns the loss () without waiting for the device."""
     first, second = pair
-    with torch.autocast(engine.device.type, torch.bfloat16, enabled=engine.precision == torch.bfloat16):
+    with engine.autocast():
         predictions = engine.predict(first), engine.predict(second)  # (B, P) each
         with torch.no_grad():
             targets = engine.project(first), engine.project(second)  # (B, P) each

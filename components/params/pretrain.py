@@ -85,8 +85,8 @@ class View(Params):
             low, high = getattr(self, key)
             if not 0 < low <= high:
                 raise ValueError(f"{key} needs two numbers above 0, the smaller first, not [{low:g}, {high:g}]")
-        if (most := self.crop_area[1]) > 1:
-            raise ValueError(f"crop_area is a share of the image, at most 1, not {most:g}")
+        if self.crop_area[1] > 1:
+            raise ValueError(f"crop_area is a share of the image, at most 1, not {self.crop_area[1]:g}")
         return self
 
 

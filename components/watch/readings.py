@@ -113,6 +113,6 @@ def see(images: Tensor, params: Pretrain) -> Tensor:
 @torch.no_grad()
 def embed(encoder: torch.nn.Module, views: Tensor, engine: Engine) -> Tensor:
     """(N, C, S, S) -> (N, D) float32."""
-    with torch.autocast(engine.device.type, torch.bfloat16, enabled=engine.precision == torch.bfloat16):
+    with engine.autocast():
         features: Tensor = encoder(views)  # (N, D)
     return features.float()
