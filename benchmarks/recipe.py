@@ -43,11 +43,16 @@ def main() -> None:
         write_record("recipe", found, "torch", "torchvision", "scikit-learn", "numpy")
 
 
+def fetch_outputs(root: Path) -> dict[str, Path]:
+    """What the stage writes."""
+    return {"store": root / "store", "metrics": root / "data.json", "findings": root / "f", "scratch": root / "scratch"}
+
+
 def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
     """All stages but the report with this seed of the network: {file: its metrics}."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        fetch.run(params.data, store=root / "store", metrics=root / "data.json")
+        fetch.run(params.data, **fetch_outputs(root))
         if held_out:
             hold_out(root / "store", seed)
         pretrain.run(

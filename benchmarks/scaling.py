@@ -22,7 +22,7 @@ from benchmarks import cifar10
 from benchmarks.recipe import pretrain_outputs
 from benchmarks.records import write_record
 from components import pretrain
-from components.data.sources import encode
+from components.data.inspect import encode
 from components.data.store import TRAIN, Row, write_store
 from components.params.pretrain import Head, TinyResNet
 from components.stage import one_line_errors

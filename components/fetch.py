@@ -1,58 +1,91 @@
-"""Stage fetch: the sources that params.yaml names -> data/store, split once and for all stages."""
+"""Stage fetch: the sources that params.yaml names -> data/store, checked and split once and for all stages.
 
-from collections import Counter
+Sources are listed, compared with the snapshot, and read once: each image is decoded whole and goes into a store in the
+scratch folder, in a few row groups' memory. Labels and splits are written in a second pass, since only then is known
+which classes there are and which images to train on are also in the test split.
+"""
+
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-from sklearn.model_selection import train_test_split
+from typing import Any
 
 from components import stage
+from components.data import snapshot
+from components.data.checks import judge
+from components.data.facts import Facts
+from components.data.findings import write_findings
+from components.data.inspect import Fault
+from components.data.inspection import inspect_all
 from components.data.metrics import write_json
-from components.data.sources import Record, read_sources
-from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, write_store
+from components.data.places import Places
+from components.data.sources import Opened, open_sources, read
+from components.data.splits import split_of
+from components.data.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
 from components.params.base import InputError
 from components.params.data import Data
+from components.terminal.progress import Progress
+
+NAMED = 3  # files of a kind that the last lines name
 
 
-def run(params: Data, *, store: Path, metrics: Path) -> None:
-    """Read every source, split what is labelled into train and test by class, write the store."""
-    records = list(read_sources(params))
-    repeated = [name for name, times in Counter(record.id for record in records).items() if times > 1]
-    if repeated:
-        raise InputError(f"params.yaml: data.sources: image '{repeated[0]}' comes twice; list each source once")
-    class_names = sorted({record.label for record in records if record.label is not None})
-    splits = split_records(records, test_fraction=params.test_fraction, seed=params.seed)
-    index = {name: number for number, name in enumerate(class_names)}
-    rows = [
-        Row(r.id, r.image, r.path, None if r.label is None else index[r.label], split)
-        for r, split in zip(records, splits, strict=True)
-    ]
-    write_store(store, rows, class_names)
-    summary = {
-        "images": len(rows),
-        "classes": len(class_names),
-        "bytes": sum(len(row.image) for row in rows),
-        "rejected": 0,
-        **{split: splits.count(split) for split in SPLITS},
-    }
-    write_json(metrics, summary)
-    print(f"{len(rows):,} images of {len(class_names)} classes: {dict(Counter(splits))}")
-
-
-def split_records(records: list[Record], *, test_fraction: float, seed: int) -> list[str]:
-    """A split for every record: its source's own, else test for a share of each class, else unlabelled."""
-    splits = [record.split or (UNLABELLED if record.label is None else TRAIN) for record in records]
-    free = [n for n, record in enumerate(records) if record.split is None and record.label is not None]
-    if not free:
-        return splits
-    labels = [records[n].label for n in free]
+def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
+    """Read every source, check what is in it, write the store."""
+    places = Places(scratch, params.limits.max_bytes)
+    sources = open_sources(params, places)
+    snapshot.check(params.snapshot, snapshot.hold(sources), scratch)
+    facts, read_into = Facts(), scratch / "fetched"
     try:
-        _, test = train_test_split(np.array(free), test_size=test_fraction, stratify=labels, random_state=seed)
-    except ValueError as error:
-        raise InputError(f"params.yaml: data.test_fraction: {test_fraction:g} cannot be kept: {error}") from None
-    for number in test:
-        splits[number] = TEST
-    return splits
+        write_store(read_into, look_into(sources, places, params, facts), [])
+        if not facts.ids:
+            raise InputError(f"params.yaml: data.sources: no image in them{first_reason(facts)}")
+        verdict = judge(facts, params.checks)
+        write_findings(findings, facts, verdict)
+        write_json(metrics, verdict.metrics)
+        if verdict.objections:
+            raise InputError("\n".join(f"params.yaml: {one}; {findings} lists them" for one in verdict.objections))
+        splits = [SPLITS[number] for number in facts.splits]
+        labels, names = facts.labels, facts.class_names
+        write_labelled(store, Store(read_into), labels=labels, splits=splits, kept=verdict.kept, class_names=names)
+    finally:
+        shutil.rmtree(read_into, ignore_errors=True)
+    print(summary(verdict.metrics), flush=True)
+
+
+def look_into(sources: list[Opened], places: Places, params: Data, facts: Facts) -> Iterator[Row]:
+    """What can be stored, as rows without label and split; all that is seen goes into the facts."""
+    for source in sources:
+        progress = Progress(f"fetch {source.source.name}", source.candidates, "images")
+        for candidate, seen in inspect_all(read(source, places), params):
+            progress.advance(1)
+            if isinstance(seen, Fault):
+                facts.reject(candidate, seen)
+                continue
+            facts.add(candidate, seen, split_of(candidate.split, candidate.label, seen.content, params))
+            yield Row(candidate.id, seen.encoded, candidate.path, None, UNLABELLED)
+
+
+def first_reason(facts: Facts) -> str:
+    """Of what was rejected."""
+    return f": {facts.rejected[0].path}: {facts.rejected[0].reason}" if facts.rejected else ""
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """What there is, in a line; what is wrong with it, in another; and the first of it by name."""
+    counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
+    said = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
+    wrong = {
+        "unreadable": "unreadable",
+        "no_images": "files that are no images",
+        "odd": "odd ones",
+        "leaked": "test images that stand among those to train on",
+        "dropped": "left out for that",
+        "nearly_leaked": "test images nearly the same as one to train on",
+    }
+    found = ", ".join(f"{metrics[key]:,} {what}" for key, what in wrong.items() if metrics[key])
+    named = [f"  {one['path']}: {one['reason']}" for one in metrics["rejected_files"][:NAMED]]
+    named += [f"  {one['id']}: {one['reason']}" for one in metrics["odd_images"][:NAMED]]
+    return "\n".join([said, *([found] if found else []), *named])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from components import stage
 from components.data.embeddings import read_embeddings
 from components.data.store import Store
 from components.model.files import load_encoder
-from components.page import charts
+from components.page import charts, dataset
 from components.page.pictures import Neighbourhood, Shown, data_address, nearest_by_cosine, thumbnail
 from components.params.base import InputError
 from components.params.evaluate import Evaluate
@@ -50,6 +50,8 @@ def run(
         figures[f"few_labels {probe}"] = charts.few_labels(probe, by_encoder, counts)
         pairs = read_confusion(plots / probe / "confusion.csv")
         figures[f"confusion {probe}"] = charts.confusion(probe, *pairs, opened.class_names)
+    if 1 < data["classes"] <= charts.CLASSES:
+        figures["classes"] = charts.class_counts(data["by_class"])
     script, divs = embed_charts(figures, theme=charts.THEME)
     page = template().render(
         scripts=f"{INLINE.render_js()}\n{script}",
@@ -64,6 +66,10 @@ def run(
         views=data_address((plots / "pretrain" / "views.png").read_bytes()),
         neighbours=neighbourhoods(opened, embeddings / f"{OURS}.parquet", params),
         health=health_rows(pretrain),
+        images=dataset.overview(data),
+        found=dataset.findings(data),
+        named=dataset.named(data),
+        classes=divs.get("classes", ""),
         provenance=json.dumps(load_encoder(encoder).config.provenance, indent=2),
     )
     report.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The stage pretrain in a folder of its own, in this process or as DVC starts it, and killed as one pleases."""
+"""Where the stage fetch writes; the stage pretrain in a folder of its own, as DVC starts it, killed as one pleases."""
 
 import os
 import signal
@@ -12,6 +12,11 @@ from typing import Any
 from components import pretrain
 from components.stage import read_params
 from tests.conftest import ROOT, set_params
+
+
+def fetch_outputs(folder: Path) -> dict[str, Path]:
+    """Where the stage fetch writes, by flag."""
+    return {name: folder / name for name in ("store", "metrics", "findings", "scratch")}
 
 
 @dataclass(frozen=True)

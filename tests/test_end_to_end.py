@@ -74,7 +74,7 @@ def test_the_report_needs_no_network(reproduced: Project) -> None:
 def test_what_only_the_stage_can_know_is_said_in_one_line_by_the_flow(project: Project) -> None:
     project.change(pretrain__batch_size=2000)
     output = project.run("python", "-m", "pipelines.train", status=2)
-    assert "params.yaml: pretrain.batch_size: 2000 is more than the 1347 images to train on" in output
+    assert "params.yaml: pretrain.batch_size: 2000 is more than the 1349 images to train on" in output
     assert "Traceback" not in output
 
 

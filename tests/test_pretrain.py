@@ -21,7 +21,7 @@ from components.params.base import InputError, RunError
 from components.stage import read_params
 from components.watch.observer import Observer
 from tests.conftest import ROOT, SHRUNKEN, set_params
-from tests.runs import Run
+from tests.runs import Run, fetch_outputs
 
 SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pretrain.watch.knn_queries": 50}
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -30,7 +30,7 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("digits")
-    fetch.run(read_params(ROOT / "params.yaml").data, store=folder / "store", metrics=folder / "data.json")
+    fetch.run(read_params(ROOT / "params.yaml").data, **fetch_outputs(folder))
     return folder / "store"
 
 
@@ -131,7 +131,7 @@ def test_what_is_written(new_run: Callable[..., Run]) -> None:
     run = new_run()
     run.here()
     metrics = json.loads(run.paths["metrics"].read_text())
-    assert metrics["images"] == 1347
+    assert metrics["images"] == 1349
     assert {"loss", "knn", "z_std", "rank_me", "alignment", "uniformity", "projection_spread"} <= metrics.keys()
     assert {"seconds", "images_per_second", "peak_memory_bytes", "gradient_norm"} <= metrics.keys()
     assert 0 < metrics["knn"] <= 1
@@ -191,5 +191,5 @@ def test_a_loss_that_is_not_finite_stops_the_run(new_run: Callable[..., Run]) ->
 
 
 def test_a_batch_larger_than_the_images_is_refused(new_run: Callable[..., Run]) -> None:
-    with pytest.raises(InputError, match=r"pretrain\.batch_size: 2000 is more than the 1347 images"):
+    with pytest.raises(InputError, match=r"pretrain\.batch_size: 2000 is more than the 1349 images"):
         new_run(pretrain__batch_size=2000).here()

@@ -124,8 +124,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: Path) -> None:
     set_params(params, {"report.queries": 0})  # not even its own section
-    store = str(tmp_path / "store")
-    done = run("components.fetch", "--store", store, "--metrics", str(tmp_path / "m.json"), "--params", str(params))
+    flags = [
+        part for name in ("store", "metrics", "findings", "scratch") for part in (f"--{name}", str(tmp_path / name))
+    ]
+    done = run("components.fetch", *flags, "--params", str(params))
     assert done.returncode == 2
     assert done.stderr == f"{params}: report.queries: Input should be greater than or equal to 1, not 0\n"
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]

@@ -1,7 +1,8 @@
 """Colour jitter, grayscale, blur and solarisation, with strengths of their own for every image of a batch.
 
 The formulas are torchvision's (transforms.v2.functional), which are Pillow's: brightness, contrast and saturation blend
-with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, C channels, S pixels a side.
+with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, S pixels a side, C channels,
+1 or 3: nothing here knows what to do with alpha.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,11 @@ class Jitter:
     hue: Tensor  # (B,) share of the colour circle
     order: Tensor  # (B, 4) a permutation of the four above
     applies: Tensor  # (B,) bool
+
+
+def count_colours(channels: int) -> int:
+    """How many of an image's channels are colours: 1 of 1 or 2, 3 of 3 or 4. The other one is alpha."""
+    return channels if channels % 2 else channels - 1
 
 
 def factors(strength: float) -> tuple[float, float]:

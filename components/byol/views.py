@@ -5,7 +5,10 @@ Order: geometry (crop, flip, rotation, scale, shift and shear as one resampling)
 (arXiv 2006.07733, appendix B), then noise, which is ours. Brightness and contrast are torchvision's (multiplicative;
 contrast about the mean gray of the image), not DeepMind's (additive; contrast about the mean of a channel).
 
-B images, C channels, R and S pixels a side, read and seen; images are float in 0..1.
+Alpha, the last of 2 or 4 channels, takes part in the geometry alone. Blur leaves it too: blur is there to take detail
+away, and a soft outline is not less detail but another shape.
+
+B images, C channels, K of them colours, R and S pixels a side, read and seen; images are float in 0..1.
 """
 
 from dataclasses import dataclass
@@ -42,12 +45,13 @@ class Drawn:
     blurred: Tensor | None  # (B,) bool
     blur_sigma: Tensor | None  # (B,) pixels that are seen
     solarise: Tensor | None  # (B,) bool
-    noise: Tensor | None  # (B, C, S, S)
+    noise: Tensor | None  # (B, K, S, S)
 
 
 def draw(view: View, shape: Shape, generator: Generator) -> Drawn:
     """Draw the views of a batch, every image on its own, on the generator's device."""
     batch, channels, read_side, side = shape
+    colours = colour.count_colours(channels)
     resampled = geometry.crops(view) or geometry.warps(view) or read_side != side
     crop = geometry.draw_crop(view, batch, read_side, generator) if resampled else None
     warped = crop is not None and geometry.warps(view)
@@ -55,11 +59,11 @@ def draw(view: View, shape: Shape, generator: Generator) -> Drawn:
         crop=crop,
         affine=geometry.draw_affine(view, crop, read_side, generator) if crop and warped else None,
         jitter=colour.draw_jitter(view, batch, generator),
-        grayscale=chance(view.grayscale, batch, generator) if view.grayscale and channels == 3 else None,
+        grayscale=chance(view.grayscale, batch, generator) if view.grayscale and colours == 3 else None,
         blurred=chance(view.blur, batch, generator) if view.blur else None,
         blur_sigma=between(*view.blur_sigma, batch, generator) if view.blur else None,
         solarise=chance(view.solarise, batch, generator) if view.solarise else None,
-        noise=view.noise * torch.randn(batch, channels, side, side, generator=generator, device=generator.device)
+        noise=view.noise * torch.randn(batch, colours, side, side, generator=generator, device=generator.device)
         if view.noise
         else None,
     )
@@ -82,6 +86,14 @@ def apply(images: Tensor, view: View, drawn: Drawn, side: int) -> Tensor:
         images = geometry.resize(images, drawn.crop, side)
     else:
         images = images.clone()  # what follows may write into it
+    colours = colour.count_colours(images.shape[1])
+    if colours == images.shape[1]:
+        return recolour(images, view, drawn)
+    return torch.cat([recolour(images[:, :colours], view, drawn), images[:, colours:]], dim=1)
+
+
+def recolour(images: Tensor, view: View, drawn: Drawn) -> Tensor:
+    """What follows the geometry: (B, K, S, S) -> (B, K, S, S) in 0..1, on a CPU partly in the same memory."""
     if drawn.jitter is not None:
         images = colour.jitter_colours(images, view, drawn.jitter)
     if drawn.grayscale is not None:

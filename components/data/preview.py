@@ -8,7 +8,9 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from components.byol import views
+from components.byol.colour import count_colours
 from components.byol.randomness import PREVIEW, derive
+from components.data.decode import to_channels
 from components.params.pretrain import Pretrain
 
 COLUMNS, WIDTH = 12, 960
@@ -27,4 +29,5 @@ def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:
     scale = max(1, WIDTH // grid.shape[1])
     pixels = (grid * 255).byte().numpy().repeat(scale, 0).repeat(scale, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    to_channels(picture, count_colours(pixels.shape[2])).save(path)  # as pages show it: transparent over white

@@ -68,16 +68,41 @@ def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> No
 
     The shards take the place of the folder's older ones only when all are written.
     """
+    schema = _schema(class_names)
+    _write_shards(folder, (_table(group, schema) for group in _groups(rows)), schema)
+
+
+def write_labelled(
+    folder: Path, store: "Store", *, labels: np.ndarray, splits: list[str], kept: np.ndarray, class_names: list[str]
+) -> None:
+    """A store again, with its labels (-1: none) and splits and only what is kept, a row group at a time: (N,) each."""
+    schema = _schema(class_names)
+
+    def tables() -> Iterator[pa.Table]:
+        first = 0
+        for table in store.tables():
+            rows = slice(first, first + len(table))
+            first += len(table)
+            label = pa.array(labels[rows], mask=labels[rows] < 0)
+            columns = [table["id"], table["image"], label, pa.array(splits[rows])]
+            wanted = pa.table(columns, schema=schema).filter(pa.array(kept[rows]))
+            if len(wanted):
+                yield wanted
+
+    _write_shards(folder, tables(), schema)
+
+
+def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """A table a row group."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.parquet.new"):  # by a writing that failed
         left.unlink()
-    schema = _schema(class_names)
     number, size, writer = 0, 0, None
-    for group in _groups(rows):
+    for table in groups:
         if writer is None:
             writer = pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")
-        writer.write_table(_table(group, schema))  # one row group
-        size += sum(len(row.image) for row in group)
+        writer.write_table(table.combine_chunks())  # one row group
+        size += table.nbytes
         if size >= SHARD_BYTES:
             writer.close()
             number, size, writer = number + 1, 0, None
@@ -134,6 +159,13 @@ class Store:
     def table(self, columns: list[str]) -> pa.Table:
         """The named columns of all rows, in the order of the shards."""
         return pa.concat_tables(pq.read_table(shard, columns=columns) for shard in self.shards)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All columns, a row group at a time."""
+        for shard in self.shards:
+            with pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group)
 
     def groups(self, splits: tuple[str, ...]) -> list[Group]:
         """The row groups that hold images of the splits, in the order of the shards."""

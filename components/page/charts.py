@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
+from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
 from bokeh.models.annotations import TeeHead, Whisker
 from bokeh.plotting import figure
 from bokeh.themes import Theme
@@ -14,6 +14,7 @@ Metrics = Mapping[str, float]  # one encoder's metrics of one probe
 COLOURS = {"byol": "#2f7bf6", "pixels": "#e08a1e", "random": "#8d99a8"}
 OTHER_COLOUR = "#a05fd0"
 INK = "#85898f"  # in contrast with white and with black
+CLASSES = 40  # whose images are counted in a chart
 FULL_RED = 0.1  # a mistake made for this share of a class, or the commonest if that is more, is drawn in full red
 
 
@@ -85,6 +86,19 @@ def loss_curve(epochs: Sequence[int], losses: Sequence[float]) -> figure:
     line = plot.line("epoch", "loss", source=source, color=COLOURS["byol"], line_width=2.5)
     tooltips = [("epoch", "@epoch"), ("loss", "@loss{0.000}")]
     plot.add_tools(HoverTool(renderers=[line], tooltips=tooltips, mode="vline"))
+    return plot
+
+
+def class_counts(by_class: Sequence[Mapping[str, Any]]) -> figure:
+    """Labelled images of every class, to train on and to test on."""
+    columns = {key: [one[key] for one in by_class] for key in ("class", "train", "test")}
+    height = 80 + 18 * len(by_class)
+    plot = blank("Labelled images a class", height, x_range=DataRange1d(start=0), y_range=columns["class"][::-1])
+    splits, colours = ["train", "test"], [COLOURS["byol"], COLOURS["pixels"]]
+    plot.hbar_stack(splits, y="class", height=0.8, source=columns, color=colours, legend_label=splits)
+    plot.add_tools(HoverTool(tooltips=[("class", "@class"), *((split, f"@{split}") for split in splits)]))
+    plot.legend.orientation = "horizontal"
+    plot.add_layout(plot.legend[0], "above")
     return plot
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+
+from components.data.decode import decode
 
 SHOWN_SIDE = 128  # pixels; larger images are scaled down before they go into the page
 
@@ -36,8 +37,7 @@ def data_address(encoded: bytes, kind: str = "png") -> str:
 
 def thumbnail(encoded: bytes) -> str:
     """An image of the store, at most SHOWN_SIDE pixels a side, as a data address."""
-    with Image.open(BytesIO(encoded)) as opened:
-        small = opened.convert("RGB")
+    small = decode(encoded, channels=3)
     small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
     out = BytesIO()
     small.save(out, format="PNG", optimize=True)

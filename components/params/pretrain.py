@@ -16,15 +16,13 @@ class Images(Params):
 
     side: Annotated[int, Field(ge=8)]
     read_side: Annotated[int, Field(ge=8)]  # images are decoded to such a square, and views are cut from it
-    mean: PerChannel
+    mean: PerChannel  # one: gray, two: gray and alpha, three: RGB, four: RGBA
     std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if len(self.mean) != len(self.std):
             raise ValueError("mean and std need one number a channel each")
-        if len(self.mean) not in (1, 3):
-            raise ValueError("one channel (grayscale) or three (RGB)")
         if self.read_side < self.side:
             raise ValueError(f"read_side is at least side, {self.side}")
         return self
@@ -191,9 +189,11 @@ class Pretrain(Params):
     watch: Watch
 
     @model_validator(mode="after")
-    def _launcher_starts_a_module(self) -> Self:
+    def _can_be_run(self) -> Self:
         if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", self.launcher):
             raise ValueError(f"launcher: 'python -m', or 'torchrun', its options and '-m', not '{self.launcher}'")
+        if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
+            raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
         return self
 
 

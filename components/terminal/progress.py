@@ -9,9 +9,12 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress:
-    """Counts `total` units of work, `done` of which an earlier run did; `say` is what stands beside the count."""
+    """Counts `total` units of work, or as many as come (None), `done` of which an earlier run did.
 
-    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+    `say` is what stands beside the count.
+    """
+
+    def __init__(self, label: str, total: int | None, unit: str, done: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.before = done, done
         self.started = self.said = time.monotonic()
@@ -23,14 +26,16 @@ class Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(say, refresh=False)
             self.bar.update(units)
-            if self.done >= self.total:
+            if self.total is not None and self.done >= self.total:
                 self.bar.close()
             return
         now = time.monotonic()
-        if now - self.said < SECONDS_BETWEEN_LINES and self.done < self.total:
+        if now - self.said < SECONDS_BETWEEN_LINES and self.done != self.total:
             return
         self.said = now
         rate = (self.done - self.before) / max(now - self.started, 1e-9)
-        left = (self.total - self.done) / rate
-        count = f"{self.label}: {self.done:,} of {self.total:,} {self.unit}"
-        print(f"{count}, {rate:,.0f} a second, {left:.0f} s left{', ' + say if say else ''}", flush=True)
+        of, left = "", ""
+        if self.total is not None:
+            of, left = f" of {self.total:,}", f", {(self.total - self.done) / rate:.0f} s left"
+        count = f"{self.label}: {self.done:,}{of} {self.unit}"
+        print(f"{count}, {rate:,.0f} a second{left}{', ' + say if say else ''}", flush=True)

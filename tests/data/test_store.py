@@ -1,6 +1,5 @@
 """The store and the embeddings as other programs read them."""
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from components.data import store as module
 from components.data.decode import decode_square
@@ -149,31 +147,6 @@ def test_a_split_without_images_is_named(rows: list[Row], tmp_path: Path) -> Non
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no Parquet shards"):
         Store(tmp_path)
-
-
-def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:
-    wide = np.zeros((10, 30), dtype=np.uint8)
-    wide[:, 10:20] = 200
-    assert decode_square(png(wide), side=10, channels=1).min() == 200, "the middle third is all that is left"
-    assert decode_square(png(wide), side=5, channels=1).shape == (1, 5, 5)
-
-
-def test_gray_becomes_three_equal_channels() -> None:
-    pixels = decode_square(png(np.arange(64).reshape(8, 8)), side=8, channels=3)
-    assert (pixels[0] == pixels[1]).all()
-    assert (pixels[0] == np.arange(64).reshape(8, 8)).all()
-
-
-def test_exif_orientation_is_obeyed() -> None:
-    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
-    pixels[0] = 255  # a white line on top
-    exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="PNG", exif=exif)
-    turned = decode_square(file.getvalue(), side=8, channels=3)
-    assert (turned[:, 7] == 255).all()
-    assert (turned[:, 0] == 0).all()
 
 
 def test_embeddings_come_back_as_they_went(rows: list[Row], tmp_path: Path) -> None:
