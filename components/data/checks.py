@@ -44,7 +44,7 @@ def judge(facts: Facts, checks: Checks) -> Verdict:
         "unreadable": unreadable,
         "unreadable_fraction": fraction(unreadable, len(kept) + unreadable),
         "no_images": len(facts.rejected) - unreadable,
-        "odd": len(odd),
+        "odd": len({name for name, _ in odd}),
         "repeated": int(copies.repeated.sum()),
         "repeated_with_other_labels": conflicts(copies.group, facts.labels),
         "nearly_repeated": int(copies.near_in(np.full(len(kept), True)).sum()),
@@ -87,12 +87,12 @@ def describe(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
         "classes": len(facts.class_names),
         "bytes": int(np.asarray(facts.stored_bytes, dtype=np.int64)[kept].sum()),
         **{split: int((kept & (splits == number)).sum()) for number, split in enumerate(SPLITS)},
-        "sources": dict(facts.by_source),
+        "sources": dict(Counter(facts.ids[row].split("/", 1)[0] for row in np.flatnonzero(kept))),
         "by_class": by_class,
         "class_ratio": round(max(trained) / min(trained), 3) if trained else 1.0,
         "classes_without_train": sum(not one[TRAIN] for one in by_class),
         "classes_without_test": sum(not one[TEST] for one in by_class),
-        "formats": dict(Counter(facts.format_names[number] for number in facts.formats).most_common()),
+        "formats": dict(Counter(facts.format_names[facts.formats[row]] for row in np.flatnonzero(kept)).most_common()),
         "sizes": {name: quantiles(values) for name, values in sizes.items()},
         "channels": {
             "mean": [round(float(one), 4) for one in mean],
@@ -119,14 +119,14 @@ def quantiles(values: np.ndarray) -> dict[str, int]:
 
 
 def conflicts(group: np.ndarray, labels: np.ndarray) -> int:
-    """Images that come several times, under several labels."""
+    """How many different images come under several labels."""
     kinds = np.unique(np.stack([group[labels >= 0], labels[labels >= 0]]), axis=1)
     return int((np.unique(kinds[0], return_counts=True)[1] > 1).sum())
 
 
 def fraction(part: int, whole: int) -> float:
-    """Of nothing, 0."""
-    return round(part / whole, 6) if whole else 0.0
+    """Six digits, however small it is, since one of three million is more than none; of nothing, 0."""
+    return float(f"{part / whole:.6g}") if whole else 0.0
 
 
 def objections(metrics: dict[str, Any], checks: Checks) -> list[str]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 BITS = 64
-BLOCK = 4_000_000  # comparisons at a time
+BLOCK = 250_000  # comparisons at a time, whose numbers fit the cache
 
 
 @dataclass(frozen=True)

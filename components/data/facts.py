@@ -1,7 +1,6 @@
 """What was seen in all images, in columns: some hundred bytes an image, so that millions of them fit. N images."""
 
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +22,10 @@ class Rejected:
 
 @dataclass
 class Channels:
-    """Sums over the images to train on, each of which counts the same, however large it is."""
+    """Sums over the images to train on, each of which counts the same, however large it is.
+
+    Those that are left out afterwards, since they are also in the test split, have been counted too.
+    """
 
     images: int = 0
     grays: int = 0
@@ -63,7 +65,6 @@ class Facts:
     flat: list[int] = field(default_factory=list)  # rows of images that are of one colour all over
     misnamed: list[int] = field(default_factory=list)  # rows of files with the suffix of another format
     stored_bytes: "array[int]" = field(default_factory=lambda: array("L"))  # encoded
-    by_source: Counter[str] = field(default_factory=Counter)
     channels: Channels = field(default_factory=Channels)
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -78,7 +79,6 @@ class Facts:
         self.widths.append(seen.width)
         self.heights.append(seen.height)
         self.stored_bytes.append(len(seen.encoded))
-        self.by_source[candidate.source] += 1
         if seen.format not in self.format_names:
             self.format_names.append(seen.format)
         self.formats.append(self.format_names.index(seen.format))

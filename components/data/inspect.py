@@ -115,7 +115,7 @@ def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -
         height=rgb.height,
         format=kind,
         misnamed=suffix in SUFFIXES and suffix not in NAMED[kind],
-        gray=is_gray(rgb),
+        gray=bool((counts == counts[0]).all()) and is_gray(rgb),  # the first is quick, and rules most out
         flat=bool((counts.max(axis=1) == 1).all()),
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),

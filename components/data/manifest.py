@@ -44,7 +44,7 @@ def read(params: Manifest, listed: list[Listed], places: Places) -> Iterator[Can
 
 
 def _once(files: list[Listed]) -> Iterator[Listed]:
-    """With a fault where a file came before, since two would be brought to the same place at the same time."""
+    """With a fault where a file came before."""
     seen = set[str]()
     for file in files:
         yield replace(file, fault="stands in the manifest more than once") if file.path in seen else file
@@ -85,11 +85,10 @@ def _csv(manifest: Path, name: str) -> list[dict[str, Any]]:
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)
-            rows = list(reader)
+            _check(reader.fieldnames or [], name)
+            return list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{name}: not CSV in UTF-8: {error}") from None
-    _check(reader.fieldnames or [], name)
-    return rows
 
 
 def _parquet(manifest: Path, name: str) -> list[dict[str, Any]]:

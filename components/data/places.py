@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from components.data import local, remote
 from components.data.listing import Listed
@@ -48,7 +48,8 @@ class Places:
 
     def bring_images(self, files: Iterable[Listed]) -> Iterator[tuple[Listed, Path | str]]:
         """As above, but for those that are too large for an image."""
-        yield from self.bring(replace(file, fault=file.fault or self.too_large(file.size)) for file in files)
+        faults = ((file, file.fault or self.too_large(file.size)) for file in files)
+        yield from self.bring(replace(file, fault=fault) if fault else file for file, fault in faults)
 
     def too_large(self, size: int) -> str | None:
         """What is said of an image of so many bytes."""
@@ -74,5 +75,5 @@ def here(url: str) -> str:
 
 def file_name(url: str) -> str:
     """The last part of its path; on the web without what is asked of the server, such as a signature."""
-    path = unquote(urlsplit(url).path) if is_web(url) else url
+    path = unquote(url.partition("?")[0]) if is_web(url) else url
     return path.rstrip("/").rsplit("/", 1)[-1]

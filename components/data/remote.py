@@ -9,6 +9,7 @@ import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -24,6 +25,7 @@ PORTION = 1000  # files that are asked about before the next are
 PIECE = 8_000_000  # bytes that are asked for at once; a download goes on at the last whole one
 LARGE = 64_000_000  # bytes of a file whose progress is shown
 VERSIONS = ("ETag", "md5Hash", "crc32c", "etag", "Content-MD5", "Last-Modified", "LastModified", "mtime")  # first told
+Waiting = deque[tuple[Listed, Future[Path | str]]]
 
 
 def is_remote(url: str) -> bool:
@@ -95,7 +97,10 @@ def _links(system: Any, root: str) -> Iterator[str]:
 
 def _plain(link: str) -> str:
     """As it is written once and for all; nothing where it is no file but a way to look at the listing (`?C=M;O=D`)."""
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(unescape(link))
+    except ValueError:
+        return ""
     path = posixpath.normpath(parts.path) + ("/" if parts.path.endswith("/") and parts.path != "/" else "")
     return "" if parts.query else f"{parts.scheme}://{parts.netloc}{quote(unquote_to_bytes(path))}"
 
@@ -105,13 +110,14 @@ def bring(files: Iterable[Listed], downloads: Path) -> Iterator[tuple[Listed, Pa
 
     Files of this machine stay where they are.
     """
-    waiting: deque[tuple[Listed, Future[Path | str]]] = deque()
+    waiting: Waiting = deque()
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             for file in files:
-                waiting.append(
-                    (file, pool.submit(_bring, file, downloads) if is_remote(file.where) else _at_hand(file))
-                )
+                if not waiting and not is_remote(file.where):
+                    yield file, file.fault or Path(file.where)
+                    continue
+                waiting.append((file, _start(file, downloads, pool, waiting)))
                 if len(waiting) > AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -122,15 +128,16 @@ def bring(files: Iterable[Listed], downloads: Path) -> Iterator[tuple[Listed, Pa
             pool.shutdown(cancel_futures=True)
 
 
-def _at_hand(file: Listed) -> Future[Path | str]:
+def _start(file: Listed, downloads: Path, pool: ThreadPoolExecutor, waiting: Waiting) -> Future[Path | str]:
+    if file.fault is None and is_remote(file.where):
+        coming = (future for other, future in waiting if (other.where, other.fault) == (file.where, None))
+        return next(coming, None) or pool.submit(_bring, file, downloads)  # two would write into each other
     future: Future[Path | str] = Future()
     future.set_result(file.fault or Path(file.where))
     return future
 
 
 def _bring(file: Listed, downloads: Path) -> Path | str:
-    if file.fault:
-        return file.fault
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
     target = downloads / key[:2] / key
     if target.is_file():

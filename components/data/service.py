@@ -7,6 +7,7 @@ https://filesystem-spec.readthedocs.io
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 
@@ -17,8 +18,9 @@ PUBLIC = """; a public bucket is read without any by FSSPEC_S3='{"anon": true}' 
 
 
 def open_url(url: str) -> tuple[Any, str]:
-    """The file system and the path in it. Raises InputError for a protocol that nobody knows."""
+    """The file system and the path in it. Raises InputError for a URL that nobody understands."""
     try:
+        urlsplit(url)
         system, where = fsspec.url_to_fs(url, use_listings_cache=False, **(_web() if is_web(url) else {}))
     except (ValueError, ImportError) as error:
         raise InputError(f"params.yaml: data.sources: {url}: {_said(error)}") from None

@@ -12,13 +12,13 @@ Text = Annotated[str, Field(min_length=1)]
 
 def _is_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ValueError(f"letters, digits, '_', '-' and '.' only, since images are called NAME/..., not '{name}'")
+        raise ValueError(f"letters, digits, '_', '-' and '.' only, since images are called NAME/..., not {name!r}")
     return name
 
 
 def _is_sha256(digest: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
-        raise ValueError(f"64 hexadecimal digits, as `sha256sum` prints them, not '{digest}'")
+        raise ValueError(f"64 hexadecimal digits, as `sha256sum` prints them, not {digest!r}")
     return digest.lower()
 
 

@@ -36,12 +36,26 @@ def fill(folder: Path, *names: str | bytes) -> None:
 
 
 @pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """To write an archive to; its name says nothing of its kind."""
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in/images.archive"
+
+
+@pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files of this machine that are read to be hashed."""
     read: list[str] = []
     sha256: Callable[[str], Any] = local._sha256
     monkeypatch.setattr(local, "_sha256", lambda where: read.append(where) or sha256(where))
     return read
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    """With another time of change than before, which file systems count in steps of some milliseconds."""
+    before = path.stat().st_ctime_ns if path.exists() else None
+    while not path.exists() or path.stat().st_ctime_ns == before:
+        path.write_bytes(content)
 
 
 def faults(listed: list[Listed]) -> dict[str, str | None]:
