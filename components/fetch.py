@@ -7,8 +7,11 @@ which classes there are and which images to train on are also in the test split.
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from components import stage
 from components.data import snapshot
@@ -22,7 +25,7 @@ from components.data.places import Places
 from components.data.sources import Opened, open_sources, read
 from components.data.splits import split_of
 from components.data.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
-from components.params.base import InputError
+from components.params.base import InputError, RunError
 from components.params.data import Data
 from components.terminal.progress import Progress
 
@@ -32,24 +35,37 @@ NAMED = 3  # files of a kind that the last lines name
 def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
     """Read every source, check what is in it, write the store."""
     places = Places(scratch, params.limits.max_bytes)
-    sources = open_sources(params, places)
-    snapshot.check(params.snapshot, snapshot.hold(sources), scratch)
-    facts, read_into = Facts(), scratch / "fetched"
-    try:
+    with alone(scratch) as read_into:
+        sources = open_sources(params, places)
+        snapshot.check(params.snapshot, snapshot.hold(sources), scratch)
+        facts = Facts()
         write_store(read_into, look_into(sources, places, params, facts), [])
-        if not facts.ids:
-            raise InputError(f"params.yaml: data.sources: no image in them{first_reason(facts)}")
         verdict = judge(facts, params.checks)
         write_findings(findings, facts, verdict)
         write_json(metrics, verdict.metrics)
+        if not facts.ids:
+            raise InputError(f"params.yaml: data.sources: no image in them{first_reason(facts)}")
         if verdict.objections:
-            raise InputError("\n".join(f"params.yaml: {one}; {findings} lists them" for one in verdict.objections))
+            raise InputError("\n".join(f"params.yaml: {one}; see {findings}" for one in verdict.objections))
         splits = [SPLITS[number] for number in facts.splits]
         labels, names = facts.labels, facts.class_names
         write_labelled(store, Store(read_into), labels=labels, splits=splits, kept=verdict.kept, class_names=names)
-    finally:
-        shutil.rmtree(read_into, ignore_errors=True)
     print(summary(verdict.metrics), flush=True)
+
+
+@contextmanager
+def alone(scratch: Path) -> Iterator[Path]:
+    """A folder to read into, which is gone afterwards. Raises RunError where another run has it."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = scratch / "fetched"
+    try:
+        with FileLock(scratch / "fetch.lock", timeout=0):
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except Timeout:
+        raise RunError(f"another run of it works in {scratch}; wait until that has ended") from None
 
 
 def look_into(sources: list[Opened], places: Places, params: Data, facts: Facts) -> Iterator[Row]:
@@ -67,7 +83,12 @@ def look_into(sources: list[Opened], places: Places, params: Data, facts: Facts)
 
 def first_reason(facts: Facts) -> str:
     """Of what was rejected."""
-    return f": {facts.rejected[0].path}: {facts.rejected[0].reason}" if facts.rejected else ""
+    return f": {one_line(facts.rejected[0].path)}: {facts.rejected[0].reason}" if facts.rejected else ""
+
+
+def one_line(name: str) -> str:
+    """A name as it can be printed, line breaks and all."""
+    return name if name.isprintable() else ascii(name)
 
 
 def summary(metrics: dict[str, Any]) -> str:
@@ -75,16 +96,16 @@ def summary(metrics: dict[str, Any]) -> str:
     counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
     said = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
     wrong = {
-        "unreadable": "unreadable",
-        "no_images": "files that are no images",
-        "odd": "odd ones",
-        "leaked": "test images that stand among those to train on",
+        "unreadable": "image files that cannot be stored",
+        "no_images": "other files",
+        "odd": "odd images",
+        "leaked": "test images that are also to train on",
         "dropped": "left out for that",
         "nearly_leaked": "test images nearly the same as one to train on",
     }
-    found = ", ".join(f"{metrics[key]:,} {what}" for key, what in wrong.items() if metrics[key])
-    named = [f"  {one['path']}: {one['reason']}" for one in metrics["rejected_files"][:NAMED]]
-    named += [f"  {one['id']}: {one['reason']}" for one in metrics["odd_images"][:NAMED]]
+    found = "; ".join(f"{what}: {metrics[key]:,}" for key, what in wrong.items() if metrics[key])
+    named = [f"  {one_line(one['path'])}: {one['reason']}" for one in metrics["rejected_files"][:NAMED]]
+    named += [f"  {one_line(one['id'])}: {one['reason']}" for one in metrics["odd_images"][:NAMED]]
     return "\n".join([said, *([found] if found else []), *named])
 
 

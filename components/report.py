@@ -66,10 +66,7 @@ def run(
         views=data_address((plots / "pretrain" / "views.png").read_bytes()),
         neighbours=neighbourhoods(opened, embeddings / f"{OURS}.parquet", params),
         health=health_rows(pretrain),
-        images=dataset.overview(data),
-        found=dataset.findings(data),
-        named=dataset.named(data),
-        classes=divs.get("classes", ""),
+        images=dataset.section(data, divs.get("classes", "")),
         provenance=json.dumps(load_encoder(encoder).config.provenance, indent=2),
     )
     report.parent.mkdir(parents=True, exist_ok=True)
@@ -166,15 +163,15 @@ def read_confusion(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def neighbourhoods(store: Store, path: Path, params: Report) -> list[Neighbourhood]:
     """A few random test images, and the train images nearest to them in the embedding."""
     table = read_embeddings(path)
-    images = store.table(["image"])["image"].combine_chunks().field("bytes")
     train, test = (np.flatnonzero(table.splits == split) for split in ("train", "test"))
     generator = np.random.default_rng(params.seed)
     queries = generator.choice(test, min(params.queries, len(test)), replace=False)
     nearest = nearest_by_cosine(table.features[queries], table.features[train], params.neighbours)
+    images = store.encoded(np.concatenate([queries, train[nearest.ravel()]]))
 
     def shown(row: int) -> Shown:
         label = table.labels[row]
-        return Shown(thumbnail(images[int(row)].as_py()), store.class_names[label] if label >= 0 else "")
+        return Shown(thumbnail(images[int(row)]), store.class_names[label] if label >= 0 else "")
 
     return [
         Neighbourhood(shown(query), [shown(train[place]) for place in places])

@@ -19,6 +19,8 @@ class Candidate:
     label: str | None  # the class by name; None when unlabelled
     split: str | None  # None where the source has no splits of its own
     fault: str | None = None  # why it cannot be stored, where that is known beforehand
+    sha256: str = ""  # of the content, where that is known beforehand
+    meant: bool = False  # whether the source says that it is an image; else its name does, or does not
 
     @property
     def id(self) -> str:

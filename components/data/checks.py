@@ -23,6 +23,8 @@ class Verdict:
     kept: np.ndarray  # (N,) bool
     copies: Copies
     odd: list[tuple[str, str]]  # images that can be read and hardly be meant: id, and why
+    leaked: np.ndarray  # (N,) bool: for testing, and the same as an image to train on
+    near_leaked: np.ndarray  # (N,) bool: for testing, and nearly the same as an image to train on that is kept
     metrics: dict[str, Any]
     objections: list[str]  # what stops the run, each as key and what is wrong
 
@@ -59,7 +61,7 @@ def judge(facts: Facts, checks: Checks) -> Verdict:
         "odd_images": [{"id": name, "reason": reason} for name, reason in odd[:LISTED]],
         "leaked_images": [facts.ids[row] for row in np.flatnonzero(leaked)[:LISTED]],
     }
-    return Verdict(kept, copies, odd, metrics, objections(metrics, checks))
+    return Verdict(kept, copies, odd, leaked, near_leaked, metrics, objections(metrics, checks))
 
 
 def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -130,19 +132,23 @@ def fraction(part: int, whole: int) -> float:
 
 
 def objections(metrics: dict[str, Any], checks: Checks) -> list[str]:
-    """What is more than params.yaml allows."""
+    """What is more than params.yaml allows, each by its key, and the findings that list it."""
+    counts = [(one[TRAIN], one["class"]) for one in metrics["by_class"] if one[TRAIN]]
+    ratio = "{1} has {0:,} images to train on, {3} {2:,}".format(*max(counts), *min(counts)) if counts else ""
     measured = {
-        "max_unreadable_fraction": ("unreadable_fraction", f"{metrics['unreadable']:,} files cannot be read"),
-        "max_leaked_fraction": ("leaked_fraction", f"{metrics['leaked']:,} test images stand among those to train on"),
+        "max_unreadable_fraction": (
+            "unreadable_fraction",
+            f"image files that cannot be stored: {metrics['unreadable']:,}",
+        ),
+        "max_leaked_fraction": ("leaked_fraction", f"test images that are also to train on: {metrics['leaked']:,}"),
         "max_near_leaked_fraction": (
             "nearly_leaked_fraction",
-            f"{metrics['nearly_leaked']:,} test images are nearly the same as images to train on",
+            f"test images nearly the same as one to train on: {metrics['nearly_leaked']:,}",
         ),
-        "max_class_ratio": ("class_ratio", "the largest class is so many times the smallest one"),
+        "max_class_ratio": ("class_ratio", ratio),
     }
-    found = []
-    for key, (name, said) in measured.items():
-        limit = getattr(checks, key)
-        if metrics[name] > limit:
-            found.append(f"data.checks.{key}: {said}: {metrics[name]:g} is more than {limit:g}")
-    return found
+    return [
+        f"data.checks.{key}: {metrics[name]:g} is more than {getattr(checks, key):g} ({said})"
+        for key, (name, said) in measured.items()
+        if metrics[name] > getattr(checks, key)
+    ]

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 BITS = 64
+LONGEST = 20_000  # looks that share a band and are all compared; of more, only those with near numbers
 BLOCK = 250_000  # comparisons at a time, whose numbers fit the cache
 
 
@@ -77,10 +78,14 @@ def bands(count: int) -> list[np.uint64]:
 
 
 def compare(looks: np.ndarray, rows: np.ndarray, bits: int, before: list[np.uint64]) -> Iterator[np.ndarray]:
-    """Every pair among these rising rows that is near enough, but for those that share a band from before: (p, 2)."""
-    step = max(1, BLOCK // len(rows))
+    """Every pair among these rising rows that is near enough, but for those that share a band from before: (p, 2).
+
+    Of more rows than LONGEST, pairs that stand further apart are left out: a camera that sees the same scene for ever
+    would else take hours.
+    """
+    step = max(1, BLOCK // min(len(rows), LONGEST))
     for begin in range(0, len(rows), step):
-        some, others = rows[begin : begin + step], rows[begin:]
+        some, others = rows[begin : begin + step], rows[begin : begin + step + LONGEST]
         differing = looks[some][:, None] ^ looks[others][None, :]
         left, right = np.nonzero(np.bitwise_count(differing) <= bits)
         later = left < right

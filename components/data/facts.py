@@ -7,7 +7,7 @@ import numpy as np
 
 from components.data.candidate import Candidate
 from components.data.inspect import DIGEST, Fault, Seen
-from components.data.store import SPLITS, TEST
+from components.data.store import SPLITS, TEST, UNLABELLED
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Facts:
 
     def add(self, candidate: Candidate, seen: Seen, split: str) -> None:
         """One image that is stored."""
-        label, row = candidate.label, len(self.ids)
+        label, row = None if split == UNLABELLED else candidate.label, len(self.ids)
         self.ids.append(candidate.id)
         self.classes.append(-1 if label is None else self.class_index.setdefault(label, len(self.class_index)))
         self.splits.append(SPLITS.index(split))

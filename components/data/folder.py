@@ -21,4 +21,4 @@ def read(params: Folder, listed: list[Listed], places: Places) -> Iterator[Candi
         if isinstance(content, str):
             yield Candidate(params.name, file.path, b"", label, split, content)
         else:
-            yield Candidate(params.name, file.path, content, label, split, fault)
+            yield Candidate(params.name, file.path, content, label, split, fault, file.sha256)

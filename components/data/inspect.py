@@ -71,16 +71,18 @@ class BombError(Exception):
 
 def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> Seen | Fault:
     """Never raises for what stands in a file, whatever it is."""
-    suffix = PurePosixPath(candidate.path).suffix.lower()
+    name = PurePosixPath(candidate.path)
+    # What macOS puts beside a file, ._a.jpg beside a.jpg, is no image.
+    meant = candidate.meant or (name.suffix.lower() in SUFFIXES and not name.name.startswith("._"))
     if candidate.fault:
-        return Fault(candidate.fault, suffix in SUFFIXES or suffix == "")
+        return Fault(candidate.fault, meant)
     try:
         with warnings.catch_warnings(action="ignore"):  # of Pillow, about what it makes good
             return look_into(candidate, limits, reencode)
     except UnidentifiedImageError:
-        return Fault("no image of a format that is read", suffix in SUFFIXES)
+        return Fault("no image of a format that is read", meant)
     except UnreadableError as error:
-        return Fault(str(error), suffix in SUFFIXES)
+        return Fault(str(error), meant)
     except (BombError, UnknownRange) as error:
         return Fault(str(error), True)
     except MemoryError:
@@ -92,12 +94,12 @@ def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> 
 def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> Seen:
     """Raises UnreadableError, BombError, UnknownRange and whatever Pillow raises."""
     encoded, content = encode_content(candidate.content, limits)
+    if candidate.sha256 and not candidate.sha256.startswith(content.hex()):
+        raise UnreadableError("changed since the source was listed")
     with open_image(encoded) as opened:
         width, height, kind = *opened.size, str(opened.format)
         if width * height > limits.max_pixels:
-            raise UnreadableError(
-                f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels"
-            )
+            raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
         image = upright(opened)
     rgb = to_channels(image, 3)
     whole = rgb if is_opaque(image) else to_channels(image, 4)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -150,4 +151,4 @@ def size_of(candidate: Candidate) -> int:
 
 def without_content(candidate: Candidate) -> Candidate:
     """What is still needed of it."""
-    return Candidate(candidate.source, candidate.path, b"", candidate.label, candidate.split, candidate.fault)
+    return replace(candidate, content=b"")

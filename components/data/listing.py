@@ -12,3 +12,9 @@ class Listed:
     size: int
     version: str  # another one when the content is another: its SHA-256 here, the server's ETag elsewhere
     fault: str | None = None  # why it cannot be read
+    hashed: bool = False  # whether the version is the SHA-256
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, or nothing where it is not known."""
+        return self.version if self.hashed else ""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from components.data.candidate import as_text
 from components.data.listing import Listed
-from components.params.base import RunError
+from components.params.base import InputError, RunError
+from components.terminal.progress import Progress
 
 THREADS = 4
 PORTION = 1000  # files that are hashed before their hashes are kept: what an interrupted look loses
@@ -49,8 +50,8 @@ def _walk(root: str) -> Iterator[Found]:
         except OSError as error:
             if not below:
                 raise
-            yield as_text(below), folder, 0, "", f"the folder cannot be read: {error.strerror}"
-            continue
+            what = f"params.yaml: data.sources: {as_text(folder)}: the folder cannot be read: {error.strerror}"
+            raise InputError(f"{what}; make it readable, or move it away") from None
         folders = []
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
@@ -99,20 +100,27 @@ def _hashed(found: list[Found], hashes: Path) -> list[Listed]:
             known.execute("CREATE TABLE IF NOT EXISTS hashes (file BLOB PRIMARY KEY, state TEXT, sha256 TEXT)")
             kept = [_kept(known, where, state) for _, where, _, state, _ in found]
             new = [number for number, value in enumerate(kept) if value is None]
+            progress = Progress("hash", len(new), "files") if len(new) > PORTION else None
             for first in range(0, len(new), PORTION):
                 portion = new[first : first + PORTION]
-                hashed = pool.map(_sha256, [found[number][1] for number in portion])
-                for number, (digest, fault) in zip(portion, hashed, strict=True):
+                rows = []
+                for number, (digest, fault) in zip(
+                    portion, pool.map(_sha256, (found[n][1] for n in portion)), strict=True
+                ):
                     path, where, size, state, _ = found[number]
                     kept[number], found[number] = digest, (path, where, size, state, fault)
                     if not fault:
-                        row = os.fsencode(where), state, digest
-                        known.execute("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", row)
-                known.commit()
+                        rows.append((os.fsencode(where), state, digest))
+                with known:  # not while files are hashed, since another run waits for it
+                    known.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
+                if progress:
+                    progress.advance(len(portion))
     except sqlite3.DatabaseError as error:
         raise RunError(f"{hashes}: {error}; remove it if no other run uses it: files are hashed anew") from None
     files = zip(found, kept, strict=True)
-    return [Listed(path, where, size, digest or "", fault) for (path, where, size, _, fault), digest in files]
+    return [
+        Listed(path, where, size, digest or "", fault, hashed=True) for (path, where, size, _, fault), digest in files
+    ]
 
 
 def _kept(known: sqlite3.Connection, where: str, state: str) -> str | None:

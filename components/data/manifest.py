@@ -38,9 +38,9 @@ def read(params: Manifest, listed: list[Listed], places: Places) -> Iterator[Can
         raise InputError(f"{params.url}: has changed while it was read; run again")
     for (file, content), (_, label, split) in zip(places.bring_images(_once(files)), rows, strict=True):
         if isinstance(content, str):
-            yield Candidate(params.name, file.path, b"", label, split, content)
+            yield Candidate(params.name, file.path, b"", label, split, content, meant=True)
         else:
-            yield Candidate(params.name, file.path, content, label, split)
+            yield Candidate(params.name, file.path, content, label, split, None, file.sha256, meant=True)
 
 
 def _once(files: list[Listed]) -> Iterator[Listed]:
@@ -86,9 +86,13 @@ def _csv(manifest: Path, name: str) -> list[dict[str, Any]]:
         with manifest.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)
             _check(reader.fieldnames or [], name)
-            return list(reader)
+            rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{name}: not CSV in UTF-8: {error}") from None
+    for number, row in enumerate(rows, start=1):
+        if None in row:  # which is where DictReader puts what is left over
+            raise InputError(f"{name}: row {number}: more fields than columns; quote a field that has a comma")
+    return rows
 
 
 def _parquet(manifest: Path, name: str) -> list[dict[str, Any]]:
@@ -103,5 +107,8 @@ def _parquet(manifest: Path, name: str) -> list[dict[str, Any]]:
 
 
 def _check(columns: Any, name: str) -> None:
+    for column in ("path", "label", "split"):
+        if list(columns).count(column) > 1:
+            raise InputError(f"{name}: two columns '{column}'")
     if "path" not in columns:
         raise InputError(f"{name}: no column 'path'; its columns are {', '.join(columns) or 'none'}")

@@ -59,9 +59,9 @@ def _rows(params: ParquetShards, file: Listed, place: Path) -> Iterator[Candidat
             for row in batch.to_pylist():
                 path = f"{file.path.removesuffix('.parquet')}/{number:07}"
                 image, fault = _image(row[params.image])
-                label = _label(row[params.label], names) if params.label else None
+                label, strange = _label(row[params.label], names) if params.label else (None, None)
                 split, unknown = _split(as_label(row["split"]) if by_column else _in_name(file.path))
-                yield Candidate(params.name, path, image, label, split, fault or unknown)
+                yield Candidate(params.name, path, image, label, split, fault or unknown or strange, meant=True)
                 number += 1
 
 
@@ -82,11 +82,14 @@ def _class_names(schema: pa.Schema, label: str | None) -> list[str] | None:
     return names if isinstance(names, list) else None
 
 
-def _label(value: Any, names: list[str] | None) -> str | None:
+def _label(value: Any, names: list[str] | None) -> tuple[str | None, str | None]:
+    """The name, and what is wrong with the number; -1 is what `datasets` gives to an image without a label."""
     name = as_label(value)
-    if names is None or name is None or isinstance(value, str):
-        return name
-    return as_label(names[int(value)]) if 0 <= value < len(names) else None
+    if names is None or name is None or isinstance(value, str) or value == -1:
+        return None if value == -1 and names else name, None
+    if 0 <= value < len(names):
+        return as_label(names[int(value)]), None
+    return None, f"label {name} is none of the {len(names)} classes"
 
 
 def _split(name: str | None) -> tuple[str | None, str | None]:

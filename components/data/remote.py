@@ -1,7 +1,7 @@
 """Files behind a URL (s3://, gs://, https://, and what else fsspec opens), brought here before they are read.
 
 A file lies in the downloads under the hash of its URL, size and version: so a run that was cut off goes on, a file that
-changed is another one, and the next run brings only what is new.
+changed is another one, and the next run brings only what is new. Where a server tells no version, it is brought anew.
 """
 
 import hashlib
@@ -140,10 +140,12 @@ def _start(file: Listed, downloads: Path, pool: ThreadPoolExecutor, waiting: Wai
 def _bring(file: Listed, downloads: Path) -> Path | str:
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
     target = downloads / key[:2] / key
-    if target.is_file():
+    if target.is_file() and file.version:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
+    if not file.version:  # then what lies there may be of any version
+        part.unlink(missing_ok=True)
     system, where = open_url(file.where)
     try:
         with part.open("ab") as out:
@@ -169,12 +171,17 @@ def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progr
         end = min(begin + PIECE, size)
         piece = system.cat_file(where, start=begin, end=end)
         if len(piece) == size and begin > 0:  # a server that knows no ranges sends all of it
-            out.truncate(0)
+            out.seek(0)
+            out.truncate()
         elif len(piece) not in (size, end - begin):
             raise OSError(f"{len(piece)} bytes came instead of {end - begin}")
         out.write(piece)
         if progress:
             progress.advance((begin + len(piece)) // 10**6 - begin // 10**6)
+    if out.tell() > size > 0:
+        out.seek(0)
+        out.truncate()
+        raise OSError("more bytes have come than the file has")
 
 
 def _listed(path: str, system: Any, where: str, about: dict[str, Any]) -> Listed:

@@ -6,6 +6,7 @@ https://filesystem-spec.readthedocs.io
 """
 
 import time
+from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,7 +71,8 @@ def _is_users(error: Exception) -> bool:
     """Whether trying again is in vain."""
     status = error.status if hasattr(error, "status") else getattr(error, "code", None)  # aiohttp's, gcsfs'
     refused = any(word in _said(error).lower() for word in ("credential", "forbidden", "validation failed"))
-    return isinstance(error, PermissionError | ValueError) or status in (401, 403) or refused
+    meant = isinstance(error, PermissionError | ValueError) and not isinstance(error, JSONDecodeError)
+    return meant or status in (401, 403) or refused
 
 
 def _said(error: Exception) -> str:

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class Held:
 
     files: list[File]
 
-    @property
+    @cached_property
     def snapshot(self) -> Snapshot:
         """To pin it by; the order of the files makes no difference."""
         digest = hashlib.sha256()

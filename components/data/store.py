@@ -191,6 +191,17 @@ class Store:
         for column in self._columns(groups, "image"):
             yield [image.as_py() for image in column.combine_chunks().field("bytes")]
 
+    def encoded(self, rows: np.ndarray) -> dict[int, bytes]:
+        """These images, by their row in the order of `groups` of all splits; each group is read once."""
+        groups = self.groups(SPLITS)
+        firsts = np.cumsum([0] + [group.count for group in groups])
+        owners = np.searchsorted(firsts, rows, side="right") - 1
+        needed = np.unique(owners)
+        found: dict[int, bytes] = {}
+        for owner, images in zip(needed, self.read_groups([groups[owner] for owner in needed]), strict=True):
+            found |= {int(row): images[row - firsts[owner]] for row in rows[owners == owner]}
+        return found
+
     def labels(self, splits: tuple[str, ...]) -> np.ndarray:
         """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
         columns = self._columns(self.groups(splits), "label")

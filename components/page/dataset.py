@@ -8,6 +8,11 @@ SHOWN = 20  # files that are named
 Metrics = Mapping[str, Any]
 
 
+def section(data: Metrics, classes: str) -> dict[str, Any]:
+    """All of it, for the template; `classes` is the chart of their images."""
+    return {"overview": overview(data), "findings": findings(data), "named": named(data), "classes": classes}
+
+
 def overview(data: Metrics) -> list[tuple[str, str]]:
     """What there is: name and value."""
     sizes, channels = data["sizes"], data["channels"]
@@ -35,6 +40,7 @@ def findings(data: Metrics) -> list[tuple[str, str, str]]:
         "odd": ("odd images", "stored; look at them"),
         "repeated": ("images that repeat another pixel for pixel", "stored, but for those below"),
         "repeated_with_other_labels": ("images that come under several labels", "one of these labels is wrong"),
+        "nearly_repeated": ("images nearly the same as another", "stored"),
         "leaked": ("test images that also stand among those to train on", "accuracies would be too good"),
         "dropped": ("images to train on that were left out for that", "not stored"),
         "nearly_leaked": ("test images nearly the same as one to train on", "stored; accuracies may be too good"),

@@ -36,6 +36,6 @@ class Progress:
         rate = (self.done - self.before) / max(now - self.started, 1e-9)
         of, left = "", ""
         if self.total is not None:
-            of, left = f" of {self.total:,}", f", {(self.total - self.done) / rate:.0f} s left"
+            of, left = f" of {self.total:,}", f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
         count = f"{self.label}: {self.done:,}{of} {self.unit}"
         print(f"{count}, {rate:,.0f} a second{left}{', ' + say if say else ''}", flush=True)

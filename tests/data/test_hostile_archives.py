@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -88,6 +89,19 @@ def test_what_is_no_file_of_its_own_is_listed(file: Path, places: Places) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_member_does_not_unpack_to_more_than_it_claims(file: Path, places: Places) -> None:
+    """A thousand zeros are claimed, sixty million come."""
+    zipped(file, {"a/bomb.png": bytes(60_000_000)})
+    claimed, real = (1000).to_bytes(4, "little"), (60_000_000).to_bytes(4, "little")
+    file.write_bytes(file.read_bytes().replace(real, claimed))
+    tracemalloc.start()
+    faults = read_faults(file, places)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(faults["a/bomb.png"]).startswith("damaged in the archive: ")
+    assert peak < 20_000_000
+
+
 def test_of_two_members_with_one_name_the_first_counts_and_the_other_is_listed(file: Path, places: Places) -> None:
     with zipfile.ZipFile(file, "w") as archived:
         for content in ("one", "two"):

@@ -12,7 +12,7 @@ from PIL import Image
 from components.data.candidate import Candidate
 from components.data.decode import decode_whole
 from components.data.inspect import DIGEST, NAMED, Fault, Seen, inspect
-from components.params.data import Limits, Reencode
+from components.params.data import Limits
 from tests.data.encoded import encode, png16, tiff
 from tests.data.fetched import photo, save
 from tests.small import png
@@ -80,6 +80,16 @@ def test_a_reason_says_what_is_wrong_and_whether_it_should_be_an_image(
     assert "\n" not in found.reason
 
 
+def test_a_source_that_lists_images_is_believed_and_what_macos_puts_beside_them_is_none() -> None:
+    """Else a list of broken files without suffixes would pass, and every zip file from a Mac would stop the run."""
+    counted = inspect(Candidate("s", "0001", b"text", None, None, meant=True), LIMITS, None)
+    assert isinstance(counted, Fault)
+    assert counted.image
+    beside = look(b"Mac OS X", "bees/._a.jpg")
+    assert isinstance(beside, Fault)
+    assert not beside.image
+
+
 def test_as_many_pixels_and_bytes_as_allowed_are_read() -> None:
     assert see(png(np.zeros((100, 100)))).width == 100
     padded = WHOLE + bytes(LIMITS.max_bytes - len(WHOLE))
@@ -113,6 +123,15 @@ def test_whatever_a_decoder_raises_is_a_reason(error: Exception, monkeypatch: py
 def test_what_its_source_says_is_wrong_goes_before_what_is_in_it() -> None:
     assert look(WHOLE, fault="a link to nothing") == Fault("a link to nothing", True)
     assert look(WHOLE, "notes.txt", fault="a link to nothing") == Fault("a link to nothing", False)
+
+
+@pytest.mark.parametrize("fault", [None, "holds no image"])
+def test_what_its_source_calls_an_image_counts_as_one_whatever_its_name(fault: str | None) -> None:
+    """A row of a table has no suffix; a thousand broken ones must not pass for a thousand notes."""
+    for content in (b"", b"notes", bytes(LIMITS.max_bytes + 1)):
+        found = look(content, "shard/0000001", fault=fault, meant=True)
+        assert isinstance(found, Fault)
+        assert found.image
 
 
 def test_equal_pixels_have_an_equal_digest_however_they_are_encoded() -> None:
@@ -185,13 +204,3 @@ def test_a_suffix_of_another_format_is_noticed_and_the_own_ones_are_not(kind: st
     }
     assert see(file, "a.gif" if kind != "GIF" else "a.png").misnamed
     assert see(file, "a.heic").misnamed
-
-
-@pytest.mark.parametrize("side", [None, 40])
-def test_the_size_and_the_digest_are_the_sources_even_when_it_is_scaled_down(side: int | None) -> None:
-    """Else copies would not be found again after a change of `max_side`, or among images of other modes."""
-    reencode = Reencode(max_side=side, jpeg_quality=90) if side else None
-    images = [photo(1, (90, 60)), photo(1, (90, 60)).convert("RGBA")]
-    found = [inspect(Candidate("s", "a.png", encode(one, "PNG"), None, None), LIMITS, reencode) for one in images]
-    assert [(one.width, one.height) for one in found if isinstance(one, Seen)] == [(90, 60)] * 2
-    assert {one.pixels for one in found if isinstance(one, Seen)} == {see(encode(images[0], "PNG")).pixels}

@@ -105,3 +105,12 @@ def test_what_is_small_enough_keeps_its_bytes(size: tuple[int, int]) -> None:
 def test_a_line_of_pixels_is_never_scaled_to_nothing() -> None:
     with open_image(see(encode(Image.new("L", (1000, 1)), "PNG"), SMALL).encoded) as opened:
         assert opened.size == (32, 1)
+
+
+@pytest.mark.parametrize("reencode", [None, SMALL])
+def test_size_and_digest_are_the_sources_even_when_it_is_scaled_down(reencode: Reencode | None) -> None:
+    """Else copies would not be found again after a change of `max_side`, or among images of other modes."""
+    images = [photo(1, (90, 60)), photo(1, (90, 60)).convert("RGBA")]
+    found = [see(encode(image, "PNG"), reencode) for image in images]
+    assert [(one.width, one.height) for one in found] == [(90, 60)] * 2
+    assert {one.pixels for one in found} == {see(encode(images[0], "PNG")).pixels}

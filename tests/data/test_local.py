@@ -127,8 +127,8 @@ def test_a_pipe_is_never_opened_for_nobody_would_ever_write_to_it(
 def test_what_must_not_be_read_is_listed_and_the_rest_is_read(
     folder: Path, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(folder, "a.png", "secret.png", "secrets/b.png")
-    opens, scandir = Path.open, os.scandir
+    fill(folder, "a.png", "secret.png")
+    opens = Path.open
 
     def refuse(really: Any, path: Any, *arguments: Any) -> Any:
         if "secret" in str(path):
@@ -136,15 +136,30 @@ def test_what_must_not_be_read_is_listed_and_the_rest_is_read(
         return really(path, *arguments)
 
     monkeypatch.setattr(Path, "open", lambda path, *arguments: refuse(opens, path, *arguments))
-    monkeypatch.setattr(os, "scandir", lambda path: refuse(scandir, path))
     listed = places.list_folder(str(folder))
     assert faults(listed) == {
         "a.png": None,
         "secret.png": "cannot be read: Permission denied",
-        "secrets": "the folder cannot be read: Permission denied",
     }
     monkeypatch.undo()
     assert set(faults(places.list_folder(str(folder))).values()) == {None}, "its hash was kept as if it were known"
+
+
+def test_a_class_that_cannot_be_read_does_not_pass_as_one_file(
+    folder: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand images would be missing, and nobody told."""
+    fill(folder, "a/1.png", "b/1.png")
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"/b: the folder cannot be read: Permission denied; make it readable"):
+        places.list_folder(str(folder))
 
 
 @pytest.mark.parametrize(

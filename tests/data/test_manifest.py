@@ -63,12 +63,20 @@ def test_rows_keep_their_order_labels_and_splits(folder: Path, places: Places) -
         "\ufeffpath,label\r\na.png,cat\r\n\r\n",  # by a spreadsheet
         '"path","label"\n"a.png","cat"\n',
         "path,label\na.png ,cat ",
-        "path,label,more\na.png,cat,1,2,3\n",
+        "path,label,more\na.png,cat,1\n",
     ],
 )
 def test_csv_is_read_as_people_and_programs_write_it(text: str, folder: Path, places: Places) -> None:
     fill(folder, "a.png")
     assert rows(read(write(folder, text), places)) == [("a.png", "cat", None)]
+
+
+def test_a_comma_that_is_not_quoted_is_not_read_as_another_path(folder: Path, places: Places) -> None:
+    fill(folder, "a.png")
+    with pytest.raises(InputError, match=r"row 2: more fields than columns; quote a field that has a comma"):
+        read(write(folder, "path,label\na.png,cat\na,b.png,cat\n"), places)
+    with pytest.raises(InputError, match=r"two columns 'label'"):
+        read(write(folder, "path,label,label\na.png,cat,dog\n"), places)
 
 
 def test_names_of_every_kind_are_found(folder: Path, places: Places) -> None:

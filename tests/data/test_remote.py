@@ -141,6 +141,13 @@ def test_a_large_file_that_changes_meanwhile_is_no_mixture(web: Site, places: Pl
     assert bring(places, list_all(places, web)) == [LARGE[::-1]]
 
 
+def test_a_server_that_tells_no_version_is_asked_anew(web: Site, places: Places) -> None:
+    """Else what it sends would stay the first thing that it ever sent, as long as the sizes agree."""
+    for content in (b"old1", b"new1"):
+        web.files = {"a": content}
+        assert bring(places, [Listed("a", f"{web.url}/a", 4, "")]) == [content]
+
+
 def test_files_of_this_machine_stay_where_they_are(places: Places, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     assert [place for _, place in places.bring(places.list_files([("a", str(tmp_path / "a"))]))] == [tmp_path / "a"]

@@ -1,7 +1,6 @@
 """Which image is for testing goes by its content alone."""
 
 import hashlib
-from functools import cache
 
 import numpy as np
 import pytest
@@ -9,21 +8,23 @@ import pytest
 from components.data.splits import place_in_unit, split_of
 from components.data.store import TEST, TRAIN, UNLABELLED
 from components.params.data import Data
-from components.stage import read_params
-from tests.conftest import ROOT
+from tests.data.fetched import section
 
 CONTENTS = [hashlib.sha256(f"{n}".encode()).digest()[:16] for n in range(20_000)]
 
 
-@cache
 def params(fraction: float, seed: int = 0) -> Data:
-    shipped: Data = read_params(ROOT / "params.yaml").data
-    return shipped.model_copy(update={"test_fraction": fraction, "seed": seed})
+    return section([{"kind": "digits"}], test_fraction=fraction, seed=seed)
+
+
+def split_all(contents: list[bytes], fraction: float, seed: int = 0, label: str | None = "cat") -> list[str]:
+    wanted = params(fraction, seed)
+    return [split_of(None, label, content, wanted) for content in contents]
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.25, 0.9])
 def test_the_share_that_is_asked_for_is_kept_to_within_chance(fraction: float) -> None:
-    splits = [split_of(None, "cat", content, params(fraction)) for content in CONTENTS]
+    splits = split_all(CONTENTS, fraction)
     deviation = np.sqrt(fraction * (1 - fraction) / len(CONTENTS))
     assert abs(splits.count(TEST) / len(CONTENTS) - fraction) < 4 * deviation
     assert set(splits) == {TRAIN, TEST}
@@ -50,18 +51,18 @@ def test_places_are_even_over_the_unit_interval() -> None:
 
 def test_a_larger_share_takes_more_images_and_gives_none_back() -> None:
     """So that who asks for more test images later never trains on an old one."""
-    few, many = ({c for c in CONTENTS if split_of(None, "x", c, params(f)) == TEST} for f in (0.1, 0.3))
-    assert few < many
+    few, many = split_all(CONTENTS, 0.1), split_all(CONTENTS, 0.3)
+    assert all(more == TEST for one, more in zip(few, many, strict=True) if one == TEST)
+    assert few.count(TEST) < many.count(TEST)
 
 
 def test_another_seed_is_another_split() -> None:
-    first, second = ([split_of(None, "x", c, params(0.5, seed)) for c in CONTENTS[:100]] for seed in (0, 1))
-    assert first != second
+    assert split_all(CONTENTS[:100], 0.5, seed=0) != split_all(CONTENTS[:100], 0.5, seed=1)
 
 
-def test_a_split_does_not_depend_on_name_or_class() -> None:
-    """So copies of an image stay together, whatever they are called."""
-    assert all(split_of(None, "a", c, params(0.5)) == split_of(None, "b", c, params(0.5)) for c in CONTENTS[:100])
+def test_a_split_does_not_depend_on_the_class() -> None:
+    """So copies of an image stay together, even under two labels."""
+    assert split_all(CONTENTS[:100], 0.5, label="cat") == split_all(CONTENTS[:100], 0.5, label="dog")
 
 
 @pytest.mark.parametrize("label", ["cat", None])
@@ -71,4 +72,4 @@ def test_what_the_source_says_goes_before(label: str | None) -> None:
 
 
 def test_an_image_without_a_label_is_for_training_whatever_its_hash() -> None:
-    assert {split_of(None, None, content, params(0.99)) for content in CONTENTS[:50]} == {UNLABELLED}
+    assert set(split_all(CONTENTS[:50], 0.99, label=None)) == {UNLABELLED}

@@ -13,7 +13,7 @@ import pytest
 from components.data import store as module
 from components.data.decode import decode_square
 from components.data.embeddings import read_embeddings, write_embeddings
-from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, Store, write_store
+from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, Store, write_labelled, write_store
 from components.params.base import InputError
 from tests.small import png
 
@@ -91,6 +91,23 @@ def test_images_and_labels_of_a_split_are_in_the_order_of_its_groups(
     assert store.labels(splits).tolist() == [-1 if row.label is None else row.label for row in wanted]
     images = store.images(lambda encoded: decode_square(encoded, side=8, channels=1), splits)
     assert images[:, 0, 3, 4].tolist() == [int(row.id) for row in wanted]
+    rows = np.array([36, 0, 5, 5])
+    assert store.encoded(rows) == {row: many()[row].image for row in (36, 0, 5)}
+
+
+def test_labels_and_splits_of_the_second_pass_stay_with_their_images(cut: Cut, tmp_path: Path) -> None:
+    """However it was cut, and whatever is left out; one row off, and every label would be another image's."""
+    write_store(tmp_path / "first", [Row(row.id, row.image, "", None, UNLABELLED) for row in many()], [])
+    kept = np.random.default_rng(0).random(37) < 0.6
+    labels = np.array([-1 if row.label is None else row.label for row in many()])
+    about = {"labels": labels, "splits": [row.split for row in many()], "kept": kept, "class_names": ["cat", "dog"]}
+    write_labelled(tmp_path / "second", Store(tmp_path / "first"), **about)
+    found = Store(tmp_path / "second").table(["id", "image", "label", "split"]).to_pylist()
+    wanted = [row for row, keep in zip(many(), kept, strict=True) if keep]
+    assert [(r["id"], r["image"]["bytes"], r["label"], r["split"]) for r in found] == [
+        (row.id, row.image, row.label, row.split) for row in wanted
+    ]
+    assert Store(tmp_path / "second").class_names == ["cat", "dog"]
 
 
 def test_a_reader_holds_no_more_than_a_row_group_was_cut_to(cut: Cut, tmp_path: Path) -> None:

@@ -67,3 +67,33 @@ def test_a_terminal_gets_a_bar_and_no_lines(
     assert "pretrain: 100%" in last
     assert "100/100" in last
     assert "epoch 2 of 2" in last
+
+
+def test_where_nobody_knows_how_many_come_there_is_a_count_and_a_rate(
+    clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The images of an archive: no total, and so no time left."""
+    work(Progress("fetch zip", None, "images"), clock, 60, 0.5)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"fetch zip: {100 * number} images, 20 a second" for number in range(1, 7)]
+
+
+def test_an_unknown_number_that_ends_at_once_says_nothing(
+    clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work(Progress("fetch zip", None, "images"), clock, 3, 0.1)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bar_without_an_end_counts_and_leaves_its_line_when_it_is_over(
+    clock: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is printed next must not stand behind it."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = Progress("fetch zip", None, "images")
+    work(shown, clock, 5, 10)
+    del shown
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert "fetch zip: 50 images" in seen.err.split("\r")[-1]
+    assert seen.err.endswith("\n")
