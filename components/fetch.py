@@ -50,7 +50,7 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         splits = [SPLITS[number] for number in facts.splits]
         labels, names = facts.labels, facts.class_names
         write_labelled(store, Store(read_into), labels=labels, splits=splits, kept=verdict.kept, class_names=names)
-    print(summary(verdict.metrics), flush=True)
+    print(summary(verdict.metrics, facts), flush=True)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def one_line(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def summary(metrics: dict[str, Any]) -> str:
+def summary(metrics: dict[str, Any], facts: Facts) -> str:
     """What there is, in a line; what is wrong with it, in another; and the first of it by name."""
     counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
     said = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
@@ -103,10 +103,16 @@ def summary(metrics: dict[str, Any]) -> str:
         "dropped": "left out for that",
         "nearly_leaked": "test images nearly the same as one to train on",
     }
+    classes = {"classes_without_train": "to train on", "classes_without_test": "to test on"}
+    wrong |= {key: f"classes without an image {what}" for key, what in classes.items()}
     found = "; ".join(f"{what}: {metrics[key]:,}" for key, what in wrong.items() if metrics[key])
-    named = [f"  {one_line(one['path'])}: {one['reason']}" for one in metrics["rejected_files"][:NAMED]]
+    rejected = sorted(facts.rejected, key=lambda one: not one.image)[:NAMED]  # a README is of less interest
+    named = [f"  {one.source}/{one_line(one.path)}: {one.reason}" for one in rejected]
     named += [f"  {one_line(one['id'])}: {one['reason']}" for one in metrics["odd_images"][:NAMED]]
-    return "\n".join([said, *([found] if found else []), *named])
+    mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
+    middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
+    shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
+    return "\n".join([said, shape, *([found] if found else []), *named])
 
 
 if __name__ == "__main__":

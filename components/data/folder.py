@@ -3,15 +3,23 @@
 from collections.abc import Iterator
 
 from components.data.candidate import Candidate
-from components.data.layout import place
+from components.data.layout import SPLIT_NAMES, place
 from components.data.listing import Listed
 from components.data.places import Places
+from components.params.base import InputError
 from components.params.data import Folder
 
 
 def list_files(params: Folder, places: Places) -> list[Listed]:
-    """Every file below it."""
-    return places.list_folder(params.url)
+    """Every file below it. Raises InputError where what should be classes are splits."""
+    listed = places.list_folder(params.url)
+    tops = {file.path.split("/")[0] for file in listed if "/" in file.path}
+    if params.layout == "classes" and tops and {top.lower() for top in tops} <= SPLIT_NAMES.keys():
+        called = ", ".join(sorted(tops))
+        raise InputError(
+            f"params.yaml: data.sources: {params.name}: layout: its classes are called {called}; say splits"
+        )
+    return listed
 
 
 def read(params: Folder, listed: list[Listed], places: Places) -> Iterator[Candidate]:

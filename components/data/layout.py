@@ -25,6 +25,8 @@ Place = tuple[str | None, str | None, str | None]  # label, split, fault
 def place(path: str, layout: Layout) -> Place:
     """What the path, relative to the source, says of the image."""
     folders = [name for name in path.split("/")[:-1] if name]  # a bucket may have nameless ones
+    if any(folder.startswith(".") for folder in folders):
+        return None, None, "stands in a hidden folder"
     if layout == "flat":
         return None, None, None
     if layout == "classes":

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
+from threading import Event
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -23,7 +24,7 @@ from components.terminal.progress import Progress
 THREADS, AHEAD = 16, 64  # files that come at once, and that are asked for before they are needed
 PORTION = 1000  # files that are asked about before the next are
 PIECE = 8_000_000  # bytes that are asked for at once; a download goes on at the last whole one
-LARGE = 64_000_000  # bytes of a file whose progress is shown
+LARGE = 16_000_000  # bytes of a file whose progress is shown
 VERSIONS = ("ETag", "md5Hash", "crc32c", "etag", "Content-MD5", "Last-Modified", "LastModified", "mtime")  # first told
 Waiting = deque[tuple[Listed, Future[Path | str]]]
 
@@ -111,13 +112,14 @@ def bring(files: Iterable[Listed], downloads: Path) -> Iterator[tuple[Listed, Pa
     Files of this machine stay where they are.
     """
     waiting: Waiting = deque()
+    given_up = Event()
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             for file in files:
                 if not waiting and not is_remote(file.where):
                     yield file, file.fault or Path(file.where)
                     continue
-                waiting.append((file, _start(file, downloads, pool, waiting)))
+                waiting.append((file, _start(file, downloads, given_up, pool, waiting)))
                 if len(waiting) > AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -125,19 +127,22 @@ def bring(files: Iterable[Listed], downloads: Path) -> Iterator[tuple[Listed, Pa
                 first, future = waiting.popleft()
                 yield first, future.result()
         finally:
+            given_up.set()  # whatever is on its way ends with the piece that it is at
             pool.shutdown(cancel_futures=True)
 
 
-def _start(file: Listed, downloads: Path, pool: ThreadPoolExecutor, waiting: Waiting) -> Future[Path | str]:
+def _start(
+    file: Listed, downloads: Path, given_up: Event, pool: ThreadPoolExecutor, waiting: Waiting
+) -> Future[Path | str]:
     if file.fault is None and is_remote(file.where):
         coming = (future for other, future in waiting if (other.where, other.fault) == (file.where, None))
-        return next(coming, None) or pool.submit(_bring, file, downloads)  # two would write into each other
+        return next(coming, None) or pool.submit(_bring, file, downloads, given_up)  # two would write into each other
     future: Future[Path | str] = Future()
     future.set_result(file.fault or Path(file.where))
     return future
 
 
-def _bring(file: Listed, downloads: Path) -> Path | str:
+def _bring(file: Listed, downloads: Path, given_up: Event) -> Path | str:
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
     target = downloads / key[:2] / key
     if target.is_file() and file.version:
@@ -151,22 +156,24 @@ def _bring(file: Listed, downloads: Path) -> Path | str:
         with part.open("ab") as out:
             done = out.tell() // 10**6
             progress = Progress(f"download {file.path}", file.size // 10**6, "MB", done) if file.size > LARGE else None
-            tried(lambda: _download(system, where, file.size, out, progress), file.where)
+            tried(lambda: _download(system, where, file.size, out, progress, given_up), file.where)
     except FileNotFoundError:
         return "gone since the source was listed"
     if file.size > PIECE and list_file(file.path, file.where).version != file.version:
         part.unlink()  # some pieces may be of the one, some of the other
         return "changed since the source was listed"
+    if given_up.is_set():
+        return "given up"
     part.replace(target)
     return target
 
 
-def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progress | None) -> None:
+def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progress | None, given_up: Event) -> None:
     """Go on where an earlier try ended."""
     if size == 0:  # or not told
         out.truncate(0)
         out.write(system.cat_file(where))
-    while out.tell() < size:
+    while out.tell() < size and not given_up.is_set():
         begin = out.tell()
         end = min(begin + PIECE, size)
         piece = system.cat_file(where, start=begin, end=end)

@@ -23,8 +23,10 @@ def open_url(url: str) -> tuple[Any, str]:
     try:
         urlsplit(url)
         system, where = fsspec.url_to_fs(url, use_listings_cache=False, **(_web() if is_web(url) else {}))
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError) as error:
         raise InputError(f"params.yaml: data.sources: {url}: {_said(error)}") from None
+    except OSError as error:  # of services that are spoken to at once, such as ftp://
+        raise RunError(f"{url}: {_said(error)}") from None
     return system, where
 
 

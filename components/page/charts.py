@@ -92,7 +92,7 @@ def loss_curve(epochs: Sequence[int], losses: Sequence[float]) -> figure:
 def class_counts(by_class: Sequence[Mapping[str, Any]]) -> figure:
     """Labelled images of every class, to train on and to test on."""
     columns = {key: [one[key] for one in by_class] for key in ("class", "train", "test")}
-    height = 80 + 18 * len(by_class)
+    height = 130 + 22 * len(by_class)
     plot = blank("Labelled images a class", height, x_range=DataRange1d(start=0), y_range=columns["class"][::-1])
     splits, colours = ["train", "test"], [COLOURS["byol"], COLOURS["pixels"]]
     plot.hbar_stack(splits, y="class", height=0.8, source=columns, color=colours, legend_label=splits)

@@ -9,6 +9,7 @@ from components.data import folder as reader
 from components.data.candidate import Candidate
 from components.data.places import Places
 from components.data.store import TEST, TRAIN, UNLABELLED
+from components.params.base import InputError
 from components.params.data import Folder
 from tests.data.conftest import fill
 from tests.data.servers import Site
@@ -30,6 +31,13 @@ def test_a_class_is_a_folder(folder: Path, places: Places) -> None:
     assert about(found) == [("cat/a.png", "cat", None), ("cat/white/c.png", "cat", None), ("dog/b.png", "dog", None)]
     assert [image.id for image in found] == ["f/cat/a.png", "f/cat/white/c.png", "f/dog/b.png"]
     assert [image.content for image in found] == [folder / image.path for image in found]
+
+
+def test_splits_are_not_taken_for_classes(folder: Path, places: Places) -> None:
+    """A test split would be trained on, as the class "test"."""
+    fill(folder, "train/cat/a.png", "test/cat/b.png")
+    with pytest.raises(InputError, match=r"sources: f: layout: its classes are called test, train; say splits$"):
+        read(folder, "classes", places)
 
 
 def test_splits_have_classes_within_them(folder: Path, places: Places) -> None:
