@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components import stage
 from components.data.embeddings import read_embeddings
-from components.data.store import Store
+from components.data.store import SPLITS, Store
 from components.model.files import load_encoder
 from components.page import charts, dataset
 from components.page.pictures import Neighbourhood, Shown, data_address, nearest_by_cosine, thumbnail
@@ -167,7 +167,8 @@ def neighbourhoods(store: Store, path: Path, params: Report) -> list[Neighbourho
     generator = np.random.default_rng(params.seed)
     queries = generator.choice(test, min(params.queries, len(test)), replace=False)
     nearest = nearest_by_cosine(table.features[queries], table.features[train], params.neighbours)
-    images = store.encoded(np.concatenate([queries, train[nearest.ravel()]]))
+    rows = np.concatenate([queries, train[nearest.ravel()]])
+    images = {int(rows[place]): encoded for place, encoded in store.pick(rows, SPLITS)}
 
     def shown(row: int) -> Shown:
         label = table.labels[row]

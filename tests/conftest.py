@@ -80,12 +80,16 @@ def set_params(path: Path, by_key: dict[str, Any]) -> None:
     yaml = YAML()
     whole = yaml.load(path)
     for key, value in by_key.items():
-        *parents, last = key.split(".")
-        section = whole
-        for parent in parents:
-            section = section[parent]
-        section[last] = value
+        set_in(whole, key.split("."), value)
     yaml.dump(whole, path)
+
+
+def set_in(mapping: Any, keys: list[str], value: Any) -> None:
+    """Set a value deep in a mapping of mappings."""
+    *parents, last = keys
+    for parent in parents:
+        mapping = mapping[parent]
+    mapping[last] = value
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from components.data.store import TRAIN, Row, Store, write_store
 from components.params.pretrain import Pretrain
 from components.stage import read_params
 from tests.byol.conftest import EVERYTHING_OFF
-from tests.conftest import ROOT
+from tests.conftest import ROOT, set_in
 
 CLASSES = ["cat", "dog", "owl"]
 
@@ -49,9 +49,5 @@ def settings(**changes: Any) -> Pretrain:
     section["views"] = {"first": dict(EVERYTHING_OFF), "second": {}}
     section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
     for key, value in changes.items():
-        *parents, last = key.split("__")
-        place = section
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
+        set_in(section, key.split("__"), value)
     return Pretrain.model_validate(section)

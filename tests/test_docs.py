@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from components.stage import PARAMS_FILE, check_params
+from presets.apply import merge
 from tests.conftest import ROOT
 
 SNIPPETS = [
@@ -17,20 +17,11 @@ SNIPPETS = [
 ]
 
 
-def lay_over(under: Any, over: Any) -> None:
-    """As a user does who replaces the keys that the snippet shows."""
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(under.get(key), dict):
-            lay_over(under[key], value)
-        else:
-            under[key] = value
-
-
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_a_snippet_of_params_can_be_pasted(snippet: str) -> None:
     yaml = YAML(typ="safe")
     whole = yaml.load(ROOT / PARAMS_FILE)
-    lay_over(whole, yaml.load(snippet))
+    merge(whole, yaml.load(snippet))
     check_params(whole, Path(PARAMS_FILE))
 
 

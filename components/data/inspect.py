@@ -102,7 +102,9 @@ def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -
             raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
         image = upright(opened)
     rgb = to_channels(image, 3)
-    whole = rgb if is_opaque(image) else to_channels(image, 4)
+    whole = to_channels(image, 4) if image.has_transparency_data else rgb
+    if whole.mode == "RGBA" and whole.getchannel("A").getextrema() == (255, 255):  # nothing shines through anywhere
+        whole = rgb
     # Of 256 counts a channel follow mean and square exactly, and quicker than of the pixels.
     counts = np.array(rgb.histogram(), dtype=np.int64).reshape(3, 256) / (rgb.width * rgb.height)
     levels = np.arange(256) / 255
@@ -122,11 +124,6 @@ def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),
     )
-
-
-def is_opaque(image: Image.Image) -> bool:
-    """Whether nothing shines through anywhere, though it could."""
-    return not image.has_transparency_data or to_channels(image, 4).getchannel("A").getextrema() == (255, 255)
 
 
 def is_gray(rgb: Image.Image) -> bool:

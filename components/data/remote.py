@@ -159,11 +159,11 @@ def _bring(file: Listed, downloads: Path, given_up: Event) -> Path | str:
             tried(lambda: _download(system, where, file.size, out, progress, given_up), file.where)
     except FileNotFoundError:
         return "gone since the source was listed"
+    if given_up.is_set():
+        return "given up"
     if file.size > PIECE and list_file(file.path, file.where).version != file.version:
         part.unlink()  # some pieces may be of the one, some of the other
         return "changed since the source was listed"
-    if given_up.is_set():
-        return "given up"
     part.replace(target)
     return target
 

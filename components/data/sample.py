@@ -13,7 +13,7 @@ from torch import Tensor
 
 from components.byol.randomness import SAMPLE, derive
 from components.data.decode import decode_square
-from components.data.store import Group, Store
+from components.data.store import Store
 from components.params.pretrain import Pretrain
 from components.watch.readings import Sample
 
@@ -31,7 +31,7 @@ def draw_sample(store: Store, splits: tuple[str, ...], params: Pretrain) -> Samp
     queries = labelled[: min(watch.knn_queries, len(labelled) // 2)]
     bank = labelled[len(queries) :][: watch.knn_bank] if len(queries) else labelled[:0]
     parts = (rows[: watch.sample], queries, bank)
-    read = read_rows(store, groups, np.concatenate(parts), params).split_with_sizes([len(part) for part in parts])
+    read = read_rows(store, splits, np.concatenate(parts), params).split_with_sizes([len(part) for part in parts])
     return Sample(
         images=read[0],
         queries=read[1],
@@ -69,14 +69,10 @@ def spread(count: int, rng: np.random.Generator) -> np.ndarray:
     return rng.integers(bounds[:-1], bounds[1:])
 
 
-def read_rows(store: Store, groups: list[Group], rows: np.ndarray, params: Pretrain) -> Tensor:
-    """The images of these rows in this order, each group read once: (M, C, R, R) uint8."""
+def read_rows(store: Store, splits: tuple[str, ...], rows: np.ndarray, params: Pretrain) -> Tensor:
+    """The images of these rows in this order: (M, C, R, R) uint8."""
     side, channels = params.images.read_side, params.images.channels
     images = np.empty((len(rows), channels, side, side), np.uint8)
-    firsts = np.cumsum([0] + [group.count for group in groups])
-    owners = np.searchsorted(firsts, rows, side="right") - 1
-    needed = np.unique(owners)
-    for owner, encoded in zip(needed, store.read_groups([groups[owner] for owner in needed]), strict=True):
-        for place in np.flatnonzero(owners == owner):
-            images[place] = decode_square(encoded[rows[place] - firsts[owner]], side=side, channels=channels)
+    for place, encoded in store.pick(rows, splits):
+        images[place] = decode_square(encoded, side=side, channels=channels)
     return torch.from_numpy(images)

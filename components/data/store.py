@@ -191,16 +191,15 @@ class Store:
         for column in self._columns(groups, "image"):
             yield [image.as_py() for image in column.combine_chunks().field("bytes")]
 
-    def encoded(self, rows: np.ndarray) -> dict[int, bytes]:
-        """These images, by their row in the order of `groups` of all splits; each group is read once."""
-        groups = self.groups(SPLITS)
+    def pick(self, rows: np.ndarray, splits: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+        """Place in `rows` and encoded image of rows counted in the order of `groups`; each group is read once."""
+        groups = self.groups(splits)
         firsts = np.cumsum([0] + [group.count for group in groups])
         owners = np.searchsorted(firsts, rows, side="right") - 1
         needed = np.unique(owners)
-        found: dict[int, bytes] = {}
         for owner, images in zip(needed, self.read_groups([groups[owner] for owner in needed]), strict=True):
-            found |= {int(row): images[row - firsts[owner]] for row in rows[owners == owner]}
-        return found
+            for place in np.flatnonzero(owners == owner).tolist():
+                yield place, images[rows[place] - firsts[owner]]
 
     def labels(self, splits: tuple[str, ...]) -> np.ndarray:
         """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""

@@ -16,7 +16,7 @@ from components.params.data import Archive
 Files = dict[str, bytes]
 
 
-def tar(path: Path, files: Files, mode: str = "w", **links: bytes) -> Path:
+def tar(path: Path, files: Files, mode: str = "w", target: str = "cat/a.png", **links: bytes) -> Path:
     """Files, then one entry for each type that is named: `tar(path, {}, hard=tarfile.LNKTYPE)`."""
     with tarfile.open(path, mode) as opened:  # type: ignore[call-overload]
         for name, content in files.items():
@@ -25,7 +25,7 @@ def tar(path: Path, files: Files, mode: str = "w", **links: bytes) -> Path:
             opened.addfile(info, io.BytesIO(content))
         for name, kind in links.items():
             info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "cat/a.png"
+            info.type, info.linkname = kind, target
             opened.addfile(info)
     return path
 

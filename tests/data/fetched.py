@@ -18,7 +18,7 @@ from components.data.inspection import Found, without_content
 from components.data.store import Store
 from components.params.data import Data
 from components.stage import read_params
-from tests.conftest import ROOT
+from tests.conftest import ROOT, set_in
 
 Sources = Sequence[dict[str, Any]]
 
@@ -27,11 +27,7 @@ def section(sources: Sources, **changes: Any) -> Data:
     """The shipped section of params.yaml with these sources; `section(sources, checks__leaked="keep")`."""
     raw = read_params(ROOT / "params.yaml").data.model_dump() | {"sources": list(sources)}
     for key, value in changes.items():
-        *parents, last = key.split("__")
-        place = raw
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
+        set_in(raw, key.split("__"), value)
     return Data.model_validate(raw)
 
 

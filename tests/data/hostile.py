@@ -1,7 +1,6 @@
 """Two hundred files that nobody would want: cut off, flipped, lying, endless, or not files at all."""
 
 import contextlib
-import io
 import os
 import random
 import struct
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.data.archives import tar
 from tests.data.encoded import encode, tiff
 from tests.data.fetched import photo
 
@@ -174,14 +174,7 @@ def write_archive(path: Path, good: bytes) -> dict[str, str]:
         "zero.png": tarfile.CHRTYPE,
         "p.png": tarfile.FIFOTYPE,
     }
-    with tarfile.open(path, "w:gz") as archive:
-        for name, (content, _) in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for name, kind in special.items():
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "../../secret.png"
-            archive.addfile(info)
+    contents = {name: content for name, (content, _) in members.items()}
+    tar(path, contents, "w:gz", target="../../secret.png", **special)
     reasons = {name: becomes for name, (_, becomes) in members.items()}
     return reasons | {"link.png": "a link", "hard.png": "a link", "zero.png": "a device", "p.png": "a device"}
