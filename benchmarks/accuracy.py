@@ -2,7 +2,7 @@
 
 `python -m benchmarks.accuracy --cifar10 ROOT --seeds 0 1 2` needs PyTorch and torchvision. While it trains, kNN on
 held-out *train* images against time; at the end, and only then, the test split: kNN with both habits, a linear layer
-whose learning rate is chosen on held-out train images, and if asked for logistic regression whose C is.
+and logistic regression whose settings are chosen on held-out train images.
 """
 
 import argparse
@@ -20,16 +20,17 @@ from benchmarks.records import deviation, write_record
 from components.byol import train
 from components.byol.device import choose_device, prepare
 from components.model.checkpoint import Checkpoint, fingerprint
-from components.params.evaluate import Evaluate, Knn
+from components.params.evaluate import Evaluate
 from components.params.pretrain import Pretrain
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
+from components.probes.logistic import LogisticProbe
+from components.probes.probe import Labelled, Probe
 from components.probes.statistics import hold_out_rows
 from components.stage import PARAMS_FILE, one_line_errors, read_params
 from components.watch.readings import Sample, embed_images, knn_accuracy
 
-Labelled = tuple[Tensor, Tensor]  # (N, 3, S, S) uint8 and (N,)
-HABITS = {"knn_k200_t0.1": (200, 0.1), "knn_k20_t0.07": (20, 0.07)}  # lightly's and DINO's
+Images = tuple[Tensor, Tensor]  # (N, 3, S, S) uint8 and (N,)
 
 
 def main() -> None:
@@ -41,7 +42,6 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--images", type=int, help="the first so many train images instead of all")
-    parser.add_argument("--logistic", action="store_true", help="logistic regression too; scikit-learn takes minutes")
     parser.add_argument("--scratch", type=Path, help="a folder from which an interrupted measurement goes on")
     parser.add_argument("--name", default="accuracy", help="of the record")
     asked = parser.parse_args()
@@ -58,7 +58,7 @@ def main() -> None:
         key = fingerprint(of_seed.model_dump_json(), [], len(images), device)
         course = Course(of_seed, (images, labels), device, Checkpoint(asked.scratch, key) if asked.scratch else None)
         course.run()
-        scores = judge(course, probes, (images, labels), judged, logistic=asked.logistic)
+        scores = judge(course, probes, (images, labels), judged)
         runs[seed] = {**course.cost(), **scores, "course": course.seen}
         print(f"seed {seed}: {numbers(runs[seed])}", flush=True)
     by_number = {key: [numbers(run)[key] for run in runs.values()] for key in numbers(runs[asked.seeds[0]])}
@@ -76,9 +76,7 @@ def numbers(run: dict[str, Any]) -> dict[str, float]:
 class Course:
     """One seed's training, looked at now and then; looking on and saving do not count as its time."""
 
-    def __init__(
-        self, params: Pretrain, trained: Labelled, device: torch.device, checkpoint: Checkpoint | None
-    ) -> None:
+    def __init__(self, params: Pretrain, trained: Images, device: torch.device, checkpoint: Checkpoint | None) -> None:
         self.params, self.checkpoint = params, checkpoint
         self.sample = draw_sample(params, *trained)
         self.seen: list[dict[str, float]] = []
@@ -122,7 +120,7 @@ def draw_sample(params: Pretrain, images: Tensor, labels: Tensor) -> Sample:
     return Sample(images[:0], images[queries], labels[queries], images[bank], labels[bank])
 
 
-def judge(course: Course, probes: Evaluate, trained: Labelled, judged: Labelled, *, logistic: bool) -> dict[str, float]:
+def judge(course: Course, probes: Evaluate, trained: Images, judged: Images) -> dict[str, float]:
     """Accuracies on the test split."""
     state, engine, params = course.state, course.engine, course.params
     state.online.eval()
@@ -130,25 +128,18 @@ def judge(course: Course, probes: Evaluate, trained: Labelled, judged: Labelled,
     train_features, test_features = (
         embed_images(state.online.encoder, part, engine, params).cpu().numpy() for part in (images, tested)
     )
-    expected, known = truth.numpy(), labels.numpy()
-    held_out = hold_out_rows(known, probes.shared.validation_fraction, np.random.default_rng(params.seed))
-    classes = int(known.max()) + 1
-
-    def share(predictions: np.ndarray) -> float:
-        return float((predictions == expected).mean())
-
-    scores = {}
-    for name, (k, temperature) in HABITS.items():
-        probe = KnnProbe(train_features, test_features, classes, Knn(k=k, temperature=temperature), params.seed)
-        scores[name] = share(probe.from_all(known, held_out))
-    linear = LinearProbe(train_features, test_features, classes, probes.linear, params.seed)
-    scores["linear"] = share(linear.from_all(known, held_out))
-    if logistic:
-        from components.probes.logistic import LogisticProbe
-
-        probe_of_c = LogisticProbe(train_features, test_features, classes, probes.logistic, params.seed)
-        scores["logistic"] = share(probe_of_c.from_all(known, held_out))
-    return scores
+    part = Labelled(train_features, labels.numpy(), test_features, truth.numpy(), np.arange(len(truth)).astype(str))
+    held_out = hold_out_rows(part.labels, probes.shared.validation_fraction, np.random.default_rng(params.seed))
+    made: dict[str, Probe] = {
+        "knn": KnnProbe(part, probes.knn, params.seed, course.engine.device),
+        "linear": LinearProbe(part, probes.linear, params.seed, course.engine.device),
+        "logistic": LogisticProbe(part, probes.logistic, params.seed, course.engine.device),
+    }
+    return {
+        f"{name}_{metric}": float((predicted == part.truth).mean())
+        for name, probe in made.items()
+        for metric, predicted in probe.from_all(held_out).predictions.items()
+    }
 
 
 if __name__ == "__main__":

@@ -65,10 +65,12 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
             evaluate.run(
                 params.evaluate,
                 probe=probe,
+                store=root / "store",
+                encoder=root / "encoder",
                 embeddings=root / "embeddings",
                 metrics=root / f"{probe}.json",
-                confusion=root / "confusion.csv",
-                few_labels=root / "few_labels.csv",
+                predictions=root / f"{probe}.parquet",
+                plots=root / "plots",
             )
         names = ["pretrain", *params.evaluate.probes]
         return {name: json.loads((root / f"{name}.json").read_text()) for name in names}

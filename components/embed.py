@@ -1,26 +1,42 @@
 """Stage embed: models/encoder and data/store -> embeddings, of the encoder and of two baselines.
 
-`byol` is the encoder; `random` the same network with the weights its training began with, so that what architecture
-alone is worth can be seen; `pixels` the image itself. N images, C channels, S pixels a side, D features.
+One pass over the store, whose images are decoded once for all three, with memory flat in their number. Several
+processes (torchrun's) embed each a stretch of the store, cut between batches: the files are those of one process.
+
+N images, B of them in a batch, C channels, S pixels a side, D features.
 """
 
-from collections.abc import Callable
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
+from itertools import groupby, pairwise
 from pathlib import Path
 
+# Before torch: its threads would wait for each other by spinning, and stall a machine that is busy with other things.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-import torch.nn.functional as F
+import torch.distributed as dist
 from torch import Tensor
 
 from components import stage
+from components.byol import replicas
 from components.byol.device import choose_device, prepare
-from components.byol.normalise import normalise
+from components.byol.replicas import Replica
 from components.data.decode import decode_square
-from components.data.embeddings import write_embeddings
+from components.data.embeddings import EmbeddingsWriter, read_tables
 from components.data.store import SPLITS, Store
-from components.model.files import load_encoder, untrained_encoder
+from components.model.embedders import Embedder, choose_precision, make_embedders
+from components.model.files import load_encoder
+from components.params.base import InputError
 from components.params.embed import Embed
+from components.params.pretrain import Images
 from components.terminal.progress import Progress
 
 
@@ -28,41 +44,142 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     """Embed every image of the store three times; one Parquet file each."""
     device = choose_device(params.device, "embed.device")
     prepare(device, params.threads)
-    loaded = load_encoder(encoder)
-    shape = loaded.config.images
-    opened = Store(store)
-    decode = partial(decode_square, side=shape.side, channels=shape.channels)
-    images = torch.from_numpy(opened.images(decode, SPLITS))  # (N, C, S, S) uint8
-    trained, untrained = loaded.network.to(device), untrained_encoder(loaded.config).to(device)
-
-    embedders: dict[str, Callable[[Tensor], Tensor]] = {
-        "byol": lambda batch: trained(normalise(batch.to(device), shape)),
-        "random": lambda batch: untrained(normalise(batch.to(device), shape)),
-        "pixels": lambda batch: pixels(batch, params.pixels_side),
-    }
-    rows = opened.table(["id", "split", "label"])
-    progress = Progress("embed", len(images) * len(embedders), "images")
-    for name, embedder in embedders.items():
-        features = embed(embedder, images, params.batch_size, progress)
-        write_embeddings(embeddings / f"{name}.parquet", rows, features)
-
-
-@torch.no_grad()
-def embed(embedder: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, progress: Progress) -> np.ndarray:
-    """(N, C, S, S) uint8 -> (N, D) float32, a batch at a time."""
-    parts = []
-    for batch in torch.split(images, batch_size):
-        parts.append(embedder(batch).float().cpu().numpy())
-        progress.advance(len(batch))
-    return np.concatenate(parts)
+    loaded, opened = load_encoder(encoder), Store(store)
+    embedders = make_embedders(
+        loaded, device, choose_precision(params.precision, device), pixels_side=params.pixels_side
+    )
+    replica = join(device)
+    shares = share_out(count_images(opened), params.batch_size, replica.world)
+    if replica.writes:
+        clear(embeddings)
+    replicas.wait()
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(EmbeddingsWriter(place(embeddings, name, replica.rank))) for name in embedders
+        }
+        embed(opened, shares[replica.rank], loaded.config.images, embedders, writers, params, replica)
+        if replica.writes:
+            replicas.wait()
+            join_parts(embeddings, writers, shares)
+    if not replica.writes:
+        replicas.wait()
+    replicas.leave()
 
 
-def pixels(images: Tensor, side: int) -> Tensor:
-    """The pixels as features, averaged down to `side` where there are more: (B, C, S, S) uint8 -> (B, C side^2)."""
-    values = images.float() / 255
-    if values.shape[-1] > side:
-        values = F.adaptive_avg_pool2d(values, side)
-    return values.flatten(1)
+def join(device: torch.device) -> Replica:
+    """Join the others that torchrun started, if it did; they only wait for each other, on whatever device."""
+    if not dist.is_torchelastic_launched():
+        return Replica(0, 1)
+    replicas.end_with_launcher()
+    if device.type == "cuda" and device.index != replicas.local_rank():
+        raise InputError(f"params.yaml: embed.device: '{device}' is one GPU; say cuda, and each process has its own")
+    dist.init_process_group("gloo", timeout=replicas.PATIENCE)
+    return Replica(dist.get_rank(), dist.get_world_size())
+
+
+def count_images(store: Store) -> int:
+    """N. Raises InputError where there is none."""
+    count = sum(group.count for group in store.groups(SPLITS))
+    if count == 0:
+        raise InputError(f"{store.folder}: no image; `dvc repro fetch` fills the store")
+    return count
+
+
+def share_out(count: int, batch_size: int, world: int) -> list[range]:
+    """Each process's images: whole batches, so that a batch holds the same images however many processes there are."""
+    total = -(-count // batch_size)
+    cuts = [min(count, batch_size * -(-total * rank // world)) for rank in range(world + 1)]
+    return [range(first, last) for first, last in pairwise(cuts)]
+
+
+def place(folder: Path, name: str, rank: int) -> Path:
+    """The file itself for the first process, which adds the others' parts to its own."""
+    return folder / (f"{name}.parquet.part-{rank}" if rank else f"{name}.parquet")
+
+
+def clear(folder: Path) -> None:
+    """Make room, also of what a run left that was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
+        left.unlink()
+
+
+def embed(
+    store: Store,
+    share: range,
+    shape: Images,
+    embedders: dict[str, Embedder],
+    writers: dict[str, EmbeddingsWriter],
+    params: Embed,
+    replica: Replica,
+) -> None:
+    """Embed a stretch of the store, in its order, a batch at a time."""
+    label = "embed" if replica.world == 1 else f"embed, process 1 of {replica.world}"
+    progress = Progress(label, len(share), "images") if replica.writes else None
+    for rows, images in decoded(batches(read(store, share), params.batch_size), shape, params.workers):
+        for name, embedder in embedders.items():
+            writers[name].add(rows, embedder(images).cpu().numpy())
+        if progress:
+            progress.advance(len(rows))
+
+
+def read(store: Store, share: range) -> Iterator[pa.Table]:
+    """The rows of that stretch with their encoded images, a row group at a time."""
+    first, wanted = 0, []
+    for group in store.groups(SPLITS):
+        start, stop = max(share.start - first, 0), min(share.stop - first, group.count)
+        if start < stop:
+            wanted.append((group, start, stop))
+        first += group.count
+    for shard, of_shard in groupby(wanted, lambda one: one[0].shard):
+        with pq.ParquetFile(store.shards[shard]) as file:
+            for group, start, stop in of_shard:
+                table = file.read_row_group(group.group)
+                rows = range(len(table)) if group.rows is None else group.rows
+                yield table.take(pa.array(rows[start:stop]))
+
+
+def batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    """The same rows, so many at a time; the last may be fewer."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(map(len, waiting)) >= size:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, size)
+            waiting = [whole.slice(size)]
+    if sum(map(len, waiting)):
+        yield pa.concat_tables(waiting)
+
+
+def decoded(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, Tensor]]:
+    """Each batch with its images (B, C, S, S) uint8, while the next one is being decoded."""
+    square = partial(decode_square, side=shape.side, channels=shape.channels)
+    ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(workers) as threads:
+        for table in tables:
+            encoded = table["image"].combine_chunks().field("bytes").to_pylist()
+            ahead.append((table, threads.map(square, encoded)))
+            if len(ahead) > 1:
+                rows, squares = ahead.popleft()
+                yield rows, torch.from_numpy(np.stack(list(squares)))
+        for rows, squares in ahead:
+            yield rows, torch.from_numpy(np.stack(list(squares)))
+
+
+def join_parts(folder: Path, writers: dict[str, EmbeddingsWriter], shares: list[range]) -> None:
+    """Add what the other processes wrote, in the store's order, and remove it."""
+    others = [rank for rank, share in enumerate(shares) if rank and share]
+    progress = Progress("embed: join", sum(len(shares[rank]) for rank in others) * len(writers), "rows")
+    for name, writer in writers.items():
+        for rank in others:
+            part = place(folder, name, rank)
+            if not part.is_file():
+                raise InputError(f"{part}: not there: the machines of embed.launcher must share the folder")
+            for table in read_tables(part):
+                writer.add_table(table)
+                progress.advance(len(table))
+            part.unlink()
 
 
 if __name__ == "__main__":

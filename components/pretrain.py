@@ -24,10 +24,10 @@ from components.data.metrics import write_json
 from components.data.preview import draw_preview
 from components.data.sample import draw_sample
 from components.data.store import TRAIN, UNLABELLED, Store
-from components.model.card import write_card
 from components.model.checkpoint import Checkpoint, fingerprint
-from components.model.files import CARD, ONNX, Config, save_encoder
 from components.model.onnx import export_onnx
+from components.model.provenance import sha256_of_lock, sha256_of_shards
+from components.model.saved import ONNX, Config, save_encoder
 from components.params.base import InputError
 from components.params.pretrain import Pretrain
 from components.watch.observer import Observer, Row
@@ -67,7 +67,7 @@ def run(
     train.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
     replicas.leave()
     observer.close()
-    write_encoder(encoder, state, params, images)
+    write_encoder(encoder, state, params, images, opened.shards)
     write_curve(curve, observer.rows)
     write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
     checkpoint.remove()
@@ -93,8 +93,8 @@ def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
     return remembered
 
 
-def write_encoder(folder: Path, state: train.State, params: Pretrain, images: int) -> None:
-    """Weights, config, ONNX and card; no date and no path, so that the same run writes the same bytes."""
+def write_encoder(folder: Path, state: train.State, params: Pretrain, images: int, shards: list[Path]) -> None:
+    """Weights, config and ONNX; no date and no path, so that the same run writes the same bytes."""
     shape = {"channels": params.images.channels, "side": params.images.side}
     network = build_encoder(params.encoder, **shape)  # as it was before it was shared or laid out for a device
     network.load_state_dict(state.online.encoder.state_dict())
@@ -107,12 +107,13 @@ def write_encoder(folder: Path, state: train.State, params: Pretrain, images: in
             "method": "BYOL, arXiv 2006.07733",
             "params": params.model_dump(mode="json"),
             "images": images,
+            "data": sha256_of_shards(shards),
+            "lock": sha256_of_lock(),
             "torch": str(torch.__version__),
         },
     )
     save_encoder(folder, network, config)
-    export_onnx(network, folder / ONNX, **shape)
-    write_card(folder / CARD, config)
+    export_onnx(network, folder / ONNX, params.images)
 
 
 def write_curve(path: Path, rows: list[Row]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from components.data.decode import decode_square
 from components.data.store import TRAIN, Row, Store, write_store
 from components.params.pretrain import Pretrain
 from components.stage import read_params
@@ -41,6 +42,12 @@ def fill_store(
     rows = [Row(f"{n}", png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(about)]
     write_store(folder, rows, CLASSES)
     return Store(folder)
+
+
+def decoded(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np.ndarray:
+    """Every gray image of the splits: (N, 1, S, S) uint8."""
+    groups = store.read_groups(store.groups(splits))
+    return np.stack([decode_square(encoded, side=side, channels=1) for group in groups for encoded in group])
 
 
 def settings(**changes: Any) -> Pretrain:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Project
 
+PROBES = ("knn", "linear", "logistic", "retrieval")
 WEIGHTS = "models/encoder/encoder.safetensors"
 
 
@@ -24,8 +25,9 @@ def digest(path: Path) -> str:
 def test_a_repro_makes_everything_that_the_readme_names(reproduced: Project) -> None:
     made = [WEIGHTS, "models/encoder/config.json", "models/encoder/encoder.onnx", "models/encoder/README.md"]
     made += [f"embeddings/{name}.parquet" for name in ("byol", "random", "pixels")]
-    made += [f"metrics/{name}.json" for name in ("data", "pretrain", "knn", "linear", "logistic")]
-    made += [f"plots/{probe}/confusion.csv" for probe in ("knn", "linear", "logistic")]
+    made += [f"metrics/{name}.json" for name in ("data", "pretrain", *PROBES)]
+    made += [f"plots/{probe}/confusion.csv" for probe in PROBES]
+    made += [f"predictions/{probe}.parquet" for probe in PROBES]
     made += ["reports/index.html", "plots/pretrain/views.png", "data/store/part-00000.parquet"]
     assert [name for name in made if not (reproduced.root / name).is_file()] == []
     assert reproduced.run("git", "status", "--porcelain") == "", "a run leaves nothing that Git would pick up"
@@ -55,7 +57,7 @@ def test_other_views_retrain(project: Project) -> None:
     before = digest(project.root / WEIGHTS)
     project.change(pretrain__views__second={"noise": 0.5})
     stages = ran(project.run("dvc", "repro"))
-    assert stages == ["embed", "evaluate@knn", "evaluate@linear", "evaluate@logistic", "pretrain", "report"]
+    assert stages == ["embed", *(f"evaluate@{probe}" for probe in PROBES), "pretrain", "report"]
     assert digest(project.root / WEIGHTS) != before
 
 
@@ -105,7 +107,7 @@ def test_a_slip_stops_the_run_and_loses_nothing(project: Project) -> None:
 def test_the_flow_without_a_server_finds_everything_up_to_date(project: Project) -> None:
     output = project.run("python", "-m", "pipelines.train", "--no-server")
     outcomes = re.findall(r"^│ (\S+)\s+│ (ran|up to date)\s+│$", output, re.MULTILINE)
-    assert len(outcomes) == 7
+    assert len(outcomes) == 8
     assert {outcome for _, outcome in outcomes} == {"up to date"}
 
 
@@ -116,7 +118,7 @@ def test_a_flow_runs_what_is_stale_and_ends_with_the_numbers(project: Project, f
     outcomes = dict(re.findall(r"^│ (\S+)\s+│ (ran|up to date)\s+│$", output, re.MULTILINE))
     assert {name for name, outcome in outcomes.items() if outcome == "ran"} == {"evaluate@logistic", "report"}
     assert outcomes["pretrain"] == "up to date"
-    assert re.search(r"logistic\s+│ accuracy\s+│ 0\.\d{3} \(0\.\d{3}–", output), "the metrics as a table"
+    assert re.search(r"^logistic\s+accuracy\s+0\.\d{3} \.\d{3}-\.\d{3}", output, re.MULTILINE), "the metrics as a table"
     assert f"Report: {project.root / 'reports/index.html'}" in output
     assert "evaluate logistic:" in output, "the stage's own lines are passed on"
     for unwanted in ("Traceback", "database is locked", "Warning"):

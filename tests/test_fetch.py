@@ -11,12 +11,13 @@ from sklearn.datasets import load_digits
 
 from components import fetch
 from components.data import snapshot
-from components.data.decode import decode_square, open_image
+from components.data.decode import open_image
 from components.data.inspect import digest
 from components.data.splits import place_in_unit
 from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED
 from components.params.base import InputError, RunError
 from tests.data.fetched import Fetched, folder_source, look_in_process, photo, save, section
+from tests.small import decoded
 
 DIGITS = [{"kind": "digits"}]
 
@@ -46,7 +47,7 @@ def test_the_store_holds_scikit_learns_digits_pixel_for_pixel(digits: Fetched) -
     expected = load_digits()
     assert digits.column("id") == [f"digits/{number:04}.png" for number in range(1797)]
     assert [int(name or -1) for name in digits.classes.values()] == expected.target.tolist()
-    images = digits.store.images(lambda encoded: decode_square(encoded, side=8, channels=1), SPLITS)
+    images = decoded(digits.store, SPLITS)
     in_order = [expected.images[int(name[7:11])] for name in digits.column("id")]
     np.testing.assert_array_equal(np.rint(images[:, 0].astype(float) * 16 / 255), in_order)
 

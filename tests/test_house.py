@@ -15,6 +15,7 @@ from components import stage
 ROOT = Path(__file__).parent.parent
 COMPONENTS = ROOT / "components"
 STAGES = sorted(path.stem for path in COMPONENTS.glob("*.py") if path.stem not in ("__init__", "stage"))
+PROBES = YAML(typ="safe").load(ROOT / "params.yaml")["evaluate"]["probes"]
 DVC: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
@@ -59,12 +60,12 @@ def test_every_stage_is_a_module_and_every_module_a_stage() -> None:
 def test_dvc_itself_reads_the_stages_that_the_probes_in_params_make() -> None:
     with Repo(str(ROOT)) as repo:
         names = {stage.addressing for stage in repo.index.stages}
-    assert names == {"fetch", "pretrain", "embed", "report"} | {f"evaluate@{p}" for p in ("knn", "linear", "logistic")}
+    assert names == {"fetch", "pretrain", "embed", "report"} | {f"evaluate@{probe}" for probe in PROBES}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_runs_its_namesake(stage: str) -> None:
-    started_by = ["${pretrain.launcher}"] if stage == "pretrain" else ["python", "-m"]
+    started_by = [f"${{{stage}.launcher}}"] if stage in ("pretrain", "embed") else ["python", "-m"]
     assert DVC[stage]["cmd"].split()[: len(started_by) + 1] == [*started_by, f"components.{stage}"]
 
 
@@ -170,6 +171,7 @@ def test_the_readme_says_what_the_record_says() -> None:
         "logistic regression, all labels": ("logistic", "accuracy"),
         "linear layer by SGD, all labels": ("linear", "accuracy"),
         "k nearest neighbours, all labels": ("knn", "accuracy"),
+        "retrieval, mean average precision": ("retrieval", "map"),
     }
     for row, (probe, metric) in rows.items():
         mean, spread = (

@@ -17,6 +17,8 @@ from components.byol.train import State
 from components.data import feeds
 from components.data.store import Store
 from components.model.checkpoint import Checkpoint
+from components.model.provenance import sha256_of_shards
+from components.model.saved import CONFIG, ONNX, WEIGHTS
 from components.params.base import InputError, RunError
 from components.stage import read_params
 from components.watch.observer import Observer
@@ -141,6 +143,9 @@ def test_what_is_written(new_run: Callable[..., Run]) -> None:
     assert float(rows[-1]["loss"]) == pytest.approx(metrics["loss"])
     assert (run.folder / "live/dvclive/metrics.json").is_file()
     assert list((run.folder / "live/tensorboard").glob("events.*"))
+    assert sorted(path.name for path in run.paths["encoder"].iterdir()) == sorted((CONFIG, ONNX, WEIGHTS))
+    made_of = json.loads((run.paths["encoder"] / CONFIG).read_text())["provenance"]
+    assert (made_of["data"], len(made_of["lock"])) == (sha256_of_shards(Store(run.store).shards), 64)
 
 
 def test_two_processes_train_one_encoder_and_go_on_after_a_kill(new_run: Callable[..., Run]) -> None:

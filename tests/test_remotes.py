@@ -116,7 +116,7 @@ def test_a_second_clone_computes_nothing_but_what_it_changes(shared: Shared) -> 
     second = shared.clone()
     output = second.run("dvc", "repro", "--pull")
     assert stages("Running stage", output) == []
-    assert len(stages("Pulling data for stage:", output)) == 7
+    assert len(stages("Pulling data for stage:", output)) == 8
     assert UP_TO_DATE in output
     assert contents(second) == contents(shared.first)
     assert second.run("git", "status", "--porcelain") == ""
@@ -161,7 +161,7 @@ def test_a_push_that_arrives_nowhere_fails_and_loses_nothing(
 @pytest.mark.parametrize("shared", ["folder"], indirect=True)
 def test_a_pull_from_a_disk_that_is_not_mounted_fails_and_loses_nothing(shared: Shared) -> None:
     second = shared.clone()
-    second.run("dvc", "pull", "models/encoder")
+    second.run("dvc", "pull", "pretrain")
     before = contents(second)
     Path(shared.remote.address).rename(second.root.parent / "elsewhere")
     assert "failed to pull data from the cloud" in second.run("dvc", "pull", status=1)

@@ -80,7 +80,11 @@ def decode_whole(encoded: bytes, *, channels: int) -> np.ndarray:
 
 def decode_square(encoded: bytes, *, side: int, channels: int) -> np.ndarray:
     """Bytes -> (C, S, S) uint8: scaled to cover a square, cut to it in the middle."""
-    whole = decode(encoded, channels=channels)
+    return cut_square(decode(encoded, channels=channels), side)
+
+
+def cut_square(whole: Image.Image, side: int) -> np.ndarray:
+    """An image in one of MODES -> (C, S, S) uint8, as above."""
     square = whole if whole.size == (side, side) else ImageOps.fit(whole, (side, side), Image.Resampling.BICUBIC)
-    pixels = np.asarray(square, dtype=np.uint8).reshape(side, side, channels)  # (S, S, C)
+    pixels = np.asarray(square, dtype=np.uint8).reshape(side, side, -1)  # (S, S, C)
     return pixels.transpose(2, 0, 1)

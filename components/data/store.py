@@ -6,7 +6,7 @@ https://huggingface.co/docs/datasets/image_dataset#parquet
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -205,22 +205,6 @@ class Store:
         """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
         columns = self._columns(self.groups(splits), "label")
         return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
-
-    def images(self, decode: Callable[[bytes], np.ndarray], splits: tuple[str, ...]) -> np.ndarray:
-        """Every image of the splits, decoded: (N, C, S, S) uint8, in the order of `groups`."""
-        groups = self.groups(splits)
-        count = sum(group.count for group in groups)
-        if count == 0:
-            raise InputError(f"{self.folder}: no image of split {' or '.join(splits)}")
-        images, at = np.empty(0, np.uint8), 0
-        for group in self.read_groups(groups):
-            for encoded in group:
-                image = decode(encoded)  # (C, S, S)
-                if at == 0:
-                    images = np.empty((count, *image.shape), np.uint8)
-                images[at] = image
-                at += 1
-        return images
 
     def _columns(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
         """A column of the wanted rows of each group; a shard is opened once for all of its own that follow each other.

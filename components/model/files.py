@@ -1,60 +1,67 @@
-"""models/encoder: weights as safetensors, and config.json, which says all that is needed to use them.
+"""models/encoder as it is used: `load_encoder(folder).embed(images)`. No pickle is involved.
 
-D features. Written by `save_encoder`, read by `load_encoder`; no pickle is involved on either side.
+N, B images, C channels, H, W, S pixels a side, D features.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from components.byol.network import build_encoder
+from components.byol.normalise import normalise
+from components.model.inputs import as_list, to_square
+from components.model.saved import CONFIG, WEIGHTS, Config
 from components.params.base import InputError
-from components.params.pretrain import Images, TinyResNet, TorchvisionResNet
 
-WEIGHTS, CONFIG, ONNX, CARD = "encoder.safetensors", "config.json", "encoder.onnx", "README.md"
-
-
-class Config(BaseModel):
-    """config.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    encoder: TinyResNet | TorchvisionResNet = Field(discriminator="name")
-    images: Images
-    features: int  # D
-    seed: int  # of the network's first weights
-    provenance: dict[str, Any]  # what made it: parameters, data, versions
+BATCH = 256  # images that `embed` holds as squares at a time
 
 
 @dataclass(frozen=True)
 class LoadedEncoder:
-    """An encoder ready to embed: in eval mode, on the CPU."""
+    """An encoder ready to embed, in eval mode."""
 
     network: nn.Module  # (B, C, S, S) normalised -> (B, D)
     config: Config
 
+    def embed(self, images: Any) -> np.ndarray:
+        """Pillow images, one or a list, or arrays (N, H, W) or (N, H, W, C) of uint8 -> (N, D) float32.
 
-def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
-    """Write weights and config; tensors are laid out row by row, so that any reader of safetensors can take them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, folder / WEIGHTS)
-    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+        Any mode, any size: they are turned upright, scaled to cover a square and cut to it, as the store's images are.
+        Raises InputError for what cannot be read so.
+        """
+        shape, listed = self.config.images, as_list(images)
+        parts = [np.empty((0, self.config.features), np.float32)]
+        for first in range(0, len(listed), BATCH):
+            squares = [
+                to_square(one, side=shape.side, channels=shape.channels, name=f"images[{number}]")
+                for number, one in enumerate(listed[first : first + BATCH], first)
+            ]
+            with torch.inference_mode():
+                parts.append(self.features(torch.from_numpy(np.stack(squares))).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def features(self, squares: Tensor) -> Tensor:
+        """(B, C, S, S) uint8 -> (B, D), on the device where the network is."""
+        device = next(self.network.parameters()).device
+        features: Tensor = self.network(normalise(squares.to(device), self.config.images))
+        return features
 
 
-def load_encoder(folder: Path) -> LoadedEncoder:
-    """Read what `save_encoder` wrote. Raises InputError where the folder holds no encoder or not this one's weights."""
+def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> LoadedEncoder:
+    """Read what pretraining wrote. Raises InputError where the folder holds no encoder or not this one's weights."""
+    folder = Path(folder)
     try:
         config = Config.model_validate_json((folder / CONFIG).read_text())
         network = untrained_encoder(config)
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(
             f"{folder}: no encoder here ({error.filename} is missing); `dvc repro pretrain` makes it"
         ) from None
@@ -62,10 +69,11 @@ def load_encoder(folder: Path) -> LoadedEncoder:
         raise InputError(f"{folder / CONFIG}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
     except (RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS}: not the weights of {CONFIG}: {str(error).splitlines()[0]}") from None
-    return LoadedEncoder(network.eval(), config)
+    return LoadedEncoder(network.to(device), config)
 
 
 def untrained_encoder(config: Config) -> nn.Module:
-    """The same network with the weights that its training began with, in eval mode."""
-    torch.manual_seed(config.seed)
-    return build_encoder(config.encoder, channels=config.images.channels, side=config.images.side).eval()
+    """The same network with the weights that its training began with, in eval mode; no one else's dice are moved."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(config.seed)
+        return build_encoder(config.encoder, channels=config.images.channels, side=config.images.side).eval()

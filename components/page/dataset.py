@@ -8,9 +8,9 @@ SHOWN = 20  # files that are named
 Metrics = Mapping[str, Any]
 
 
-def section(data: Metrics, classes: str) -> dict[str, Any]:
-    """All of it, for the template; `classes` is the chart of their images."""
-    return {"overview": overview(data), "findings": findings(data), "named": named(data), "classes": classes}
+def section(data: Metrics) -> dict[str, Any]:
+    """All of it, for the template."""
+    return {"overview": overview(data), "findings": findings(data), "named": named(data)}
 
 
 def overview(data: Metrics) -> list[tuple[str, str]]:
@@ -51,8 +51,13 @@ def findings(data: Metrics) -> list[tuple[str, str, str]]:
 
 
 def named(data: Metrics) -> list[tuple[str, str]]:
-    """The first files and images that something is wrong with: name and reason."""
+    """The first files and images that something is wrong with: name and reason; of what is cut, how many more."""
     rejected = [(one["path"], one["reason"]) for one in data["rejected_files"]]
     odd = [(one["id"], one["reason"]) for one in data["odd_images"]]
     leaked = [(name, "also stands among those to train on") for name in data["leaked_images"]]
-    return [entry for kind in (rejected, odd, leaked) for entry in kind[:SHOWN]]
+    entries: list[tuple[str, str]] = []
+    for name, kind in (("rejected", rejected), ("odd", odd), ("leaked", leaked)):
+        entries += kind[:SHOWN]
+        left = data[name] - len(kind[:SHOWN])  # by the count: metrics/data.json itself lists only the first
+        entries += [(f"and {left:,} more", f"{name}.csv among the findings has them all")] * (left > 0)
+    return entries

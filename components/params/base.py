@@ -42,6 +42,13 @@ def _is_device(name: str) -> str:
     return name
 
 
+def _is_launcher(command: str) -> str:
+    if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", command):
+        raise ValueError(f"'python -m', or 'torchrun', its options and '-m', not '{command}'")
+    return command
+
+
+Launcher = Annotated[str, AfterValidator(_is_launcher)]  # what dvc.yaml starts a stage with
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -1,11 +1,21 @@
 """`pretrain`: the network, the two views, the optimiser and the length of a BYOL run."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.params.base import Count, Counts, Device, NotNegative, Params, Positive, Probability, Seed, Share
+from components.params.base import (
+    Count,
+    Counts,
+    Device,
+    Launcher,
+    NotNegative,
+    Params,
+    Positive,
+    Probability,
+    Seed,
+    Share,
+)
 
 Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
 PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
@@ -170,7 +180,7 @@ class Watch(Params):
 class Pretrain(Params):
     """Everything that decides the encoder, given the images."""
 
-    launcher: str  # what dvc.yaml starts the stage with
+    launcher: Launcher
     seed: Seed
     device: Device
     threads: Count  # of the CPU; their number decides the order of sums, and so the bits
@@ -190,8 +200,6 @@ class Pretrain(Params):
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:
-        if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", self.launcher):
-            raise ValueError(f"launcher: 'python -m', or 'torchrun', its options and '-m', not '{self.launcher}'")
         if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
             raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
         return self

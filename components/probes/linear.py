@@ -1,8 +1,11 @@
-"""Linear probe: one linear layer by SGD on standardised, frozen features, every learning rate at once as one batched
-product (as DINOv2's linear evaluation does, arXiv 2304.07193, appendix B.3).
+"""Linear probe: one linear layer by SGD on standardised, frozen features, the whole grid of learning rates and weight
+decays at once as one batched product (as DINOv2's linear evaluation does, arXiv 2304.07193, appendix B.3).
 
-L learning rates, M train images, N test images, D features, K classes, B a batch.
+S settings or draws, M train images, N test images, D features, K classes, B a batch.
 """
+
+import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,59 +14,78 @@ from torch import Tensor
 
 from components.byol.schedules import cosine
 from components.params.evaluate import Linear
-from components.probes.probe import complement, standardise
+from components.probes.logistic import predict, with_ones
+from components.probes.probe import Answers, Labelled, complement, standardise
+
+SMALL = 1e-30  # beside any probability nothing, but with it none is a denormal number, with which products are slow
+DRAWN = 2**27  # numbers of drawn rows' features that are held at once
+
+
+class Setting(NamedTuple):
+    """One point of the grid."""
+
+    learning_rate: float
+    weight_decay: float
 
 
 class LinearProbe:
-    """The learning rate is chosen on the validation rows; with few labels it is the one that params.yaml gives."""
+    """The setting is chosen on the validation rows; with few labels it is the one that params.yaml gives."""
 
-    def __init__(self, train: np.ndarray, test: np.ndarray, classes: int, params: Linear, seed: int) -> None:
-        self.train, self.test = (with_ones(torch.from_numpy(x).float()) for x in standardise(train, test))
-        self.classes, self.params, self.seed = classes, params, seed
+    def __init__(self, part: Labelled, params: Linear, seed: int, device: torch.device) -> None:
+        standardised = standardise(part.train, part.test)
+        self.train, self.test = (with_ones(torch.from_numpy(x).float().to(device)) for x in standardised)
+        self.labels = torch.from_numpy(part.labels).to(device)
+        self.classes, self.params, self.seed = part.classes, params, seed
 
-    def from_all(self, labels: np.ndarray, validation: np.ndarray) -> np.ndarray:  # noqa: D102
-        rates = self.params.learning_rates
-        weights = self._fit(complement(validation, len(labels)), labels, rates)
-        right = predict(weights, self.train[validation]) == torch.from_numpy(labels[validation])  # (L, n)
-        best = rates[int(right.float().mean(1).argmax())]
-        return predict(self._fit(np.arange(len(labels)), labels, (best,)), self.test)[0].numpy()
+    def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
+        grid = [Setting(*one) for one in itertools.product(self.params.learning_rates, self.params.weight_decays)]
+        fitting, held = (torch.from_numpy(x) for x in (complement(validation, len(self.labels)), validation))
+        weights = self._fit(self.train[fitting], self.labels[fitting], grid)
+        right = predict(weights, self.train[held]) == self.labels[held]  # (S, n)
+        best = grid[int(right.float().mean(1).argmax())]
+        weights = self._fit(self.train, self.labels, [best])
+        return Answers({"accuracy": predict(weights, self.test)[0].cpu().numpy()}, best._asdict())
 
-    def from_few(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:  # noqa: D102
-        of_all = np.full(len(self.train), -1)
-        of_all[rows] = labels
-        return predict(self._fit(rows, of_all, (self.params.few_label_learning_rate,)), self.test)[0].numpy()
+    def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
+        setting = Setting(self.params.few_label_learning_rate, self.params.few_label_weight_decay)
+        portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
+        found = [
+            predict(self._fit(self.train[rows], self.labels[rows], [setting] * len(rows)), self.test)
+            for rows in torch.split(torch.from_numpy(draws), portion)
+        ]
+        return torch.cat(found).cpu().numpy()
 
-    def _fit(self, rows: np.ndarray, labels: np.ndarray, rates: tuple[float, ...]) -> Tensor:
-        inputs, targets = self.train[rows], torch.from_numpy(labels[rows])
-        return fit(inputs, targets, classes=self.classes, rates=rates, params=self.params, seed=self.seed)
-
-
-def with_ones(features: Tensor) -> Tensor:
-    """A column of ones, for the bias: (M, D) -> (M, D + 1)."""
-    return F.pad(features, (0, 1), value=1.0)
+    def _fit(self, inputs: Tensor, labels: Tensor, settings: list[Setting]) -> Tensor:
+        return fit(inputs, labels, settings, classes=self.classes, params=self.params, seed=self.seed)
 
 
-def fit(inputs: Tensor, labels: Tensor, *, classes: int, rates: tuple[float, ...], params: Linear, seed: int) -> Tensor:
-    """Cross-entropy by SGD with momentum and a cosine to 0: (M, D + 1), (M,) -> weights (L, D + 1, K)."""
+def fit(inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int, params: Linear, seed: int) -> Tensor:
+    """Cross-entropy by SGD with momentum and a cosine to 0, from the same rows (M, D + 1), (M,) or from rows of their
+    own (S, M, D + 1), (S, M) -> weights (S, D + 1, K)."""
     generator = torch.Generator().manual_seed(seed)
-    batch = min(params.batch_size, len(inputs))
-    weights = torch.zeros(len(rates), inputs.shape[1], classes)
+    count, (images, features) = len(settings), inputs.shape[-2:]
+    batch = min(params.batch_size, images)
+    each, beside = (count, 1) if inputs.dim() == 3 else (1, count)  # weights of one setting, or all side by side
+    # A class's weights under all settings lie together, since softmax over a last, short dimension is slow.
+    weights = inputs.new_zeros(each, features, classes * beside)
+    rate, decay = (
+        inputs.new_tensor(column).view(each, 1, 1, beside).expand(-1, 1, classes, -1).reshape(each, 1, -1)
+        for column in zip(*settings, strict=True)
+    )
+    if inputs.dim() == 2:
+        inputs, labels = inputs[None], labels[None]
     velocity = torch.zeros_like(weights)
-    rate = torch.tensor(rates)[:, None, None]
-    truth = F.one_hot(labels, classes).float()  # (M, K)
-    steps = params.epochs * (len(inputs) // batch)
+    truth = F.one_hot(labels, classes).to(inputs.dtype)  # (S or 1, M, K)
+    steps = params.epochs * (images // batch)
     order = torch.empty(0, dtype=torch.long)
     for step in range(steps):
         if len(order) < batch:
-            order = torch.randperm(len(inputs), generator=generator)
-        rows, order = order[:batch], order[batch:]
-        shown = inputs[rows]  # (B, D + 1)
-        error = (shown @ weights).softmax(-1) - truth[rows]  # (L, B, K), the gradient by the logits
-        velocity.mul_(params.momentum).add_(shown.T @ error / batch).add_(weights, alpha=params.weight_decay)
-        weights.sub_(rate * cosine(step, steps) * velocity)
-    return weights
-
-
-def predict(weights: Tensor, inputs: Tensor) -> Tensor:
-    """(L, D + 1, K), (N, D + 1) -> (L, N) predicted classes."""
-    return (inputs @ weights).argmax(-1)
+            order = torch.randperm(images, generator=generator)
+        rows, order = order[:batch].to(inputs.device), order[batch:]
+        shown = inputs[:, rows]  # (S or 1, B, D + 1)
+        logits = (shown @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
+        error = logits.softmax(2).add_(SMALL).sub_(truth[:, rows, :, None])  # the gradient by the logits
+        velocity.baddbmm_(shown.transpose(1, 2), error.flatten(2), beta=params.momentum, alpha=1 / batch)
+        velocity.addcmul_(decay, weights)
+        weights.addcmul_(rate, velocity, value=-cosine(step, steps))
+    return weights.view(each, features, classes, beside).permute(0, 3, 1, 2).reshape(count, features, classes)

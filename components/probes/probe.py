@@ -1,22 +1,47 @@
-"""What every classifying probe can do: predict the test images from all train labels, or from a few of them.
+"""What every classifying probe can do: predict the test images from all train labels, or from draws of a few of them.
 
-M train images, N test images, D features, K classes.
+M train images, N test images, D features, K classes, R draws of n labels each.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 
-class Probe(Protocol):
-    """A probe is made with train (M, D) and test features (N, D), K, its own parameters and a seed."""
+@dataclass(frozen=True)
+class Labelled:
+    """One encoder's features of the labelled images."""
 
-    def from_all(self, labels: np.ndarray, validation: np.ndarray) -> np.ndarray:
-        """Predictions (N,) from all train labels (M,); settings are chosen on the `validation` rows, then refitted."""
+    train: np.ndarray  # (M, D)
+    labels: np.ndarray  # (M,) int64
+    test: np.ndarray  # (N, D)
+    truth: np.ndarray  # (N,) int64
+    ids: np.ndarray  # (N,) str, of the test images
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(max(self.labels.max(), self.truth.max())) + 1
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions (N,) by the metric that they give, `accuracy` first, and the settings that were chosen."""
+
+    predictions: dict[str, np.ndarray]
+    chosen: dict[str, float]
+
+
+class Probe(Protocol):
+    """A probe is made with the labelled features, its own parameters, a seed and a device."""
+
+    def from_all(self, validation: np.ndarray) -> Answers:
+        """From all train labels; settings are chosen on the `validation` rows (n,), then all rows are fitted again."""
         ...
 
-    def from_few(self, rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Predictions (N,) from the labels (n,) of these rows (n,) of the train part; settings are fixed in advance."""
+    def from_draws(self, draws: np.ndarray) -> np.ndarray:
+        """From the labels of some rows of the train part, settings fixed in advance: (R, n) -> predictions (R, N)."""
         ...
 
 

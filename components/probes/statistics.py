@@ -34,13 +34,24 @@ def accuracy_over_draws(right: np.ndarray) -> Estimate:
     draws, images = right.shape
     if right.all() or not right.any():
         return accuracy(right[0])  # no variance to go by; Wilson's interval needs none
+    value = float(right.mean())
     if images == 1:
-        return Estimate(float(right.mean()), 0.0, 1.0)
-    mean = float(right.mean())
+        return Estimate(value, 0.0, 1.0)
     by_draw = right.mean(1).var(ddof=1) / draws
     by_image = right.mean(0).var(ddof=1) / images
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, draws - 1) * np.sqrt(by_draw + by_image))
-    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def mean(values: np.ndarray) -> Estimate:
+    """Mean of a score in 0..1 that is no share of right answers, such as a precision: Student's t, (N,) float."""
+    value = float(values.mean())
+    if len(values) == 1:
+        return Estimate(value, 0.0, 1.0)
+    if values.min() == values.max() and value in (0.0, 1.0):
+        return accuracy(values > 0)  # no variance to go by; Wilson's interval needs none
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
 def hold_out_rows(labels: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
@@ -52,10 +63,7 @@ def hold_out_rows(labels: np.ndarray, fraction: float, generator: np.random.Gene
     return np.sort(chosen or generator.choice(len(labels), 1))
 
 
-def draw_rows(labels: np.ndarray, per_class: int, generator: np.random.Generator) -> np.ndarray:
-    """Row numbers of `per_class` images of each class, without repeats; all of a class that has fewer: (n,)."""
-    chosen = []
-    for name in np.unique(labels):
-        rows = np.flatnonzero(labels == name)
-        chosen.append(generator.choice(rows, min(per_class, len(rows)), replace=False))
+def draw_rows(labels: np.ndarray, wanted: dict[int, int], generator: np.random.Generator) -> np.ndarray:
+    """Row numbers of so many images of each class, without repeats: (n,)."""
+    chosen = [generator.choice(np.flatnonzero(labels == name), count, replace=False) for name, count in wanted.items()]
     return np.sort(np.concatenate(chosen))

@@ -11,11 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.data import store as module
-from components.data.decode import decode_square
 from components.data.embeddings import read_embeddings, write_embeddings
 from components.data.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, Store, write_labelled, write_store
 from components.params.base import InputError
-from tests.small import png
+from tests.small import decoded, png
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_the_same_rows_give_the_same_bytes(rows: list[Row], tmp_path: Path) -> N
 
 def test_only_the_wanted_splits_are_decoded(rows: list[Row], tmp_path: Path) -> None:
     write_store(tmp_path, rows, ["cat", "dog"])
-    images = Store(tmp_path).images(lambda b: decode_square(b, side=8, channels=1), (TRAIN, UNLABELLED))
+    images = decoded(Store(tmp_path), (TRAIN, UNLABELLED))
     assert images.shape == (2, 1, 8, 8)
     assert images[:, 0, 0, 0].tolist() == [10, 20]
 
@@ -89,7 +88,7 @@ def test_images_and_labels_of_a_split_are_in_the_order_of_its_groups(
     assert [group.count for group in groups] == [len(store.read_group(group)) for group in groups]
     assert min(group.count for group in groups) > 0, "what holds nothing of the split is not read at all"
     assert store.labels(splits).tolist() == [-1 if row.label is None else row.label for row in wanted]
-    images = store.images(lambda encoded: decode_square(encoded, side=8, channels=1), splits)
+    images = decoded(store, splits)
     assert images[:, 0, 3, 4].tolist() == [int(row.id) for row in wanted]
     rows = np.array([36, 0, 5, 5])
     assert {int(rows[place]): image for place, image in store.pick(rows, SPLITS)} == {
@@ -153,14 +152,8 @@ def test_a_shard_of_thousands_of_row_groups_is_opened_once(tmp_path: Path, monke
     assert len(store.groups(SPLITS)) == 10
     monkeypatch.setattr(pq, "ParquetFile", lambda shard: opened.append(shard) or file(shard))
     store.labels(SPLITS)
-    store.images(lambda encoded: decode_square(encoded, side=8, channels=1), SPLITS)
+    decoded(store, SPLITS)
     assert opened == store.shards * 2
-
-
-def test_a_split_without_images_is_named(rows: list[Row], tmp_path: Path) -> None:
-    write_store(tmp_path, rows[:1], ["cat", "dog"])
-    with pytest.raises(InputError, match=f"{tmp_path.name}: no image of split test or unlabelled"):
-        Store(tmp_path).images(lambda encoded: np.zeros(1), (TEST, UNLABELLED))
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.small import png
 
 def shown(encoded: bytes) -> np.ndarray:
     """(H, W, 3)."""
-    with Image.open(io.BytesIO(base64.b64decode(thumbnail(encoded).split(",")[1]))) as picture:
+    with Image.open(io.BytesIO(base64.b64decode(thumbnail(encoded, 10_000).split(",")[1]))) as picture:
         assert picture.mode == "RGB"
         return np.asarray(picture)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from components.params.evaluate import Knn
+from components.params.evaluate import Knn, Vote
 from components.probes.knn import KnnProbe
+from tests.probes.parts import CPU, part
 
 NO_ROWS = np.array([], dtype=np.int64)
 
@@ -19,8 +20,12 @@ def blobs(images: int, *, seed: int, classes: int = 4, features: int = 6) -> tup
     return (points * generator.uniform(0.5, 5, (images, 1))).astype(np.float32), labels
 
 
-def probe(train: np.ndarray, test: np.ndarray, *, k: int, temperature: float, classes: int = 4) -> KnnProbe:
-    return KnnProbe(train, test, classes, Knn(k=k, temperature=temperature), seed=0)
+def probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> KnnProbe:
+    return KnnProbe(part(train, labels, test), Knn(k=k, temperature=temperature, also=()), 0, CPU)
+
+
+def answers(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> np.ndarray:
+    return probe(train, labels, test, k=k, temperature=temperature).from_all(NO_ROWS).predictions["accuracy"]
 
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (20, 0.07), (20, 0.5), (200, 0.1)])
@@ -36,7 +41,7 @@ def test_predictions_are_those_of_scikit_learn(k: int, temperature: float) -> No
 
     reference = KNeighborsClassifier(k, weights=weights, metric="cosine", algorithm="brute")
     expected = reference.fit(normalised(train), labels).predict(normalised(test))
-    found = probe(train, test, k=k, temperature=temperature).from_all(labels, NO_ROWS)
+    found = answers(train, labels, test, k=k, temperature=temperature)
     assert len(set(expected)) == 4
     np.testing.assert_array_equal(found, expected)
 
@@ -54,32 +59,51 @@ def test_a_vote_of_three_neighbours_worked_out_by_hand(k: int, temperature: floa
     """One neighbour of class 0 at cosine 1, two of class 1 at cosine 0.9; the query lies on the first."""
     sine = np.sqrt(1 - 0.9**2)
     train = np.array([[7.0, 0.0], [0.9, sine], [9.0, -10 * sine]], dtype=np.float32)
-    found = probe(train, np.array([[2.0, 0.0]], dtype=np.float32), k=k, temperature=temperature, classes=2)
-    assert found.from_all(np.array([0, 1, 1]), NO_ROWS).tolist() == [expected]
+    query = np.array([[2.0, 0.0]], dtype=np.float32)
+    assert answers(train, np.array([0, 1, 1]), query, k=k, temperature=temperature).tolist() == [expected]
 
 
 def test_a_bank_smaller_than_k_votes_as_a_whole() -> None:
     """Few labels are the usual case: 20 neighbours are asked for and 4 images have a label."""
     (train, labels), (test, _) = blobs(60, seed=1), blobs(50, seed=2)
     rows = np.array([np.flatnonzero(labels == name)[-1] for name in range(4)])
-    few = probe(train, test, k=20, temperature=0.07).from_few(rows, labels[rows])
-    whole = probe(train[rows], test, k=4, temperature=0.07).from_all(labels[rows], NO_ROWS)
+    few = probe(train, labels, test, k=20, temperature=0.07).from_draws(rows[None])[0]
+    whole = answers(train[rows], labels[rows], test, k=4, temperature=0.07)
     np.testing.assert_array_equal(few, whole)
     assert len(set(few)) > 1
 
 
 def test_only_the_labelled_rows_vote() -> None:
     train = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], dtype=np.float32)
-    asked = probe(train, np.array([[1.0, 0.0]], dtype=np.float32), k=1, temperature=0.07, classes=3)
-    assert asked.from_all(np.array([0, 1, 2]), NO_ROWS).tolist() == [0]
-    assert asked.from_few(np.array([1, 2]), np.array([1, 2])).tolist() == [1]
-    assert asked.from_few(np.array([2, 0]), np.array([2, 0])).tolist() == [0]
+    query = np.array([[1.0, 0.0]], dtype=np.float32)
+    asked = probe(train, np.array([0, 1, 2]), query, k=1, temperature=0.07)
+    assert asked.from_all(NO_ROWS).predictions["accuracy"].tolist() == [0]
+    assert asked.from_draws(np.array([[1, 2], [2, 0]])).tolist() == [[1], [0]]
 
 
 def test_validation_rows_vote_as_well_because_nothing_is_chosen_on_them() -> None:
     (train, labels), (test, _) = blobs(60, seed=1), blobs(50, seed=2)
-    made = probe(train, test, k=5, temperature=0.07)
-    np.testing.assert_array_equal(made.from_all(labels, np.arange(30)), made.from_all(labels, NO_ROWS))
+    made = probe(train, labels, test, k=5, temperature=0.07)
+    held_out, none = (made.from_all(rows).predictions["accuracy"] for rows in (np.arange(30), NO_ROWS))
+    np.testing.assert_array_equal(held_out, none)
+
+
+def test_each_habit_of_voting_gives_the_accuracy_that_bears_its_name() -> None:
+    (train, labels), (test, _) = blobs(100, seed=1), blobs(80, seed=2)
+    votes = (Vote(k=3, temperature=0.07), Vote(k=60, temperature=10.0))
+    params = Knn(k=3, temperature=0.07, also=votes[1:])
+    found = KnnProbe(part(train, labels, test), params, 0, CPU).from_all(NO_ROWS).predictions
+    assert list(found) == ["accuracy", "accuracy_k60"]
+    for vote, predicted in zip(votes, found.values(), strict=True):
+        np.testing.assert_array_equal(predicted, answers(train, labels, test, k=vote.k, temperature=vote.temperature))
+    assert np.any(found["accuracy"] != found["accuracy_k60"])
+
+
+def test_a_bank_in_portions_votes_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    (train, labels), (test, _) = blobs(100, seed=1), blobs(83, seed=2)
+    whole = answers(train, labels, test, k=5, temperature=0.07)
+    monkeypatch.setattr("components.probes.knn.PORTION", 1000)  # ten queries at a time
+    np.testing.assert_array_equal(answers(train, labels, test, k=5, temperature=0.07), whole)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +115,6 @@ def test_validation_rows_vote_as_well_because_nothing_is_chosen_on_them() -> Non
 )
 def test_a_very_low_temperature_neither_overflows_nor_forgets_the_nearest(temperature: float) -> None:
     (train, labels), (test, _) = blobs(100, seed=1), blobs(50, seed=2)
-    nearest = probe(train, test, k=1, temperature=1.0).from_all(labels, NO_ROWS)
-    cold = probe(train, test, k=10, temperature=temperature).from_all(labels, NO_ROWS)
+    nearest = answers(train, labels, test, k=1, temperature=1.0)
+    cold = answers(train, labels, test, k=10, temperature=temperature)
     assert np.mean(cold == nearest) > 0.9

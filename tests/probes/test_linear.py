@@ -10,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from components.params.evaluate import Linear
-from components.probes.linear import LinearProbe, fit, predict, with_ones
+from components.probes.linear import LinearProbe, Setting, fit
+from components.probes.logistic import predict, with_ones
+from tests.probes.parts import CPU, part
 
 CLASSES = 3
 
@@ -18,12 +20,25 @@ CLASSES = 3
 def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
     return Linear(
         learning_rates=rates,
-        few_label_learning_rate=0.1,
+        weight_decays=(decay,),
+        few_label_learning_rate=rates[0],
+        few_label_weight_decay=decay,
         momentum=momentum,
-        weight_decay=decay,
         epochs=epochs,
         batch_size=batch,
     )
+
+
+def answers(
+    train: np.ndarray, labels: np.ndarray, test: np.ndarray, params: Linear, validation: np.ndarray
+) -> np.ndarray:
+    """From all labels."""
+    return LinearProbe(part(train, labels, test), params, 0, CPU).from_all(validation).predictions["accuracy"]
+
+
+def from_rows(rows: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np.ndarray, params: Linear) -> np.ndarray:
+    """From the labels of some rows."""
+    return LinearProbe(part(train, labels, test), params, 0, CPU).from_draws(rows[None])[0]
 
 
 def draw(images: int, *, seed: int, apart: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -35,10 +50,10 @@ def draw(images: int, *, seed: int, apart: float = 1.0) -> tuple[np.ndarray, np.
     return (points * [1.0, 30.0] + [5.0, -100.0]).astype(np.float32), labels
 
 
-def by_torch(inputs: Tensor, labels: Tensor, rate: float, params: Linear) -> Tensor:
+def by_torch(inputs: Tensor, labels: Tensor, rate: float, decay: float, params: Linear) -> Tensor:
     """Full batches: cross-entropy differentiated by autograd, torch.optim.SGD, float64: (D + 1, K)."""
     weights = torch.zeros(inputs.shape[1], CLASSES, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.SGD([weights], lr=rate, momentum=params.momentum, weight_decay=params.weight_decay)
+    optimiser = torch.optim.SGD([weights], lr=rate, momentum=params.momentum, weight_decay=decay)
     for step in range(params.epochs):
         optimiser.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / params.epochs)) / 2
         optimiser.zero_grad()
@@ -54,10 +69,11 @@ def test_every_rate_takes_the_steps_of_autograd_and_sgd(momentum: float, decay: 
     generator = torch.Generator().manual_seed(0)
     inputs = with_ones(torch.randn(40, 5, generator=generator))
     labels = torch.randint(0, CLASSES, (40,), generator=generator)
-    weights = fit(inputs, labels, classes=CLASSES, rates=params.learning_rates, params=params, seed=0)
-    assert weights.shape == (3, 6, CLASSES)
-    for rate, found in zip(params.learning_rates, weights, strict=True):
-        expected = by_torch(inputs, labels, rate, params)
+    grid = [Setting(rate, one) for rate in params.learning_rates for one in (decay, 2 * decay)]
+    weights = fit(inputs, labels, grid, classes=CLASSES, params=params, seed=0)
+    assert weights.shape == (6, 6, CLASSES)
+    for setting, found in zip(grid, weights, strict=True):
+        expected = by_torch(inputs, labels, *setting, params)
         torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -68,7 +84,7 @@ def test_the_first_step_worked_out_by_hand() -> None:
     """
     inputs = with_ones(torch.tensor([[2.0], [-1.0]]))
     params = settings(1.0, epochs=1, batch=2)
-    weights = fit(inputs, torch.tensor([0, 1]), classes=2, rates=(1.0,), params=params, seed=0)
+    weights = fit(inputs, torch.tensor([0, 1]), [Setting(1.0, 0.0)], classes=2, params=params, seed=0)
     torch.testing.assert_close(weights[0], torch.tensor([[0.75, -0.75], [0.0, 0.0]]))
     assert predict(weights, with_ones(torch.tensor([[0.1], [-0.1]]))).tolist() == [[0, 1]]
 
@@ -78,7 +94,7 @@ def test_on_separable_classes_it_decides_as_logistic_regression_does() -> None:
     (train, labels), (test, truth) = draw(300, seed=1, apart=1.5), draw(150, seed=2, apart=1.5)
     reference = LogisticRegression(C=1e4, max_iter=5000).fit((train - train.mean(0)) / train.std(0), labels)
     expected = reference.predict((test - train.mean(0)) / train.std(0))
-    found = LinearProbe(train, test, CLASSES, settings(0.3), seed=0).from_all(labels, np.arange(60))
+    found = answers(train, labels, test, settings(0.3), np.arange(60))
     assert np.mean(expected == truth) > 0.97
     assert np.mean(found == expected) > 0.98
 
@@ -87,7 +103,7 @@ def test_a_class_between_two_others_is_found() -> None:
     """On a line from left to right only a bias tells the middle from both sides."""
     train = np.repeat([-1.0, 0.0, 1.0], 20)[:, None].astype(np.float32)
     labels = np.repeat([0, 1, 2], 20)
-    found = LinearProbe(train, train, CLASSES, settings(0.3), seed=0).from_few(np.arange(60), labels)
+    found = from_rows(np.arange(60), train, labels, train, settings(0.3))
     np.testing.assert_array_equal(found, labels)
 
 
@@ -95,8 +111,8 @@ def test_mini_batches_show_every_image() -> None:
     """One image of a class of its own, among batches of 4: it is learned."""
     train = np.array([[-1.0 - n / 20, 0.0] for n in range(12)] + [[3.0, 1.0]], dtype=np.float32)
     labels = np.array([0] * 12 + [1])
-    made = LinearProbe(train, train, 2, settings(0.1, epochs=40, batch=4), seed=0)
-    assert made.from_few(np.arange(13), labels).tolist() == labels.tolist()
+    found = from_rows(np.arange(13), train, labels, train, settings(0.1, epochs=40, batch=4))
+    assert found.tolist() == labels.tolist()
 
 
 @pytest.fixture
@@ -112,13 +128,13 @@ def slanted() -> tuple[np.ndarray, np.ndarray]:
 
 def alone(rate: float, train: np.ndarray, test: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """What a probe that knows only this rate predicts."""
-    return LinearProbe(train, test, 2, settings(rate), seed=0).from_all(labels, np.arange(100))
+    return answers(train, labels, test, settings(rate), np.arange(100))
 
 
 def test_a_rate_too_low_and_a_rate_too_high_lose(slanted: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = slanted
     train, test, truth = features[:400], features[400:], labels[400:]
-    found = LinearProbe(train, test, 2, settings(1e-6, 0.3, 1e38), seed=0).from_all(labels[:400], np.arange(100))
+    found = answers(train, labels[:400], test, settings(1e-6, 0.3, 1e38), np.arange(100))
     right = {rate: np.mean(alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e38)}
     assert right[0.3] > 0.97
     assert right[1e-6] < 0.9
@@ -133,11 +149,10 @@ def test_the_rate_is_chosen_on_the_validation_rows(slanted: tuple[np.ndarray, np
     validation = np.arange(100)
     fitting = np.arange(100, 400)
     standard = with_ones(torch.from_numpy((train - train.mean(0)) / train.std(0)).float())
-    first = fit(
-        standard[fitting], torch.from_numpy(labels[fitting]), classes=2, rates=(1e-6,), params=settings(1.0), seed=0
-    )
+    known = torch.from_numpy(labels[fitting])
+    first = fit(standard[fitting], known, [Setting(1e-6, 0.0)], classes=2, params=settings(1.0), seed=0)
     labels[validation] = predict(first, standard[validation])[0].numpy()
-    found = LinearProbe(train, test, 2, settings(1e-6, 0.3), seed=0).from_all(labels, validation)
+    found = answers(train, labels, test, settings(1e-6, 0.3), validation)
     low, middle = (alone(rate, train, test, labels) for rate in (1e-6, 0.3))
     assert np.mean(low != middle) > 0.05
     np.testing.assert_array_equal(found, low)
@@ -150,7 +165,7 @@ def test_the_validation_rows_are_held_out_while_the_rate_is_chosen() -> None:
     points = (generator.normal(size=(400, 80)) + 0.16 * (2 * labels - 1)[:, None]).astype(np.float32)
     train, test, known = points[:200], points[200:], labels[:200]
     low, high = (alone(rate, train, test, known) for rate in (1e-4, 0.3))
-    found = LinearProbe(train, test, 2, settings(1e-4, 0.3), seed=0).from_all(known, np.arange(100))
+    found = answers(train, known, test, settings(1e-4, 0.3), np.arange(100))
     assert np.mean(low != high) > 0.05
     np.testing.assert_array_equal(found, low)
 
@@ -162,8 +177,7 @@ def test_the_test_images_decide_nothing(slanted: tuple[np.ndarray, np.ndarray]) 
     corrupted = test.copy()
     corrupted[50:] = -1000 * corrupted[50:]
     found, beside = (
-        LinearProbe(train, images, 2, settings(1e-6, 0.03, 0.3), seed=0).from_all(labels[:400], np.arange(100))
-        for images in (test, corrupted)
+        answers(train, labels[:400], images, settings(1e-6, 0.03, 0.3), np.arange(100)) for images in (test, corrupted)
     )
     np.testing.assert_array_equal(found[:50], beside[:50])
     assert np.any(found[50:] != beside[50:])
@@ -172,17 +186,18 @@ def test_the_test_images_decide_nothing(slanted: tuple[np.ndarray, np.ndarray]) 
 def test_the_last_fit_is_on_all_rows_and_not_only_on_those_that_the_rate_was_chosen_on() -> None:
     """Class 2 is in the validation rows only."""
     train, labels = draw(90, seed=1, apart=3.0)
-    found = LinearProbe(train, train, CLASSES, settings(0.3), seed=0).from_all(labels, np.flatnonzero(labels == 2))
+    found = answers(train, labels, train, settings(0.3), np.flatnonzero(labels == 2))
     assert np.mean(found[labels == 2] == 2) > 0.95
 
 
 def test_few_labels_are_fitted_on_those_rows_alone() -> None:
     """The other rows' labels are not known: what the few are called is what is predicted."""
     train, labels = draw(90, seed=1, apart=3.0)
-    made = LinearProbe(train, train, CLASSES, settings(0.3), seed=0)
-    found = made.from_few(np.array([0, 1, 2]), np.array([0, 1, 2]))
+    rows, others = np.array([0, 1, 2]), np.resize(labels[::-1], 90)
+    others[rows] = labels[rows]
+    found = from_rows(rows, train, others, train, settings(0.3))
     assert np.mean(found == labels) > 0.95
-    renamed = made.from_few(np.array([0, 1, 2]), np.array([1, 2, 0]))
+    renamed = from_rows(rows, train, (others + 1) % CLASSES, train, settings(0.3))
     assert np.mean(renamed == (labels + 1) % CLASSES) > 0.95
 
 
@@ -193,6 +208,7 @@ def test_the_same_seed_gives_the_same_predictions_and_weights() -> None:
         torch.from_numpy(labels),
         settings(0.3, epochs=3),
     )
-    runs = [fit(inputs, targets, classes=CLASSES, rates=(0.3,), params=params, seed=seed) for seed in (5, 5, 6)]
+    grid = [Setting(0.3, 0.0)]
+    runs = [fit(inputs, targets, grid, classes=CLASSES, params=params, seed=seed) for seed in (5, 5, 6)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])

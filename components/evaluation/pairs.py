@@ -1,0 +1,39 @@
+"""Pairs of images to be verified, in the layout of LFW's pairs.txt (vis-www.cs.umass.edu/lfw, README of the file)."""
+
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from components.params.base import InputError
+from components.probes.verification import Pairs
+
+
+def parse_pairs(text: str, ids: np.ndarray, name: str) -> Pairs:
+    """LFW's pairs.txt: a first line with the number of folds and of same-class pairs a fold; then for each fold so many
+    lines `name n m` (images n and m of that name), and as many lines `name n other m`. An image is found by the end of
+    its id, `name/name_000n`. Raises InputError where the file is not so, or names an image that there is not."""
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    if not lines or not all(number.isdecimal() for number in lines[0]) or len(lines[0]) != 2:
+        raise InputError(f"{name}: line 1: the number of folds and of same-class pairs a fold, such as '10 300'")
+    folds, each = int(lines[0][0]), int(lines[0][1])
+    if folds < 2 or len(lines) - 1 != folds * each * 2:
+        raise InputError(
+            f"{name}: {folds} folds of {each} same-class and {each} other pairs are {folds * each * 2} lines (and two "
+            f"folds at least), not {len(lines) - 1}"
+        )
+    rows = {"/".join(PurePosixPath(str(one)).with_suffix("").parts[-2:]): row for row, one in enumerate(ids)}
+    found = [_pair(line, rows, f"{name}: pair {number}") for number, line in enumerate(lines[1:], start=1)]
+    first, second, same = (np.array(column) for column in zip(*found, strict=True))
+    return Pairs(first, second, same.astype(bool), np.arange(len(found)) // (2 * each))
+
+
+def _pair(line: list[str], rows: dict[str, int], where: str) -> tuple[int, int, bool]:
+    """Row numbers of both images, and whether they are of the same name."""
+    if len(line) not in (3, 4) or not all(number.isdecimal() for number in (line[1], line[-1])):
+        raise InputError(f"{where}: 'name 1 2' or 'name 1 other 2', not '{' '.join(line)}'")
+    other = line[0] if len(line) == 3 else line[2]
+    keys = [f"{person}/{person}_{int(number):04}" for person, number in ((line[0], line[1]), (other, line[-1]))]
+    for key in keys:
+        if key not in rows:
+            raise InputError(f"{where}: no image of the store is called .../{key}")
+    return rows[keys[0]], rows[keys[1]], len(line) == 3

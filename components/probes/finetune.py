@@ -1,0 +1,200 @@
+"""Fine-tuning: the whole encoder trained on with labels, a linear layer on top (BYOL's semi-supervised protocol, arXiv
+2006.07733, section 4.2 and appendix D.2), from shares of the labels and against the same network from scratch.
+
+SGD with Nesterov's momentum, a cosine to 0, norms and biases not decayed; the layer on top begins at 0 (BiT, arXiv
+1912.11370). Views are the geometry of pretraining without its colours; judged are plain images. The learning rate is
+the best on held-out images of the same share; then all of the share is learned again. The interval knows of the test
+images alone: a share is drawn once, the same for every encoder.
+
+M train images, n of them in a share, h of these held out, N test images, B a batch, C channels, R and S pixels a side,
+read and seen, D features, K classes.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from components.byol import geometry, views
+from components.byol.normalise import normalise
+from components.byol.schedules import cosine
+from components.params.evaluate import Finetune, Shared
+from components.params.pretrain import Images, View
+from components.probes.outcome import Curve, Outcome
+from components.probes.probe import complement
+from components.probes.statistics import accuracy, draw_rows, hold_out_rows
+
+PORTION = 256  # images that are judged at once
+COLOURLESS = {"jitter": 0.0, "grayscale": 0.0, "blur": 0.0, "solarise": 0.0, "noise": 0.0}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images to learn and to judge by, and how the encoder sees them."""
+
+    train: Tensor  # (M, C, R, R) uint8
+    labels: np.ndarray  # (M,) int64
+    test: Tensor  # (N, C, S, S) uint8
+    truth: np.ndarray  # (N,) int64
+    ids: np.ndarray  # (N,) str, of the test images
+    shape: Images
+    view: View  # of pretraining
+    device: torch.device
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(max(self.labels.max(), self.truth.max())) + 1
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A share of the train labels."""
+
+    ending: str  # of its metrics' names; none for all labels
+    rows: np.ndarray  # (n,) of the train images
+    held: np.ndarray  # (h,) places in `rows`; none where they would be too few to choose by
+
+
+def draw_portions(labels: np.ndarray, params: Finetune, shared: Shared) -> list[Portion]:
+    """The shares, the largest first; a class gives one label at least. Fewer held-out images than classes tell no
+    learning rates apart: such a share is learned at the rate that params.yaml gives for it."""
+    generator = np.random.default_rng(shared.seed)
+    names, sizes = np.unique(labels, return_counts=True)
+    portions = []
+    for fraction in params.fractions:
+        wanted = {int(name): max(1, round(fraction * int(size))) for name, size in zip(names, sizes, strict=True)}
+        rows = draw_rows(labels, wanted, generator)
+        held = hold_out_rows(labels[rows], shared.validation_fraction, generator)
+        ending = "" if fraction == 1 else f"_{100 * fraction:g}_percent"
+        portions.append(Portion(ending, rows, held if len(held) >= len(names) else held[:0]))
+    return sorted(portions, key=lambda one: -len(one.rows))
+
+
+def count_steps(portions: list[Portion], params: Finetune) -> int:
+    """Of all the fits that `finetune` does for one encoder."""
+    return sum(
+        steps(len(one.rows), params)
+        + (len(params.learning_rates) * steps(len(one.rows) - len(one.held), params) if len(one.held) else 0)
+        for one in portions
+    )
+
+
+def steps(images: int, params: Finetune) -> int:
+    """Of one fit: whole batches of each epoch, and no fewer than params.yaml asks for."""
+    return max(params.min_steps, params.epochs * (images // min(params.batch_size, images)))
+
+
+def finetune(
+    encoder: nn.Module,
+    pictures: Pictures,
+    portions: list[Portion],
+    params: Finetune,
+    seed: int,
+    advance: Callable[[int], None],
+) -> Outcome:
+    """Judge an encoder (B, C, S, S) -> (B, D), which stays as it is; `advance` is told of the steps done."""
+    tuner = Tuner(encoder, pictures, params, seed, advance)
+    rates = {portion.ending: tuner.choose(portion) for portion in portions}
+    predictions = {
+        f"accuracy{portion.ending}": tuner.predict(tuner.fit(portion.rows, rates[portion.ending]), pictures.test)
+        for portion in portions
+    }
+    scores = {name: predicted == pictures.truth for name, predicted in predictions.items()}
+    labels_per_class = np.array([len(portion.rows) for portion in portions]) / len(np.unique(pictures.labels))
+    accuracies = np.array([right.mean() for right in scores.values()])
+    return Outcome(
+        metrics={name: accuracy(right) for name, right in scores.items()}
+        | {f"learning_rate{ending}": rate for ending, rate in rates.items()},
+        ids=pictures.ids,
+        actual=pictures.truth,
+        predicted=next(iter(predictions.values())),
+        scores=scores,
+        curves={"few_labels": Curve("labels_per_class", labels_per_class, accuracies)},
+    )
+
+
+class Tuner:
+    """Fits of one encoder; each begins at the encoder's own weights."""
+
+    def __init__(
+        self, encoder: nn.Module, pictures: Pictures, params: Finetune, seed: int, advance: Callable[[int], None]
+    ) -> None:
+        self.encoder, self.pictures, self.params, self.seed, self.advance = encoder, pictures, params, seed, advance
+        self.view = pictures.view.model_copy(update=COLOURLESS)
+        self.labels = torch.from_numpy(pictures.labels)
+
+    def choose(self, portion: Portion) -> float:
+        """The learning rate that gets most held-out images right; of equals the first."""
+        if not len(portion.held):
+            return self.params.few_label_learning_rate
+        held, fitting = portion.rows[portion.held], portion.rows[complement(portion.held, len(portion.rows))]
+        images, truth = self.pictures.train[held], self.pictures.labels[held]
+        right = [np.mean(self.predict(self.fit(fitting, rate), images) == truth) for rate in self.params.learning_rates]
+        return self.params.learning_rates[int(np.argmax(right))]
+
+    def fit(self, rows: np.ndarray, rate: float) -> nn.Module:
+        """Encoder and layer, trained on the images of these rows: (B, C, S, S) -> (B, K)."""
+        network = self.begin()
+        matrices, others = ([p for p in network.parameters() if (p.ndim > 1) == wanted] for wanted in (True, False))
+        optimiser = torch.optim.SGD(
+            [{"params": matrices, "weight_decay": self.params.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            lr=rate,
+            momentum=self.params.momentum,
+            nesterov=self.params.momentum > 0,
+        )
+        total = steps(len(rows), self.params)
+        for step, (images, labels) in enumerate(self.batches(rows, total)):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * cosine(step, total)
+            optimiser.zero_grad()
+            F.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            self.advance(1)
+        return network.eval()
+
+    def begin(self) -> nn.Module:
+        """A copy of the encoder, in train mode, under a layer of zeros."""
+        encoder = copy.deepcopy(self.encoder).eval()
+        with torch.no_grad():
+            features = encoder(normalise(self.pictures.test[:1].to(self.pictures.device), self.pictures.shape)).shape[1]
+        top = nn.Linear(features, self.pictures.classes, device=self.pictures.device)
+        nn.init.zeros_(top.weight)
+        nn.init.zeros_(top.bias)
+        return nn.Sequential(encoder, top).train()
+
+    def batches(self, rows: np.ndarray, total: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """So many views (B, C, S, S), normalised, and labels (B,); the images in a new order whenever they are through,
+        what does not fill a batch left out."""
+        shape, device = self.pictures.shape, self.pictures.device
+        orders, draws = Generator().manual_seed(self.seed), Generator(device).manual_seed(self.seed)
+        size = min(self.params.batch_size, len(rows))
+        order = torch.empty(0, dtype=torch.long)
+        for _ in range(total):
+            if len(order) < size:
+                order = torch.randperm(len(rows), generator=orders)
+            batch, order = rows[order[:size].numpy()], order[size:]
+            images = self.pictures.train[batch].to(device).float() / 255
+            seen = views.make_view(images, self.view, draws, shape.side)
+            yield normalise(seen, shape), self.labels[batch].to(device)
+
+    @torch.no_grad()
+    def predict(self, network: nn.Module, images: Tensor) -> np.ndarray:
+        """Of plain images: (N, C, R or S, R or S) uint8 -> (N,)."""
+        shape, device = self.pictures.shape, self.pictures.device
+        batches = (plain(batch.to(device), shape.side) for batch in torch.split(images, PORTION))
+        return torch.cat([network(normalise(batch, shape)).argmax(1) for batch in batches]).cpu().numpy()
+
+
+def plain(images: Tensor, side: int) -> Tensor:
+    """What is seen without a view: (B, C, R, R) uint8 -> (B, C, S, S) in 0..1, S = `side`."""
+    pixels, nothing = images.float() / 255, torch.zeros(len(images), device=images.device)
+    if images.shape[-1] == side:
+        return pixels
+    whole = torch.full_like(nothing, images.shape[-1])
+    crop = geometry.Crop(left=nothing, top=nothing, width=whole, height=whole, mirrored=nothing.bool())
+    return geometry.resize(pixels, crop, side)

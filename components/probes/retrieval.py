@@ -1,0 +1,69 @@
+"""Retrieval: test images as queries, train images as the gallery, ordered by cosine.
+
+Average precision of a query is the mean, over the gallery images of its class, of the precision at their ranks; mAP is
+its mean over queries (Manning et al., Introduction to Information Retrieval, 2008, section 8.4). Recall@k is the share
+of queries with an image of their class among the k nearest, as in metric learning (Jegou et al., PAMI 33, 2011, whose
+recall it is where one image is right). M images in the gallery, N queries, D features, n queries at a time.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.params.evaluate import Retrieval
+from components.probes.outcome import Curve, NothingToMeasureError, Outcome
+from components.probes.probe import Labelled
+from components.probes.statistics import Estimate, accuracy, mean
+
+PORTION = 2**24  # cosines that are held and sorted at once
+RANKS = 100  # of the curve of precisions
+
+
+def retrieve(part: Labelled, params: Retrieval, device: torch.device, advance: Callable[[int], None]) -> Outcome:
+    """Queries whose class the gallery lacks have no right answer and are left out."""
+    asked = np.flatnonzero(np.isin(part.truth, part.labels))
+    if not len(asked):
+        raise NothingToMeasureError("needs test images of a class that train has too")
+    gallery, queries = (
+        F.normalize(torch.from_numpy(x).to(device).float(), dim=1) for x in (part.train, part.test[asked])
+    )
+    labels, truth = (torch.from_numpy(x).to(device) for x in (part.labels, part.truth[asked]))
+    precisions, hits, nearest = [], [], []
+    for rows in torch.split(torch.arange(len(asked)), max(1, PORTION // len(gallery))):
+        order = (queries[rows] @ gallery.T).sort(dim=1, descending=True, stable=True).indices  # (n, M)
+        relevant = labels[order] == truth[rows][:, None]  # (n, M)
+        precisions.append(average_precision(relevant))
+        hits.append(relevant[:, : max(RANKS, *params.recall_at)])
+        nearest.append(labels[order[:, 0]])
+        advance(len(rows))
+    found = torch.cat(hits)  # (N, ranks)
+    scores = {"map": torch.cat(precisions).cpu().numpy()}
+    metrics: dict[str, Estimate | float] = {"map": mean(scores["map"])}
+    for k in params.recall_at:
+        scores[f"recall_at_{k}"] = found[:, :k].any(1).cpu().numpy()
+        metrics[f"recall_at_{k}"] = accuracy(scores[f"recall_at_{k}"])
+    precision = precision_at(found)[:RANKS].cpu().numpy()
+    return Outcome(
+        metrics=metrics,
+        ids=part.ids[asked],
+        actual=part.truth[asked],
+        predicted=torch.cat(nearest).cpu().numpy(),
+        scores=scores,
+        curves={"precision": Curve("rank", np.arange(1, len(precision) + 1), precision)},
+    )
+
+
+def average_precision(relevant: Tensor) -> Tensor:
+    """Of each query, from whether the image at each rank is of its class: (n, M) bool, one of them at least -> (n,)."""
+    ranks = torch.arange(1, relevant.shape[1] + 1, device=relevant.device)
+    precision = relevant.cumsum(1, dtype=torch.float64) / ranks  # (n, M)
+    return (precision * relevant).sum(1) / relevant.sum(1)
+
+
+def precision_at(relevant: Tensor) -> Tensor:
+    """Mean over queries of the share of right images among the nearest k, for every k: (N, ranks) bool -> (ranks,)."""
+    ranks = torch.arange(1, relevant.shape[1] + 1, device=relevant.device)
+    return (relevant.cumsum(1, dtype=torch.float64) / ranks).mean(0)

@@ -1,0 +1,128 @@
+"""Verification: do two images show the same class? By the cosine of their features against a threshold.
+
+LFW's protocol (Huang et al., UMass Amherst TR 07-49, 2007): the threshold is chosen on all folds but one and judged on
+that one; mean and standard error over folds. Further the share of same-class pairs accepted where a stated share of
+the others is (TAR at FAR), and the area under the ROC. P pairs, N images, D features.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from components.params.evaluate import Verification
+from components.probes.outcome import Curve, NothingToMeasureError, Outcome
+from components.probes.statistics import CONFIDENCE, Estimate, accuracy
+
+RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve
+ROUNDS = 20  # of drawing further pairs for those that were drawn before
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Row numbers of both images, whether they show the same class, and the fold: (P,) each."""
+
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+    fold: np.ndarray
+
+
+def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verification) -> Outcome:
+    """Judge the pairs by features (N, D) of the images that `ids` names (N,)."""
+    cosine = cosines(features[pairs.first], features[pairs.second])
+    accepted = np.empty(len(cosine), dtype=bool)
+    for fold in np.unique(pairs.fold):
+        held = pairs.fold == fold
+        accepted[held] = cosine[held] >= best_threshold(cosine[~held], pairs.same[~held])
+    right = accepted == pairs.same
+    by_fold = np.array([right[pairs.fold == fold].mean() for fold in np.unique(pairs.fold)])
+    error = float(stats.sem(by_fold))
+    false_rate, true_rate, _ = roc_curve(pairs.same, cosine, drop_intermediate=False)
+    at = true_rate[np.searchsorted(false_rate, RATES, side="right") - 1]
+    reached = float(true_rate[false_rate <= params.false_accept_rate].max())
+    true_accepts = np.arange(pairs.same.sum()) < round(reached * pairs.same.sum())
+    return Outcome(
+        metrics={
+            "accuracy": over_folds(by_fold, error),
+            "accuracy_standard_error": error,
+            f"true_accept_rate_at_{params.false_accept_rate:g}": accuracy(true_accepts),
+            "roc_auc": float(roc_auc_score(pairs.same, cosine)),
+        },
+        ids=np.array([f"{a} {b}" for a, b in zip(ids[pairs.first], ids[pairs.second], strict=True)]),
+        actual=pairs.same.astype(np.int64),
+        predicted=accepted.astype(np.int64),
+        scores={"accuracy": right},
+        curves={"roc": Curve("false_accept_rate", RATES, at)},
+    )
+
+
+def over_folds(by_fold: np.ndarray, error: float) -> Estimate:
+    """Mean over folds and Student's interval of it."""
+    value = float(by_fold.mean())
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(by_fold) - 1)) * error
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Row by row: (P, D), (P, D) -> (P,) float64; 0 for a row of zeros."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosine: np.ndarray = (a * b).sum(1) / np.maximum(lengths, np.finfo(np.float64).tiny)
+    return cosine
+
+
+def best_threshold(cosine: np.ndarray, same: np.ndarray) -> float:
+    """The one with most right answers when pairs at or above it are accepted: (P,), (P,) bool; midway between two."""
+    order = np.argsort(-cosine, kind="stable")
+    ordered = cosine[order]
+    # Accept the first n of them, n = 0..P: right are the same-class ones among them and the others after them.
+    right = np.concatenate([[0], np.cumsum(np.where(same[order], 1, -1))])
+    tied = np.concatenate([[False], ordered[1:] == ordered[:-1], [False]])  # no threshold parts equal cosines
+    count = int(np.argmax(np.where(tied, -math.inf, right)))
+    if count == 0:
+        return math.inf
+    return float(ordered[count - 1] if count == len(ordered) else (ordered[count - 1] + ordered[count]) / 2)
+
+
+def draw_pairs(rows: np.ndarray, labels: np.ndarray, params: Verification, seed: int) -> Pairs:
+    """From labelled images: as many of the same class as of different ones in each fold, none twice; fewer where the
+    images do not give as many. `rows` (n,) are their numbers among all, `labels` (n,)."""
+    generator = np.random.default_rng(seed)
+    wanted = params.folds * params.pairs_per_fold // 2
+    same = draw_unique(labels, wanted, generator, same=True)
+    different = draw_unique(labels, wanted, generator, same=False)
+    each = min(len(same), len(different)) // params.folds
+    if each == 0:
+        raise NothingToMeasureError(
+            f"needs labelled test images that make {params.folds} pairs of the same class and as many of different ones"
+        )
+    count = each * params.folds
+    fold = np.tile(np.arange(params.folds), each)
+    both = np.concatenate([same[:count], different[:count]])  # (P, 2)
+    is_same = np.repeat([True, False], count)
+    return Pairs(rows[both[:, 0]], rows[both[:, 1]], is_same, np.concatenate([fold, fold]))
+
+
+def draw_unique(labels: np.ndarray, wanted: int, generator: np.random.Generator, *, same: bool) -> np.ndarray:
+    """At most so many pairs of places in `labels`, the smaller first, none twice: (n, 2)."""
+    names, sizes = np.unique(labels, return_counts=True)
+    members = {name: np.flatnonzero(labels == name) for name in names}
+    chances = sizes * (sizes - 1) / max(1, (sizes * (sizes - 1)).sum())
+    found: dict[tuple[int, int], None] = {}
+    if len(labels) < 2 or (same and not chances.any()):
+        return np.empty((0, 2), dtype=np.int64)
+    for _ in range(ROUNDS):
+        if same:
+            classes = generator.choice(names, wanted, p=chances)
+            drawn = [generator.choice(members[name], 2, replace=False) for name in classes]
+        else:
+            drawn = list(generator.integers(len(labels), size=(wanted, 2)))
+        for a, b in drawn:
+            if (labels[a] == labels[b]) == same and a != b:
+                found[min(int(a), int(b)), max(int(a), int(b))] = None
+        if len(found) >= wanted:
+            break
+    return np.array(list(found)[:wanted], dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,164 @@
+"""Fine-tuning on toy images that are apart, on labels that say nothing, and against a plain loop in NumPy."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from components.params.evaluate import Evaluate, Finetune, Shared
+from components.params.pretrain import Images, View
+from components.probes.finetune import Pictures, Tuner, count_steps, draw_portions, finetune, plain
+from components.probes.outcome import Outcome
+from components.stage import read_params
+from tests.byol.conftest import EVERYTHING_OFF
+from tests.conftest import ROOT
+
+SIDE, CLASSES = 8, 3
+EVALUATE: Evaluate = read_params(ROOT / "params.yaml").evaluate
+SHARED: Shared = EVALUATE.shared
+PARAMS: Finetune = EVALUATE.finetune.model_copy(
+    update={"fractions": (0.02, 0.3, 1.0), "learning_rates": (1e4, 0.1), "epochs": 3, "min_steps": 100}
+)
+
+
+def encoder(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).eval()
+
+
+def toy(*, shuffled: bool = False, images: int = 120, **view: Any) -> Pictures:
+    """Stripes along, stripes across, and neither; a third of the images each."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(2 * images) % CLASSES
+    stripes = np.zeros((CLASSES, SIDE, SIDE))
+    stripes[0, ::2], stripes[1, :, ::2] = 1, 1
+    pixels = 60 + 100 * stripes[labels] + generator.normal(0, 15, (2 * images, SIDE, SIDE))
+    pictures = torch.from_numpy(pixels[:, None].clip(0, 255).astype(np.uint8))
+    if shuffled:
+        labels = generator.permutation(labels)
+    return Pictures(
+        train=pictures[:images],
+        labels=labels[:images],
+        test=pictures[images:],
+        truth=labels[images:],
+        ids=np.arange(images).astype(str),
+        shape=Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,)),
+        view=View.model_validate(EVERYTHING_OFF | view),
+        device=torch.device("cpu"),
+    )
+
+
+def run(pictures: Pictures, params: Finetune = PARAMS, advance: Callable[[int], None] = lambda _: None) -> Outcome:
+    return finetune(encoder(), pictures, draw_portions(pictures.labels, params, SHARED), params, 0, advance)
+
+
+def value(outcome: Outcome, name: str) -> float:
+    found = outcome.metrics[name]
+    return found if isinstance(found, float) else found.value
+
+
+def test_classes_that_are_apart_are_told_from_any_share_of_the_labels() -> None:
+    steps: list[int] = []
+    outcome = run(toy(flip=0.5), advance=steps.append)
+    assert [value(outcome, f"accuracy{share}") for share in ("", "_30_percent", "_2_percent")] == [1, 1, 1]
+    assert value(outcome, "learning_rate") == 0.1, "at the other one it diverges"
+    assert value(outcome, "learning_rate_2_percent") == PARAMS.few_label_learning_rate
+    assert sum(steps) == count_steps(draw_portions(toy().labels, PARAMS, SHARED), PARAMS)
+    for name, right in outcome.scores.items():
+        assert value(outcome, name) == right.mean()
+    np.testing.assert_array_equal(outcome.predicted == outcome.actual, outcome.scores["accuracy"])
+    assert outcome.curves["few_labels"].x.tolist() == [40, 12, 1]
+    assert outcome.curves["few_labels"].y.tolist() == [1, 1, 1]
+
+
+def test_labels_that_say_nothing_give_chance() -> None:
+    found = run(toy(shuffled=True), PARAMS.model_copy(update={"fractions": (1.0,)})).metrics["accuracy"]
+    assert not isinstance(found, float)
+    assert found.low < 1 / CLASSES < found.high
+
+
+def test_the_encoder_that_is_judged_stays_as_it_is_and_the_same_seed_gives_the_same_bits() -> None:
+    given = encoder()
+    before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
+    fits = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed + 5)  # whatever else drew from torch's own generator
+        fits.append(Tuner(given, toy(rotate=10.0), PARAMS, seed, lambda _: None).fit(np.arange(60), 0.1).state_dict())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in given.state_dict().items())
+    assert all(torch.equal(fits[0][name], fits[1][name]) for name in fits[0])
+    assert not torch.equal(fits[0]["0.0.weight"], fits[2]["0.0.weight"])
+    assert not torch.equal(fits[0]["0.0.weight"], before["0.weight"]), "the encoder was not trained"
+    assert not torch.equal(fits[0]["0.1.running_mean"], before["1.running_mean"]), "its norms were not in train mode"
+
+
+def test_the_test_images_decide_no_setting() -> None:
+    pictures = toy()
+    other = replace(pictures, truth=pictures.truth[::-1].copy(), test=255 - pictures.test)
+    rates = [{name: found for name, found in run(one).metrics.items() if "rate" in name} for one in (pictures, other)]
+    assert rates[0] == rates[1]
+
+
+def test_every_class_gives_a_label_and_no_rate_is_chosen_by_fewer_images_than_classes() -> None:
+    labels = np.repeat([0, 1, 2], [3, 50, 200])
+    few, some, whole = draw_portions(labels, PARAMS.model_copy(update={"fractions": (1.0, 0.01, 0.1)}), SHARED)[::-1]
+    sizes = [np.bincount(labels[one.rows]).tolist() for one in (few, some, whole)]
+    assert sizes == [[1, 1, 2], [1, 5, 20], [3, 50, 200]]
+    assert [one.ending for one in (few, some, whole)] == ["_1_percent", "_10_percent", ""]
+    assert len(few.held) == 0
+    assert np.bincount(labels[some.rows][some.held], minlength=3).tolist() == [0, 1, 4]
+    assert np.bincount(labels[whole.rows][whole.held], minlength=3).tolist() == [1, 10, 40]
+    for one in (few, some, whole):
+        assert len(np.unique(one.rows)) == len(one.rows)
+
+
+def test_views_keep_the_geometry_of_pretraining_and_leave_its_colours() -> None:
+    colours = {"jitter": 1.0, "brightness": 0.8, "contrast": 0.8, "solarise": 1.0, "blur": 1.0, "noise": 0.5}
+    for shift, alike in ((0.0, True), (0.3, False)):
+        pictures = toy(shift=shift, **colours)  # type: ignore[arg-type]
+        tuner = Tuner(encoder(), pictures, PARAMS, 0, lambda _: None)
+        images, labels = next(tuner.batches(np.arange(20), 1))
+        originals = (pictures.train[:20].float() / 255 - 0.4) / 0.25
+        nearest = torch.cdist(images.flatten(1), originals.flatten(1)).min(1)
+        assert bool((nearest.values < 1e-3).all()) == alike
+        if alike:
+            assert labels.tolist() == pictures.labels[nearest.indices].tolist()
+
+
+def test_images_read_larger_are_judged_as_they_are_seen() -> None:
+    """A gray slope is a slope at half its size too; of the size that is seen, nothing is resampled."""
+    slope = torch.arange(0, 256, 16).byte().expand(1, 1, 16, 16)
+    small = plain(slope, 8) * 255
+    assert small.shape == (1, 1, 8, 8)
+    np.testing.assert_allclose(small[0, 0, 0, 2:-2], np.arange(8, 256, 32)[2:-2], atol=1)
+    assert torch.equal(plain(slope, 16), slope.float() / 255)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_fit_is_plain_sgd_with_nesterov_momentum_and_a_cosine(momentum: float) -> None:
+    """On an encoder that has nothing to learn, all images a batch: softmax regression, the bias not decayed."""
+    pictures, rate, decay, steps = toy(images=60), 0.05, 0.3, 30
+    params = PARAMS.model_copy(
+        update={"momentum": momentum, "weight_decay": decay, "batch_size": 60, "epochs": steps, "min_steps": 1}
+    )
+    fitted = Tuner(nn.Flatten(), pictures, params, 0, lambda _: None).fit(np.arange(60), rate).state_dict()
+
+    inputs = (pictures.train.numpy().reshape(60, -1) / 255 - 0.4) / 0.25
+    truth = np.eye(CLASSES)[pictures.labels]
+    weights, bias = np.zeros((CLASSES, SIDE * SIDE)), np.zeros(CLASSES)
+    speed, bias_speed = np.zeros_like(weights), np.zeros_like(bias)
+    for step in range(steps):
+        odds = np.exp(inputs @ weights.T + bias)
+        error = (odds / odds.sum(1, keepdims=True) - truth) / 60
+        slope, bias_slope = error.T @ inputs + decay * weights, error.sum(0)
+        speed, bias_speed = momentum * speed + slope, momentum * bias_speed + bias_slope
+        now = rate * (1 + np.cos(np.pi * step / steps)) / 2
+        weights = weights - now * (slope + momentum * speed)
+        bias = bias - now * (bias_slope + momentum * bias_speed)
+    np.testing.assert_allclose(fitted["1.weight"], weights, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(fitted["1.bias"], bias, rtol=1e-3, atol=1e-5)
