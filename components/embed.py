@@ -23,14 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from components import stage
 from components.byol import replicas
 from components.byol.device import choose_device, prepare
 from components.byol.replicas import Replica
 from components.data.decode import decode_square
-from components.data.embeddings import EmbeddingsWriter, read_tables
+from components.data.embeddings import ABOUT, EmbeddingsWriter, read_tables
 from components.data.store import SPLITS, Store
 from components.model.embedders import Embedder, choose_precision, make_embedders
 from components.model.files import load_encoder
@@ -116,9 +115,9 @@ def embed(
     """Embed a stretch of the store, in its order, a batch at a time."""
     label = "embed" if replica.world == 1 else f"embed, process 1 of {replica.world}"
     progress = Progress(label, len(share), "images") if replica.writes else None
-    for rows, images in decoded(batches(read(store, share), params.batch_size), shape, params.workers):
+    for rows, images in batches(decoded(read(store, share), shape, params.workers), params.batch_size):
         for name, embedder in embedders.items():
-            writers[name].add(rows, embedder(images).cpu().numpy())
+            writers[name].add(rows, embedder(torch.from_numpy(images)).cpu().numpy())
         if progress:
             progress.advance(len(rows))
 
@@ -139,32 +138,37 @@ def read(store: Store, share: range) -> Iterator[pa.Table]:
                 yield table.take(pa.array(rows[start:stop]))
 
 
-def batches(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
-    """The same rows, so many at a time; the last may be fewer."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        while sum(map(len, waiting)) >= size:
-            whole = pa.concat_tables(waiting)
-            yield whole.slice(0, size)
-            waiting = [whole.slice(size)]
-    if sum(map(len, waiting)):
-        yield pa.concat_tables(waiting)
-
-
-def decoded(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, Tensor]]:
-    """Each batch with its images (B, C, S, S) uint8, while the next one is being decoded."""
+def decoded(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Each row group's id, split and label, and its images (n, C, S, S) uint8, while the next one is being decoded."""
     square = partial(decode_square, side=shape.side, channels=shape.channels)
     ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         for table in tables:
             encoded = table["image"].combine_chunks().field("bytes").to_pylist()
-            ahead.append((table, threads.map(square, encoded)))
+            ahead.append((table.select(ABOUT), threads.map(square, encoded)))
             if len(ahead) > 1:
                 rows, squares = ahead.popleft()
-                yield rows, torch.from_numpy(np.stack(list(squares)))
+                yield rows, np.stack(list(squares))
         for rows, squares in ahead:
-            yield rows, torch.from_numpy(np.stack(list(squares)))
+            yield rows, np.stack(list(squares))
+
+
+def batches(groups: Iterable[tuple[pa.Table, np.ndarray]], size: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """The same rows and images, so many at a time; the last may be fewer."""
+    waiting: list[tuple[pa.Table, np.ndarray]] = []
+    for group in groups:
+        waiting.append(group)
+        while sum(len(rows) for rows, _ in waiting) >= size:
+            rows, images = joined(waiting)
+            yield rows.slice(0, size), images[:size]
+            waiting = [(rows.slice(size), images[size:])]
+    if sum(len(rows) for rows, _ in waiting):
+        yield joined(waiting)
+
+
+def joined(parts: list[tuple[pa.Table, np.ndarray]]) -> tuple[pa.Table, np.ndarray]:
+    """One after the other."""
+    return pa.concat_tables(rows for rows, _ in parts), np.concatenate([images for _, images in parts])
 
 
 def join_parts(folder: Path, writers: dict[str, EmbeddingsWriter], shares: list[range]) -> None:

@@ -105,11 +105,11 @@ def write_encoder(folder: Path, state: train.State, params: Pretrain, images: in
         seed=params.seed,
         provenance={
             "method": "BYOL, arXiv 2006.07733",
-            "params": params.model_dump(mode="json"),
             "images": images,
             "data": sha256_of_shards(shards),
             "lock": sha256_of_lock(),
             "torch": str(torch.__version__),
+            "params": params.model_dump(mode="json"),
         },
     )
     save_encoder(folder, network, config)

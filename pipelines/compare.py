@@ -105,8 +105,8 @@ def paired_cells(row: Row, found: Paired) -> list[str]:
 
 
 def signed(fraction: float) -> str:
-    """Three decimals and the sign, of what is not nothing."""
-    return f"{fraction:+.3f}" if abs(fraction) >= 0.0005 else "0.000"
+    """Three decimals and the sign, of what is not nothing; one digit of what is less."""
+    return f"{fraction:+.3f}" if abs(fraction) >= 0.0005 else f"{fraction:+.1g}" if fraction else "0.000"
 
 
 def untested_cells(a: float | None, b: float | None) -> list[str]:

@@ -126,6 +126,8 @@ def pair(a: pa.Table | None, b: pa.Table | None, encoder: str) -> Pairs:
     """The rows of the images that both runs judged, and a remark on the others."""
     of_encoder = [None if table is None else table.filter(pc.field("encoder") == encoder) for table in (a, b)]
     table_a, table_b = (None if table is None or table.num_rows == 0 else table for table in of_encoder)
+    if a is not None and b is not None and table_a is None and table_b is None:
+        return Pairs(a.schema.empty_table(), b.schema.empty_table(), [])  # a probe that judges no single image
     if table_a is None or table_b is None:
         lacking = [name for name, table in (("A", table_a), ("B", table_b)) if table is None]
         return Pairs(None, None, [f"no per-image predictions in {' and '.join(lacking)}"])
@@ -140,7 +142,7 @@ def pair(a: pa.Table | None, b: pa.Table | None, encoder: str) -> Pairs:
         )
     both_a, both_b = table_a.take(in_a), table_b.take(in_b)
     if relabelled := pc.sum(pc.not_equal(both_a["actual"], both_b["actual"])).as_py():
-        remarks.append(f"{relabelled} of the images judged by both have another label in B")
+        remarks.append(f"{relabelled} of the images judged by both have another class number in B")
     return Pairs(both_a, both_b, remarks)
 
 

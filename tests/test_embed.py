@@ -72,3 +72,18 @@ def test_row_groups_do_not_grow_with_the_batches(folder: Path, tmp_path: Path, m
         run(folder, tmp_path / str(batch_size), batch_size=batch_size)
         parts = pq.ParquetFile(tmp_path / str(batch_size) / "byol.parquet").metadata
         assert [parts.row_group(n).num_rows for n in range(parts.num_row_groups)] == [20, 20, 10]
+
+
+def test_a_file_of_many_row_groups_has_the_same_bytes_in_whatever_portions_it_came(tmp_path: Path) -> None:
+    """As from other batches, or from several processes whose parts are joined."""
+    count = 2 * files.GROUP_ROWS + 100
+    features = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    rows = pa.table({"id": [f"{n}" for n in range(count)], "split": ["train"] * count, "label": [0] * count})
+    written = []
+    for portion in (7, 1000, files.GROUP_ROWS, count):
+        with files.EmbeddingsWriter(tmp_path / f"{portion}.parquet") as writer:
+            for first in range(0, count, portion):
+                writer.add(rows.slice(first, portion), features[first : first + portion])
+        written.append((tmp_path / f"{portion}.parquet").read_bytes())
+    assert all(one == written[0] for one in written)
+    np.testing.assert_array_equal(files.read_embeddings(tmp_path / "7.parquet").features, features)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data.store import TEST, TRAIN
+from components.params.base import RunError
 
 ABOUT = ["id", "split", "label"]  # what stands beside the features
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
@@ -81,6 +82,8 @@ class EmbeddingsWriter:
             if kind is None and self.waiting is not None:
                 self._finish(self.waiting)
         finally:
+            if self.file is not None:
+                self.file.close()
             self.beside.unlink(missing_ok=True)
 
     def _finish(self, last: pa.Table) -> None:
@@ -106,12 +109,20 @@ def read_tables(path: Path) -> Iterator[pa.Table]:
 
 
 def read_embeddings(path: Path) -> Embeddings:
-    """All that was written."""
-    table = pq.read_table(path)
-    column = table["embedding"].combine_chunks()
+    """All that was written. Raises RunError where a feature is not finite."""
+    table = pq.read_table(path, columns=ABOUT)
+    width = pq.read_schema(path).field("embedding").type.list_size
+    features, first = np.empty((len(table), width), np.float32), 0
+    for group in read_tables(path):  # not all at once, which would take several times the memory
+        column = group["embedding"].combine_chunks()
+        features[first : first + len(group)] = column.flatten().to_numpy().reshape(-1, width)
+        first += len(group)
+    broken = sum(int((~np.isfinite(part)).any(axis=1).sum()) for part in np.array_split(features, 1 + first // 4096))
+    if broken:
+        raise RunError(f"{path}: {broken:,} of {len(table):,} rows are not finite; did the training diverge?")
     return Embeddings(
         ids=np.array(table["id"].to_pylist()),
         splits=np.array(table["split"].to_pylist()),
         labels=table["label"].fill_null(-1).to_numpy(),
-        features=column.flatten().to_numpy().reshape(len(table), column.type.list_size),
+        features=features,
     )

@@ -28,9 +28,11 @@ from components.terminal.progress import Progress
 def labelled(table: Embeddings) -> Labelled:
     """The labelled images of train and test. Raises NothingToMeasureError where they tell no classes apart."""
     (train, labels), (test, truth) = table.train, table.test
+    if not len(labels) and not len(truth):
+        raise NothingToMeasureError("needs labelled images, and there are none")
     for split, count in ((TRAIN, len(labels)), (TEST, len(truth))):
         if not count:
-            raise NothingToMeasureError(f"needs labelled images in both splits, and {split} has none")
+            raise NothingToMeasureError(f"needs labelled images to train and to test on, and {split} has none")
     if len(np.unique(labels)) < 2:
         raise NothingToMeasureError("needs two classes or more among the train images, and there is one")
     return Labelled(train, labels, test, truth, table.ids[(table.splits == TEST) & (table.labels >= 0)])
@@ -49,30 +51,32 @@ def logistic(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D10
 
 
 def _classify(name: str, probe: Any, params: Evaluate, given: Given) -> dict[str, Outcome]:
-    parts = {encoder: labelled(table) for encoder, table in given.tables.items()}
-    progress = Progress(f"evaluate {name}", len(parts) * count_draws(params.shared), "fits")
-    return {
-        encoder: classify(
-            probe(part, getattr(params, name), params.shared.seed, given.device), part, params.shared, progress.advance
-        )
-        for encoder, part in parts.items()
-    }
+    progress = Progress(f"evaluate {name}", len(given.encoders) * count_draws(params.shared), "fits")
+
+    def judge(part: Labelled) -> Outcome:
+        made = probe(part, getattr(params, name), params.shared.seed, given.device)
+        return classify(made, part, params.shared, progress.advance)
+
+    return {encoder: judge(labelled(given.table(encoder))) for encoder in given.encoders}
 
 
 def retrieval(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
-    parts = {encoder: labelled(table) for encoder, table in given.tables.items()}
-    progress = Progress("evaluate retrieval", sum(len(part.test) for part in parts.values()), "queries")
+    progress = Progress("evaluate retrieval", None, "queries")
     return {
-        encoder: retrieve(part, params.retrieval, given.device, progress.advance) for encoder, part in parts.items()
+        encoder: retrieve(
+            labelled(given.table(encoder)), params.retrieval, params.shared.seed, given.device, progress.advance
+        )
+        for encoder in given.encoders
     }
 
 
 def verification(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
-    pairs = choose_pairs(params, next(iter(given.tables.values())))
-    return {
-        encoder: verify(table.features, table.ids, pairs, params.verification)
-        for encoder, table in given.tables.items()
-    }
+    found, pairs = {}, None
+    for encoder in given.encoders:
+        table = given.table(encoder)
+        pairs = pairs or choose_pairs(params, table)  # the same of all
+        found[encoder] = verify(table.features, table.ids, pairs, params.verification)
+    return found
 
 
 def choose_pairs(params: Evaluate, table: Embeddings) -> Pairs:
@@ -82,8 +86,8 @@ def choose_pairs(params: Evaluate, table: Embeddings) -> Pairs:
         tested = np.flatnonzero((table.splits == TEST) & (table.labels >= 0))
         return draw_pairs(tested, table.labels[tested], params.verification, params.shared.seed)
     try:
-        return parse_pairs(Path(named).read_text(encoding="utf-8"), table.ids, named)
-    except OSError as error:
-        raise InputError(
-            f"params.yaml: evaluate.verification.pairs: {named} cannot be read: {error.strerror}"
-        ) from None
+        text = Path(named).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"params.yaml: evaluate.verification.pairs: {named} cannot be read: {reason}") from None
+    return parse_pairs(text, table.ids, named)

@@ -35,7 +35,7 @@ PORTION = 256  # images that are embedded at once
 
 
 def finetune(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
-    own, table = params.finetune, given.tables[OURS]
+    own, table = params.finetune, given.table(OURS)
     part = labelled(table)
     config, pretrain = given.encoder.config, pretraining(given)
     pictures = tuning.Pictures(
@@ -59,9 +59,9 @@ def finetune(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D10
 
 def robustness(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
     own, seed = params.robustness, params.shared.seed
-    judged = {encoder: network for encoder, network in networks(given).items() if encoder in given.tables}
-    parts = {encoder: labelled(given.tables[encoder]) for encoder in judged}
-    table, count = given.tables[OURS], len(parts[OURS].truth)
+    judged = {encoder: network for encoder, network in networks(given).items() if encoder in given.encoders}
+    parts = {encoder: labelled(given.table(encoder)) for encoder in judged}
+    table, count = given.table(OURS), len(parts[OURS].truth)
     chosen = draw(count, own.images, seed)
     shape = given.encoder.config.images
     images = read(given, table, labelled_rows(table, TEST)[chosen], shape.side)
@@ -70,7 +70,7 @@ def robustness(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D
     return {
         encoder: resist(
             network,
-            fit_classifier(parts[encoder], params, given.device),
+            fit_classifier(parts[encoder], own, params.shared, given.device),
             images,
             tested_on(parts[encoder], chosen),
             shape,
@@ -83,17 +83,17 @@ def robustness(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D
 
 
 def health(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
-    table = given.tables[OURS]
+    table = given.table(OURS)
     chosen = draw(len(table.ids), params.health.images, params.shared.seed)
     judged = networks(given)
     images = read(given, table, chosen, given.encoder.config.images.read_side)
     progress = Progress("evaluate health", len(judged) * len(chosen), "images")
     found = {}
-    for encoder, of_encoder in given.tables.items():
+    for encoder in given.encoders:
         pair = None
         if encoder in judged:
             pair = embed_views(judged[encoder], images, pretraining(given), given, params.shared.seed, progress)
-        found[encoder] = examine(torch.from_numpy(of_encoder.features[chosen]).to(given.device), pair)
+        found[encoder] = examine(torch.from_numpy(given.table(encoder).features[chosen]).to(given.device), pair)
     return found
 
 

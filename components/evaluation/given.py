@@ -33,10 +33,9 @@ class Given:
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
         return sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
 
-    @cached_property
-    def tables(self) -> dict[str, Embeddings]:
-        """Every encoder's embeddings."""
-        return {name: read_embeddings(self.embeddings_folder / f"{name}.parquet") for name in self.encoders}
+    def table(self, encoder: str) -> Embeddings:
+        """One encoder's embeddings, read anew: together they may not fit the memory."""
+        return read_embeddings(self.embeddings_folder / f"{encoder}.parquet")
 
     @cached_property
     def store(self) -> Store:

@@ -16,24 +16,30 @@ def parse_pairs(text: str, ids: np.ndarray, name: str) -> Pairs:
     if not lines or not all(number.isdecimal() for number in lines[0]) or len(lines[0]) != 2:
         raise InputError(f"{name}: line 1: the number of folds and of same-class pairs a fold, such as '10 300'")
     folds, each = int(lines[0][0]), int(lines[0][1])
-    if folds < 2 or len(lines) - 1 != folds * each * 2:
+    if folds < 2 or each < 1 or len(lines) - 1 != folds * each * 2:
         raise InputError(
             f"{name}: {folds} folds of {each} same-class and {each} other pairs are {folds * each * 2} lines (and two "
             f"folds at least), not {len(lines) - 1}"
         )
     rows = {"/".join(PurePosixPath(str(one)).with_suffix("").parts[-2:]): row for row, one in enumerate(ids)}
-    found = [_pair(line, rows, f"{name}: pair {number}") for number, line in enumerate(lines[1:], start=1)]
-    first, second, same = (np.array(column) for column in zip(*found, strict=True))
-    return Pairs(first, second, same.astype(bool), np.arange(len(found)) // (2 * each))
+    same = np.tile(np.repeat([True, False], each), folds)
+    found = [
+        _pair(line, rows, f"{name}: pair {number}", same=bool(is_same))
+        for number, (line, is_same) in enumerate(zip(lines[1:], same, strict=True), start=1)
+    ]
+    first, second = (np.array(column) for column in zip(*found, strict=True))
+    return Pairs(first, second, same, np.arange(len(found)) // (2 * each))
 
 
-def _pair(line: list[str], rows: dict[str, int], where: str) -> tuple[int, int, bool]:
-    """Row numbers of both images, and whether they are of the same name."""
-    if len(line) not in (3, 4) or not all(number.isdecimal() for number in (line[1], line[-1])):
-        raise InputError(f"{where}: 'name 1 2' or 'name 1 other 2', not '{' '.join(line)}'")
-    other = line[0] if len(line) == 3 else line[2]
+def _pair(line: list[str], rows: dict[str, int], where: str, *, same: bool) -> tuple[int, int]:
+    """Row numbers of both images."""
+    wanted = 3 if same else 4
+    other = line[2] if len(line) == 4 else line[0]
+    if len(line) != wanted or not (line[1].isdecimal() and line[-1].isdecimal()) or (other == line[0]) != same:
+        layout = "'name 1 2' in this half of the fold" if same else "'name 1 other 2' in this half of the fold"
+        raise InputError(f"{where}: {layout}, not '{' '.join(line)}'")
     keys = [f"{person}/{person}_{int(number):04}" for person, number in ((line[0], line[1]), (other, line[-1]))]
     for key in keys:
         if key not in rows:
             raise InputError(f"{where}: no image of the store is called .../{key}")
-    return rows[keys[0]], rows[keys[1]], len(line) == 3
+    return rows[keys[0]], rows[keys[1]]

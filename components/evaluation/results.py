@@ -36,7 +36,7 @@ def flat(outcome: Outcome) -> dict[str, float]:
             numbers |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
         else:
             numbers[name] = found
-    return {name: round(float(value), 6) for name, value in numbers.items()}
+    return {name: float(f"{value:.6g}") for name, value in numbers.items()}
 
 
 def write_predictions(path: Path, outcomes: Outcomes) -> None:

@@ -15,7 +15,7 @@ from components.data.decode import MODES
 from components.model.saved import Config
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
-ENCODERS = ("byol", "random", "pixels")  # these first, and in this order
+ENCODERS = ("byol", "pixels", "random")  # these first, and in this order
 SPLITS = ("train", "test", "unlabelled")
 CLASSES = 30  # at most, for which each has a line
 CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels (RGB)", 4: "4 channels (RGB, alpha)"}

@@ -62,21 +62,22 @@ def shown(
     ]
 
 
-def most_confused(counts: np.ndarray) -> np.ndarray:
-    """(K, K) -> the classes to draw, ascending."""
-    if len(counts) <= CLASSES:
-        return np.arange(len(counts))
-    wrong = counts - np.diag(np.diag(counts))
-    return np.sort(np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind="stable")[:CLASSES])
+def most_confused(actual: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """(N,), (N,) of K -> the classes to draw, ascending."""
+    if classes <= CLASSES:
+        return np.arange(classes)
+    wrong = actual != predicted
+    mistakes = sum(np.bincount(of[wrong], minlength=classes) for of in (actual, predicted))  # (K,)
+    return np.sort(np.argsort(-mistakes, kind="stable")[:CLASSES])
 
 
 def matrix(title: str, actual: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> figure:
     """Test images by true and by predicted class; the wrong ones stand out."""
-    everything = np.zeros((len(class_names), len(class_names)), dtype=int)  # (K, K)
-    np.add.at(everything, (actual, predicted), 1)
-    drawn = most_confused(everything)
-    counts = everything[np.ix_(drawn, drawn)]
-    share = counts / everything[drawn].sum(1, keepdims=True).clip(min=1)
+    drawn = most_confused(actual, predicted, len(class_names))  # k of K, since K x K cells may not fit the memory
+    inside = np.isin(actual, drawn) & np.isin(predicted, drawn)
+    counts = np.zeros((len(drawn), len(drawn)), dtype=int)  # (k, k)
+    np.add.at(counts, tuple(np.searchsorted(drawn, of[inside]) for of in (actual, predicted)), 1)
+    share = counts / np.bincount(actual, minlength=len(class_names))[drawn][:, None].clip(min=1)
     right = np.eye(len(drawn), dtype=bool)
     most_wrong = max(float(share[~right].max(initial=0)), FULL_RED)
     opacity = np.where(right, share * 0.5, share / most_wrong)

@@ -24,12 +24,19 @@ def overview(data: Metrics) -> list[tuple[str, str]]:
     return [
         ("images", ", ".join(f"{data[split]:,} {split}" for split in ("train", "test", "unlabelled") if data[split])),
         ("sources", ", ".join(f"{name} ({count:,})" for name, count in data["sources"].items())),
-        ("classes", f"{data['classes']:,}; the largest has {data['class_ratio']:.3g} times the images of the smallest"),
+        ("classes", classes(data)),
         ("pixels", sides),
         ("formats", ", ".join(f"{name} ({count:,})" for name, count in data["formats"].items())),
         ("channels of the images to train on", statistics),
         ("in the store", f"{data['bytes'] / 1e6:,.1f} MB"),
     ]
+
+
+def classes(data: Metrics) -> str:
+    """How many, and how uneven they are."""
+    if data["classes"] < 2:
+        return f"{data['classes']}"
+    return f"{data['classes']:,}; the largest has {data['class_ratio']:.3g} times the images of the smallest"
 
 
 def findings(data: Metrics) -> list[tuple[str, str, str]]:

@@ -65,8 +65,8 @@ class Inputs:
         return max(int(one["median"]) for one in self.data["sizes"].values()) <= 64
 
     def curve(self, probe: str, name: str) -> dict[str, list[float | None]]:
-        """plots/<probe>/<name>.csv by column."""
-        return read_columns(self.plots / probe / f"{name}.csv")
+        """plots/<probe>/<name>.csv by column; empty of a probe that is not asked, whose file is of another run."""
+        return read_columns(self.plots / probe / f"{name}.csv") if probe in self.probes else {}
 
     def judged(self, probe: str) -> Judged | None:
         """Its predictions, if there are any."""

@@ -27,6 +27,12 @@ SPELT = {
     r"map": "mean average precision",
     r"roc_auc": "area under the ROC curve",
     r"true_accept_rate_at_(\S+)": r"true accepts at \1 false ones",
+    r"accuracy_(noise|brightness|blur)_([\d.e-]+)": r"accuracy, \1 \2",
+    r"accuracy_jpeg_(\d+)": r"accuracy, JPEG of quality \1",
+    r"accuracy_fgsm_([\d.e-]+)": r"accuracy, FGSM within \1 of 255",
+    r"accuracy_pgd_([\d.e-]+)": r"accuracy, PGD within \1 of 255",
+    r"learning_rate_([\d.e-]+)_percent": r"learning rate, \1 % of the labels",
+    r"c": "C, chosen",
     r"rank_me": "RankMe",
     r"alpha_req": "alpha-ReQ",
     r"z_std": "z-std",
@@ -86,7 +92,7 @@ def tile(probe: Probe, key: str, said: str, name: str) -> dict[str, Any]:
 
 
 def table(probes: Mapping[str, Probe]) -> list[dict[str, Any]]:
-    """A group a probe: a row a metric, a cell an encoder; the best is marked where more is better."""
+    """A group a probe: a row a metric, a cell an encoder; marked is what is better than all others beyond noise."""
     groups = []
     for name, probe in probes.items():
         found = measured(probe)
@@ -99,13 +105,13 @@ def table(probes: Mapping[str, Probe]) -> list[dict[str, Any]]:
 
 def cells(probe: Probe, key: str) -> list[dict[str, Any]]:
     """One metric of every encoder."""
-    values = [metrics[key] for metrics in probe.values() if key in metrics]
-    best = max(values) if len(values) > 1 and MORE_IS_BETTER.match(key) else None
+    values = sorted(metrics[key] for metrics in probe.values() if key in metrics)
+    second = values[-2] if len(values) > 1 and MORE_IS_BETTER.match(key) else None
     return [
         {
             "value": spell_value(key, metrics[key]) if key in metrics else "–",
             "interval": interval(key, metrics),
-            "best": best is not None and metrics.get(key) == best,
+            "best": second is not None and metrics.get(f"{key}_low", 0) > second,
         }
         for metrics in probe.values()
     ]

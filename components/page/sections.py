@@ -14,7 +14,7 @@ from components.page.inputs import Inputs
 from components.page.pictures import read_pictures
 from components.params.report import Report
 
-MAP_BYTES, GALLERY_BYTES = 5_000_000, 1_000_000  # of pictures, before base64: the page stays below 15 MB
+MAP_BYTES, GALLERY_BYTES = 4_000_000, 1_000_000  # of pictures, before base64: the page stays below 15 MB
 NOT_ASKED = "Not measured: evaluate.probes in params.yaml names no classifier."
 
 

@@ -63,13 +63,12 @@ class Linear(Params):
     batch_size: Count
 
 
-class Logistic(Params):
-    """Logistic regression with an l2 penalty of 1 / (2 C)."""
+class Sweep(Params):
+    """Logistic regression with an l2 penalty of 1 / (2 C), C chosen from a log scale."""
 
     c_low: Positive
     c_high: Positive
     c_count: Count
-    few_label_c: Positive  # too few labels to choose one on
     max_iterations: Count
     tolerance: Positive  # of the gradient's largest entry, a train image
 
@@ -78,6 +77,12 @@ class Logistic(Params):
         if self.c_low > self.c_high:
             raise ValueError(f"c_low ({self.c_low:g}) is above c_high ({self.c_high:g})")
         return self
+
+
+class Logistic(Sweep):
+    """The sweep, and the C for few labels, on which none can be chosen."""
+
+    few_label_c: Positive
 
 
 class Retrieval(Params):
@@ -113,6 +118,7 @@ class Finetune(Params):
 class Robustness(Params):
     """What the linear classifier's accuracy falls to, a list of strengths for each disturbance."""
 
+    classifier: Sweep
     noise: Levels  # standard deviation, of the range 0..1
     blur: Levels  # sigma in pixels
     jpeg: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False), AfterValidator(_once)]

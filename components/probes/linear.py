@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from components.byol.schedules import cosine
 from components.params.evaluate import Linear
-from components.probes.logistic import predict, with_ones
+from components.probes.logistic import best_of, predict, with_ones
 from components.probes.probe import Answers, Labelled, complement, standardise
 
 SMALL = 1e-30  # beside any probability nothing, but with it none is a denormal number, with which products are slow
@@ -34,17 +33,21 @@ class LinearProbe:
     def __init__(self, part: Labelled, params: Linear, seed: int, device: torch.device) -> None:
         standardised = standardise(part.train, part.test)
         self.train, self.test = (with_ones(torch.from_numpy(x).float().to(device)) for x in standardised)
-        self.labels = torch.from_numpy(part.labels).to(device)
-        self.classes, self.params, self.seed = part.classes, params, seed
+        self.names, codes = np.unique(part.labels, return_inverse=True)  # (K,), (M,) of 0..K - 1
+        self.labels, self.classes, self.params, self.seed = (
+            torch.from_numpy(codes).to(device),
+            len(self.names),
+            params,
+            seed,
+        )
 
     def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
         grid = [Setting(*one) for one in itertools.product(self.params.learning_rates, self.params.weight_decays)]
         fitting, held = (torch.from_numpy(x) for x in (complement(validation, len(self.labels)), validation))
         weights = self._fit(self.train[fitting], self.labels[fitting], grid)
-        right = predict(weights, self.train[held]) == self.labels[held]  # (S, n)
-        best = grid[int(right.float().mean(1).argmax())]
+        best = grid[best_of(weights, self.train[held], self.labels[held])]
         weights = self._fit(self.train, self.labels, [best])
-        return Answers({"accuracy": predict(weights, self.test)[0].cpu().numpy()}, best._asdict())
+        return Answers({"accuracy": self.names[predict(weights, self.test)[0].cpu().numpy()]}, best._asdict())
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         setting = Setting(self.params.few_label_learning_rate, self.params.few_label_weight_decay)
@@ -53,7 +56,8 @@ class LinearProbe:
             predict(self._fit(self.train[rows], self.labels[rows], [setting] * len(rows)), self.test)
             for rows in torch.split(torch.from_numpy(draws), portion)
         ]
-        return torch.cat(found).cpu().numpy()
+        predicted: np.ndarray = self.names[torch.cat(found).cpu().numpy()]
+        return predicted
 
     def _fit(self, inputs: Tensor, labels: Tensor, settings: list[Setting]) -> Tensor:
         return fit(inputs, labels, settings, classes=self.classes, params=self.params, seed=self.seed)
@@ -75,7 +79,7 @@ def fit(inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int
     if inputs.dim() == 2:
         inputs, labels = inputs[None], labels[None]
     velocity = torch.zeros_like(weights)
-    truth = F.one_hot(labels, classes).to(inputs.dtype)  # (S or 1, M, K)
+    less = inputs.new_tensor(-1.0).expand(each, batch, 1, beside)
     steps = params.epochs * (images // batch)
     order = torch.empty(0, dtype=torch.long)
     for step in range(steps):
@@ -84,7 +88,8 @@ def fit(inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int
         rows, order = order[:batch].to(inputs.device), order[batch:]
         shown = inputs[:, rows]  # (S or 1, B, D + 1)
         logits = (shown @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
-        error = logits.softmax(2).add_(SMALL).sub_(truth[:, rows, :, None])  # the gradient by the logits
+        known = labels[:, rows, None, None].expand(-1, -1, 1, beside)
+        error = logits.softmax(2).add_(SMALL).scatter_add_(2, known, less)  # the gradient by the logits
         velocity.baddbmm_(shown.transpose(1, 2), error.flatten(2), beta=params.momentum, alpha=1 / batch)
         velocity.addcmul_(decay, weights)
         weights.addcmul_(rate, velocity, value=-cosine(step, steps))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.params.evaluate import Logistic
+from components.params.evaluate import Logistic, Sweep
 from components.probes.lbfgs import Objective, minimise
 from components.probes.probe import Answers, Labelled, complement, standardise
 
@@ -24,20 +24,16 @@ DRAWN = 2**26  # numbers of drawn rows' features that are held at once
 WEIGHTS = 2**23  # of all problems that are fitted at once; L-BFGS remembers twenty times as many
 
 
-class LogisticProbe:
-    """With few labels there are none to choose C on: it is the one that params.yaml gives."""
+class Regression:
+    """Labelled features, turned and standardised, and what can be fitted to them. K are the classes of train alone."""
 
-    def __init__(self, part: Labelled, params: Logistic, seed: int, device: torch.device) -> None:
+    def __init__(self, part: Labelled, params: Sweep, device: torch.device) -> None:
         train, test = (torch.from_numpy(x).to(device) for x in standardise(part.train, part.test))
         variances, axes = torch.linalg.eigh(train.T @ train / len(train))  # (D,), (D, D)
         self.train, self.test = (with_ones(x @ axes) for x in (train, test))  # float64
         self.curvature = with_ones(variances.clamp(min=0)[None])[0]  # (D + 1,)
-        self.labels = torch.from_numpy(part.labels).to(device)
-        self.classes, self.params = part.classes, params
-
-    def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
-        weights, c = self.choose(validation)
-        return Answers({"accuracy": predict(weights, self.test)[0].cpu().numpy()}, {"c": c})
+        self.names, codes = np.unique(part.labels, return_inverse=True)  # (K,), (M,) of 0..K - 1
+        self.labels, self.classes, self.params = torch.from_numpy(codes).to(device), len(self.names), params
 
     def choose(self, validation: np.ndarray) -> tuple[Tensor, float]:
         """Weights (1, D + 1, K) from all train labels, and the C that did best on the `validation` rows (n,)."""
@@ -45,18 +41,9 @@ class LogisticProbe:
         fitting, held = (torch.from_numpy(x) for x in (complement(validation, len(self.labels)), validation))
         # To choose one of them, single precision is enough, and twice as quick.
         weights = self.sweep(self.train[fitting].float(), self.labels[fitting], values)  # (P, D + 1, K)
-        right = predict(weights, self.train[held]) == self.labels[held]  # (P, n)
-        best = int(right.double().mean(1).argmax())  # of equals the one with the strongest penalty
+        best = best_of(weights, self.train[held], self.labels[held])
         weights = self.fit(self.train, self.labels, values[best : best + 1], start=weights[best : best + 1])
         return weights, float(values[best])
-
-    def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
-        portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
-        found = []
-        for rows in torch.split(torch.from_numpy(draws), portion):
-            values = torch.full((len(rows),), self.params.few_label_c, dtype=torch.float64)
-            found.append(predict(self.fit(self.train[rows], self.labels[rows], values), self.test))
-        return torch.cat(found).cpu().numpy()
 
     def sweep(self, inputs: Tensor, labels: Tensor, values: Tensor) -> Tensor:
         """Weights for each C (P,) of an ascending scale, all on the same (M, D + 1), (M,): (P, D + 1, K) float64."""
@@ -100,6 +87,27 @@ class LogisticProbe:
             tolerance=self.params.tolerance,
             iterations=self.params.max_iterations,
         )
+
+
+class LogisticProbe(Regression):
+    """With few labels there are none to choose C on: it is the one that params.yaml gives."""
+
+    def __init__(self, part: Labelled, params: Logistic, seed: int, device: torch.device) -> None:
+        super().__init__(part, params, device)
+        self.few_label_c = params.few_label_c
+
+    def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
+        weights, c = self.choose(validation)
+        return Answers({"accuracy": self.names[predict(weights, self.test)[0].cpu().numpy()]}, {"c": c})
+
+    def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
+        portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
+        found = []
+        for rows in torch.split(torch.from_numpy(draws), portion):
+            values = torch.full((len(rows),), self.few_label_c, dtype=torch.float64)
+            found.append(predict(self.fit(self.train[rows], self.labels[rows], values), self.test))
+        predicted: np.ndarray = self.names[torch.cat(found).cpu().numpy()]
+        return predicted
 
 
 def objective(inputs: Tensor, labels: Tensor, penalty: Tensor, classes: int) -> Objective:
@@ -151,3 +159,13 @@ def with_ones(features: Tensor) -> Tensor:
 def predict(weights: Tensor, inputs: Tensor) -> Tensor:
     """(P, D + 1, K), (N, D + 1) -> (P, N) predicted classes."""
     return torch.stack([(inputs @ one).argmax(1) for one in weights.to(inputs.dtype)])
+
+
+def best_of(weights: Tensor, inputs: Tensor, labels: Tensor) -> int:
+    """Which of P settings is right of most held-out images, of equals the one that is surest of the truth, since few
+    images make many equals: (P, D + 1, K), (n, D + 1), (n,) -> number."""
+    scores = []
+    for one in weights.to(inputs.dtype):
+        logits = inputs @ one  # (n, K)
+        scores.append((float((logits.argmax(1) == labels).double().mean()), -float(F.cross_entropy(logits, labels))))
+    return max(range(len(scores)), key=lambda number: tuple(np.nan_to_num(scores[number], nan=-np.inf)))

@@ -22,15 +22,19 @@ PORTION = 2**24  # cosines that are held and sorted at once
 RANKS = 100  # of the curve of precisions
 
 
-def retrieve(part: Labelled, params: Retrieval, device: torch.device, advance: Callable[[int], None]) -> Outcome:
-    """Queries whose class the gallery lacks have no right answer and are left out."""
+def retrieve(
+    part: Labelled, params: Retrieval, seed: int, device: torch.device, advance: Callable[[int], None]
+) -> Outcome:
+    """Queries whose class the gallery lacks have no right answer and are left out. Equals are ranked by chance: in the
+    store's order, in which a class lies together, an encoder that takes all for alike would look good."""
     asked = np.flatnonzero(np.isin(part.truth, part.labels))
     if not len(asked):
         raise NothingToMeasureError("needs test images of a class that train has too")
+    mixed = np.random.default_rng(seed).permutation(len(part.labels))
     gallery, queries = (
-        F.normalize(torch.from_numpy(x).to(device).float(), dim=1) for x in (part.train, part.test[asked])
+        F.normalize(torch.from_numpy(x).to(device).float(), dim=1) for x in (part.train[mixed], part.test[asked])
     )
-    labels, truth = (torch.from_numpy(x).to(device) for x in (part.labels, part.truth[asked]))
+    labels, truth = (torch.from_numpy(x).to(device) for x in (part.labels[mixed], part.truth[asked]))
     precisions, hits, nearest = [], [], []
     for rows in torch.split(torch.arange(len(asked)), max(1, PORTION // len(gallery))):
         order = (queries[rows] @ gallery.T).sort(dim=1, descending=True, stable=True).indices  # (n, M)

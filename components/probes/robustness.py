@@ -1,6 +1,6 @@
 """Robustness: what the accuracy of a linear classifier on the features falls to when the test images are disturbed.
 
-The classifier is the logistic probe's, fitted on clean train features. Common corruptions as in Hendrycks & Dietterich
+The classifier is a logistic regression on clean train features. Common corruptions as in Hendrycks & Dietterich
 (arXiv 1903.12261), in pixels: noise, blur, JPEG, brightness. Attacks that know the network and the classifier, within
 so much of each pixel: FGSM (Goodfellow et al., arXiv 1412.6572) and PGD from a random start with steps of 2.5 radii in
 all (Madry et al., arXiv 1706.06083, and their challenges' code). Alpha is not disturbed.
@@ -20,13 +20,14 @@ from torch import Generator, Tensor, nn
 
 from components.byol.colour import count_colours
 from components.byol.normalise import normalise
-from components.params.evaluate import Evaluate, Robustness
+from components.params.evaluate import Robustness, Shared
 from components.params.pretrain import Images
-from components.probes.logistic import LogisticProbe
+from components.probes.logistic import Regression
 from components.probes.outcome import Outcome
 from components.probes.probe import Labelled
 from components.probes.statistics import accuracy, hold_out_rows
 
+NEVER = -1e9  # the logit of a class that train has not
 PORTION = 64  # images at once: gradients are taken through the whole network
 Judge = Callable[[Tensor], Tensor]  # colours (B, L, S, S) in 0..1 -> logits (B, K)
 Disturb = Callable[[Tensor, Tensor, Judge, Generator], Tensor]  # colours, labels (B,) -> colours, all in 0..1
@@ -45,15 +46,16 @@ class Classifier:
         return features.double() @ self.weights + self.bias
 
 
-def fit_classifier(part: Labelled, params: Evaluate, device: torch.device) -> Classifier:
-    """The logistic probe, from all labels, as one layer on the features as they are: a linear map is known by what it
-    makes of zero and of the unit vectors."""
+def fit_classifier(part: Labelled, params: Robustness, shared: Shared, device: torch.device) -> Classifier:
+    """Logistic regression, from all labels, as one layer on the features as they are: a linear map is known by what it
+    makes of zero and of the unit vectors. Classes that train has not are never answered."""
     features = part.train.shape[1]
     units = np.concatenate([np.zeros((1, features)), np.eye(features)])
-    probe = LogisticProbe(replace(part, test=units), params.logistic, params.shared.seed, device)
-    generator = np.random.default_rng(params.shared.seed)
-    weights, c = probe.choose(hold_out_rows(part.labels, params.shared.validation_fraction, generator))
-    logits = probe.test @ weights[0]  # (1 + D, K)
+    fitted = Regression(replace(part, test=units), params.classifier, device)
+    generator = np.random.default_rng(shared.seed)
+    weights, c = fitted.choose(hold_out_rows(part.labels, shared.validation_fraction, generator))
+    logits = torch.full((len(units), part.classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
+    logits[:, torch.from_numpy(fitted.names)] = fitted.test @ weights[0]
     return Classifier(logits[1:] - logits[0], logits[0], c)
 
 

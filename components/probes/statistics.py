@@ -57,13 +57,21 @@ def mean(values: np.ndarray) -> Estimate:
 def hold_out_rows(labels: np.ndarray, fraction: float, generator: np.random.Generator) -> np.ndarray:
     """Row numbers of that share of each class, but never of all of it; at least one in all: (n,)."""
     chosen: list[int] = []
-    for name in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == name))
+    for of_class in by_class(labels).values():
+        rows = generator.permutation(of_class)
         chosen += rows[: min(round(fraction * len(rows)), len(rows) - 1)].tolist()
     return np.sort(chosen or generator.choice(len(labels), 1))
 
 
 def draw_rows(labels: np.ndarray, wanted: dict[int, int], generator: np.random.Generator) -> np.ndarray:
     """Row numbers of so many images of each class, without repeats: (n,)."""
-    chosen = [generator.choice(np.flatnonzero(labels == name), count, replace=False) for name, count in wanted.items()]
+    rows = by_class(labels)
+    chosen = [generator.choice(rows[name], count, replace=False) for name, count in wanted.items()]
     return np.sort(np.concatenate(chosen))
+
+
+def by_class(labels: np.ndarray) -> dict[int, np.ndarray]:
+    """Row numbers of each class, ascending; sorted once, since there may be thousands of them."""
+    names, counts = np.unique(labels, return_counts=True)
+    rows = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts))[:-1]  # the last, after all, is empty
+    return dict(zip(names.tolist(), rows, strict=True))

@@ -2,7 +2,8 @@
 
 LFW's protocol (Huang et al., UMass Amherst TR 07-49, 2007): the threshold is chosen on all folds but one and judged on
 that one; mean and standard error over folds. Further the share of same-class pairs accepted where a stated share of
-the others is (TAR at FAR), and the area under the ROC. P pairs, N images, D features.
+the others is (TAR at FAR), and the area under the ROC; both hang on few pairs at a threshold, and have no interval.
+P pairs, N images, D features.
 """
 
 import math
@@ -14,7 +15,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from components.params.evaluate import Verification
 from components.probes.outcome import Curve, NothingToMeasureError, Outcome
-from components.probes.statistics import CONFIDENCE, Estimate, accuracy
+from components.probes.statistics import CONFIDENCE, Estimate, accuracy, by_class
 
 RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve
 ROUNDS = 20  # of drawing further pairs for those that were drawn before
@@ -39,16 +40,16 @@ def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verifica
         accepted[held] = cosine[held] >= best_threshold(cosine[~held], pairs.same[~held])
     right = accepted == pairs.same
     by_fold = np.array([right[pairs.fold == fold].mean() for fold in np.unique(pairs.fold)])
-    error = float(stats.sem(by_fold))
     false_rate, true_rate, _ = roc_curve(pairs.same, cosine, drop_intermediate=False)
     at = true_rate[np.searchsorted(false_rate, RATES, side="right") - 1]
-    reached = float(true_rate[false_rate <= params.false_accept_rate].max())
-    true_accepts = np.arange(pairs.same.sum()) < round(reached * pairs.same.sum())
+    images = len(np.unique(np.concatenate([pairs.first, pairs.second])))
     return Outcome(
         metrics={
-            "accuracy": over_folds(by_fold, error),
-            "accuracy_standard_error": error,
-            f"true_accept_rate_at_{params.false_accept_rate:g}": accuracy(true_accepts),
+            "accuracy": over_folds(by_fold, images),
+            "accuracy_standard_error": float(stats.sem(by_fold)),
+            f"true_accept_rate_at_{params.false_accept_rate:g}": float(
+                true_rate[false_rate <= params.false_accept_rate].max()
+            ),
             "roc_auc": float(roc_auc_score(pairs.same, cosine)),
         },
         ids=np.array([f"{a} {b}" for a, b in zip(ids[pairs.first], ids[pairs.second], strict=True)]),
@@ -59,10 +60,13 @@ def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verifica
     )
 
 
-def over_folds(by_fold: np.ndarray, error: float) -> Estimate:
-    """Mean over folds and Student's interval of it."""
+def over_folds(by_fold: np.ndarray, images: int) -> Estimate:
+    """Mean over folds and Student's interval of it; where all folds agree there is no variance to go by, and Wilson's
+    interval for as many answers as there are images needs none."""
     value = float(by_fold.mean())
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(by_fold) - 1)) * error
+    if by_fold.min() == by_fold.max():
+        return accuracy(np.arange(images) < round(value * images))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(by_fold) - 1) * stats.sem(by_fold))
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
@@ -88,28 +92,31 @@ def best_threshold(cosine: np.ndarray, same: np.ndarray) -> float:
 
 
 def draw_pairs(rows: np.ndarray, labels: np.ndarray, params: Verification, seed: int) -> Pairs:
-    """From labelled images: as many of the same class as of different ones in each fold, none twice; fewer where the
-    images do not give as many. `rows` (n,) are their numbers among all, `labels` (n,)."""
+    """From labelled images, shared out among the folds so that no fold knows another's: as many pairs of the same class
+    as of different ones in each, none twice; fewer where the images do not give as many. `rows` (n,) are their numbers
+    among all, `labels` (n,)."""
     generator = np.random.default_rng(seed)
-    wanted = params.folds * params.pairs_per_fold // 2
-    same = draw_unique(labels, wanted, generator, same=True)
-    different = draw_unique(labels, wanted, generator, same=False)
-    each = min(len(same), len(different)) // params.folds
+    drawn = []  # (same, different) of each fold
+    for members in np.array_split(generator.permutation(len(labels)), params.folds):
+        both = [
+            members[draw_unique(labels[members], params.pairs_per_fold // 2, generator, same=same)]
+            for same in (True, False)
+        ]
+        drawn.append(both)
+    each = min(len(pairs) for both in drawn for pairs in both)
     if each == 0:
         raise NothingToMeasureError(
-            f"needs labelled test images that make {params.folds} pairs of the same class and as many of different ones"
+            f"needs labelled test images of two classes, enough for pairs of both kinds in each of {params.folds} folds"
         )
-    count = each * params.folds
-    fold = np.tile(np.arange(params.folds), each)
-    both = np.concatenate([same[:count], different[:count]])  # (P, 2)
-    is_same = np.repeat([True, False], count)
-    return Pairs(rows[both[:, 0]], rows[both[:, 1]], is_same, np.concatenate([fold, fold]))
+    pairs = rows[np.concatenate([kind[:each] for both in drawn for kind in both])]  # (P, 2)
+    same = np.tile(np.repeat([True, False], each), params.folds)
+    return Pairs(pairs[:, 0], pairs[:, 1], same, np.repeat(np.arange(params.folds), 2 * each))
 
 
 def draw_unique(labels: np.ndarray, wanted: int, generator: np.random.Generator, *, same: bool) -> np.ndarray:
     """At most so many pairs of places in `labels`, the smaller first, none twice: (n, 2)."""
-    names, sizes = np.unique(labels, return_counts=True)
-    members = {name: np.flatnonzero(labels == name) for name in names}
+    members = by_class(labels)
+    names, sizes = list(members), np.array([len(rows) for rows in members.values()])
     chances = sizes * (sizes - 1) / max(1, (sizes * (sizes - 1)).sum())
     found: dict[tuple[int, int], None] = {}
     if len(labels) < 2 or (same and not chances.any()):

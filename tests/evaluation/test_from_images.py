@@ -38,7 +38,8 @@ def params() -> Evaluate:
     changes: dict[str, dict[str, Any]] = {
         "logistic": {"c_count": 5},
         "finetune": {"fractions": (0.1, 1.0), "learning_rates": (0.1,), "epochs": 10, "min_steps": 30},
-        "robustness": {"noise": (0.3,), "blur": (), "pgd": (4.0,), "pgd_steps": 3, "images": 1000},
+        "robustness": {"noise": (0.3,), "blur": (), "pgd": (4.0,), "pgd_steps": 3, "images": 1000}
+        | {"classifier": whole.robustness.classifier.model_copy(update={"c_count": 5})},
         "health": {"images": 50},
         "shared": {"labels_per_class": (2,), "label_fractions": (), "draws": 10},
     }
@@ -179,3 +180,10 @@ def test_embeddings_of_other_images_are_refused(params: Evaluate, given: Given, 
 def test_an_encoder_that_does_not_say_how_it_was_trained_is_named(params: Evaluate, make: Make) -> None:
     with pytest.raises(InputError, match=r"config\.json: provenance\.params: .*section pretrain"):
         from_images.finetune(params, make([n % 3 for n in range(IMAGES)], None))
+
+
+@pytest.mark.parametrize("probe", ["finetune", "robustness", "health"])
+def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(probe: str, params: Evaluate, given: Given) -> None:
+    """DVC reruns it when these change; were another section read as well, its numbers would be stale unnoticed."""
+    others = [name for name in Evaluate.model_fields if name not in ("shared", probe)]
+    assert getattr(from_images, probe)(params.model_copy(update=dict.fromkeys(others)), given)["byol"].metrics

@@ -35,7 +35,10 @@ def test_the_file_of_lfw_is_read() -> None:
         ("10\n", "line 1: the number of folds"),
         (LFW.replace("2\t2", "2\t3", 1), "are 12 lines .* not 8"),
         (LFW.replace("Bob\t1\t2", "Bob\t1\t9", 1), r"pair 2: no image of the store is called \.\.\./Bob/Bob_0009"),
-        (LFW.replace("Bob\t1\t2", "Bob\tone\t2", 1), "pair 2: 'name 1 2' or 'name 1 other 2', not 'Bob one 2'"),
+        (LFW.replace("Bob\t1\t2", "Bob\tone\t2", 1), "pair 2: 'name 1 2' in this half of the fold, not 'Bob one 2'"),
+        ("2 0\n", "2 folds of 0 same-class"),
+        (LFW.replace("Ada\t1\tBob\t2", "Ada\t1\t2", 1), "pair 3: 'name 1 other 2' in this half of the fold"),
+        (LFW.replace("Ada\t1\tBob\t2", "Ada\t1\tAda\t2", 1), "pair 3: 'name 1 other 2' in this half of the fold"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_said_in_one_line(text: str, said: str) -> None:

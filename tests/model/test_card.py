@@ -37,7 +37,7 @@ PROBES: dict[str, Any] = {
         "byol": {"accuracy": 0.98214, "accuracy_low": 0.96516, "accuracy_high": 0.99092, "news": [1, 2]},
         "random": {"skipped": "too few\nlabels"},
     },
-    "verification": {name: {"skipped": "no labels"} for name in ("byol", "random", "pixels")},
+    "verification": {name: {"skipped": "no labels"} for name in ("byol", "pixels", "random")},
     "health": {"byol": {"rank_me": 29.7638}, "another": {"rank_me": 5}},
 }
 
@@ -60,7 +60,7 @@ def test_metrics_stand_side_by_side_with_their_intervals(config: Config, tmp_pat
     assert "| news | [1, 2] | - |" in lines
     assert "- `random` was not measured: too few labels" in lines
     assert [line for line in lines if line.endswith("was not measured: no labels")] == [
-        f"- `{name}` was not measured: no labels" for name in ("byol", "random", "pixels")
+        f"- `{name}` was not measured: no labels" for name in ("byol", "pixels", "random")
     ]
     assert "| rank_me | 29.76 | 5 |" in lines
     assert not any("_low" in line for line in lines)

@@ -32,7 +32,7 @@ def test_every_metric_of_every_probe_stands_in_the_table() -> None:
     assert group["encoders"] == ["byol", "random"]
     said = {row["metric"]: [cell["value"] for cell in row["cells"]] for row in group["rows"]}
     assert said == {
-        "accuracy fgsm 4": ["50.0 %", "–"],
+        "accuracy, FGSM within 4 of 255": ["50.0 %", "–"],
         "RankMe": ["30.5", "12.2"],
         "images": ["4,096", "4,096"],
         "learning rate": ["3e-05", "–"],
@@ -47,9 +47,12 @@ def test_a_skipped_probe_gives_its_reason_and_no_row() -> None:
 
 def test_the_best_is_marked_only_where_more_is_better() -> None:
     def best(key: str) -> list[bool]:
-        return [cell["best"] for cell in numbers.cells({"byol": {key: 0.5}, "pixels": {key: 0.25}}, key)]
+        ours = {key: 0.5, f"{key}_low": 0.4}
+        return [cell["best"] for cell in numbers.cells({"byol": ours, "pixels": {key: 0.25}}, key)]
 
     assert best("accuracy_jpeg_10") == best("map") == best("roc_auc") == best("recall_at_5") == [True, False]
+    noise = numbers.cells({"byol": {"map": 0.5, "map_low": 0.4}, "pixels": {"map": 0.45}}, "map")
+    assert [cell["best"] for cell in noise] == [False, False], "within its interval nothing is better"
     assert best("alignment") == best("accuracy_standard_error") == best("weight_decay") == [False, False]
 
 

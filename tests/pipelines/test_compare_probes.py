@@ -86,7 +86,7 @@ def test_images_with_another_label_are_told_of() -> None:
     metrics = {"byol": {"accuracy": 1.0}}
     a = revision(metrics, table({"accuracy": [1.0] * 20}, names(0, 20)))
     b = revision(metrics, table({"accuracy": [1.0] * 20}, names(0, 20), label=1))
-    assert only(by_probe(a, b)).remarks == ["20 of the images judged by both have another label in B"]
+    assert only(by_probe(a, b)).remarks == ["20 of the images judged by both have another class number in B"]
 
 
 def test_a_probe_that_was_skipped_says_why_and_one_that_never_ran_says_so() -> None:

@@ -128,3 +128,22 @@ def test_a_share_of_the_labels_is_called_by_its_percentage(share: float, name: s
     wanted = few_labels(np.repeat([0, 1], [1000, 10]), shared)
     assert list(wanted) == ["accuracy_1_per_class", name]
     assert wanted[name] == {0: round(1000 * share), 1: 1}
+
+
+@pytest.mark.parametrize("probe", ["linear", "logistic"])
+def test_a_class_that_only_the_test_images_have_changes_no_answer(probe: str) -> None:
+    asked = gaussians(2.0, train=60, test=80)
+    strange = Labelled(asked.train, asked.labels, asked.test, np.where(asked.truth == 1, 999, 0), asked.ids)
+    plain, other = (judge(probe, one) for one in (asked, strange))
+    assert plain.predicted is not None
+    np.testing.assert_array_equal(plain.predicted, other.predicted)
+
+
+@pytest.mark.parametrize("probe", ["linear", "logistic"])
+def test_few_held_out_images_do_not_choose_the_end_of_the_scale(probe: str) -> None:
+    """Four labels in all, one of them held out: every setting gets it right, and the surest of them is the one."""
+    outcome = judge(probe, gaussians(6.0, train=4, test=600))
+    chosen = outcome.metrics
+    assert accuracy(outcome).value > accuracy(outcome, "accuracy_2_per_class").value - 0.02
+    assert chosen.get("c", 1.0) > 0.01
+    assert chosen.get("learning_rate", 0.3) > 0.03

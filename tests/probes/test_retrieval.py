@@ -15,7 +15,7 @@ PARAMS = Retrieval(recall_at=(1, 5))
 
 
 def ask(asked: Labelled, params: Retrieval = PARAMS) -> Outcome:
-    return retrieve(asked, params, CPU, lambda units: None)
+    return retrieve(asked, params, 0, CPU, lambda units: None)
 
 
 def estimate(outcome: Outcome, name: str) -> Estimate:
@@ -100,3 +100,11 @@ def test_queries_in_portions_find_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     portions = ask(asked)
     for name in whole.scores:
         np.testing.assert_array_equal(whole.scores[name], portions.scores[name])
+
+
+@pytest.mark.parametrize("features", [np.ones((200, 4)), np.zeros((200, 4))])
+def test_an_encoder_that_takes_all_for_alike_is_no_better_than_noise(features: np.ndarray) -> None:
+    """Also where the classes lie together in the store, as they do after a folder a class."""
+    labels = np.repeat(np.arange(10), 20)
+    found = ask(part(features.astype(np.float32), labels, features.astype(np.float32), labels))
+    assert estimate(found, "map").value == pytest.approx(0.1, abs=0.035)

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from components.params.evaluate import Evaluate, Robustness
+from components.params.evaluate import Evaluate
 from components.params.pretrain import Images
 from components.probes import robustness
 from components.probes.logistic import LogisticProbe
@@ -21,8 +21,16 @@ from tests.conftest import ROOT
 
 SIDE, EPSILON = 8, 4.0
 EVALUATE: Evaluate = read_params(ROOT / "params.yaml").evaluate
-ATTACKS = Robustness(
-    noise=(0.1,), blur=(1.0,), jpeg=(40,), brightness=(0.5,), fgsm=(EPSILON,), pgd=(EPSILON,), pgd_steps=10, images=300
+ATTACKS = EVALUATE.robustness.model_copy(
+    update={
+        "noise": (0.1,),
+        "blur": (1.0,),
+        "jpeg": (40,),
+        "brightness": (0.5,),
+        "fgsm": (EPSILON,),
+        "pgd": (EPSILON,),
+        "images": 300,
+    }
 )
 WAYS = disturbances(ATTACKS, lambda pixels, quality: pixels - pixels % (100 - quality))
 SHAPE = Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,))
@@ -161,9 +169,15 @@ def test_one_layer_on_raw_features_says_what_the_logistic_probe_says() -> None:
     features = (features * np.geomspace(1e-3, 1e3, 10) + 1000).astype(np.float32)
     features[:, 5] = 3
     part = Labelled(features[:160], labels[:160], features[160:], labels[160:], np.arange(80).astype(str))
-    params = EVALUATE.model_copy(update={"logistic": EVALUATE.logistic.model_copy(update={"c_count": 9})})
+    few = {"c_count": 9}
+    params = EVALUATE.model_copy(
+        update={
+            "logistic": EVALUATE.logistic.model_copy(update=few),
+            "robustness": ATTACKS.model_copy(update={"classifier": ATTACKS.classifier.model_copy(update=few)}),
+        }
+    )
     cpu = torch.device("cpu")
-    layer = fit_classifier(part, params, cpu)
+    layer = fit_classifier(part, params.robustness, params.shared, cpu)
     held = hold_out_rows(part.labels, params.shared.validation_fraction, np.random.default_rng(params.shared.seed))
     expected = LogisticProbe(part, params.logistic, params.shared.seed, cpu).from_all(held)
     found = layer(torch.from_numpy(part.test)).argmax(1).numpy()

@@ -41,7 +41,7 @@ def test_noise_is_a_coin_and_people_that_are_apart_are_told() -> None:
     features, labels = people(20, 20, 0.05)
     told = judge(features, labels)
     assert estimate(told, "accuracy").value == told.metrics["roc_auc"] == 1
-    assert estimate(told, "true_accept_rate_at_0.01").value == 1
+    assert told.metrics["true_accept_rate_at_0.01"] == 1
     coin = judge(np.random.default_rng(1).normal(size=features.shape), labels)
     assert estimate(coin, "accuracy").low < 0.5 < estimate(coin, "accuracy").high
     assert coin.metrics["roc_auc"] == pytest.approx(0.5, abs=0.06)
@@ -85,11 +85,16 @@ def test_the_threshold_is_not_chosen_on_the_fold_that_it_is_judged_by() -> None:
 
 def test_mean_and_interval_over_folds() -> None:
     folds = np.array([0.8, 0.9, 0.7, 0.8])
-    error = float(folds.std(ddof=1) / 2)
-    found = over_folds(folds, error)
+    found = over_folds(folds, 40)
     assert found.value == pytest.approx(0.8)
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 3) * error)
-    assert over_folds(np.ones(4), 0.0) == Estimate(1.0, 1.0, 1.0)
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 3) * folds.std(ddof=1) / 2)
+
+
+def test_folds_that_agree_are_not_certainty() -> None:
+    """Ten images, all right or all wrong: Wilson's interval, 10 / (10 + 1.96^2)."""
+    right, coin = over_folds(np.ones(4), 10), over_folds(np.full(4, 0.5), 10)
+    assert (right.low, right.high) == pytest.approx((0.7224672, 1.0), abs=1e-6)
+    assert (coin.low, coin.high) == pytest.approx((0.2365931, 0.7634069), abs=1e-6)
 
 
 def test_drawn_pairs_are_what_their_labels_say_half_of_them_the_same_and_none_twice() -> None:
@@ -97,6 +102,12 @@ def test_drawn_pairs_are_what_their_labels_say_half_of_them_the_same_and_none_tw
     rows = 1000 + np.arange(300)
     pairs = draw_pairs(rows, labels, PARAMS, seed=1)
     assert len(pairs.same) == 500
+    for fold in range(5):
+        inside, outside = (
+            np.concatenate([pairs.first[chosen], pairs.second[chosen]])
+            for chosen in (pairs.fold == fold, pairs.fold != fold)
+        )
+        assert not set(inside.tolist()) & set(outside.tolist()), "an image belongs to one fold"
     assert ((labels[pairs.first - 1000] == labels[pairs.second - 1000]) == pairs.same).all()
     assert (pairs.first != pairs.second).all()
     assert len({frozenset(pair) for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}) == 500
@@ -108,8 +119,39 @@ def test_drawn_pairs_are_what_their_labels_say_half_of_them_the_same_and_none_tw
 
 
 def test_few_images_make_fewer_pairs_and_too_few_make_none() -> None:
-    pairs = draw_pairs(np.arange(8), np.arange(8) // 2, PARAMS.model_copy(update={"folds": 2}), seed=0)
-    assert pairs.same.sum() == 4, "four people with two images each"
+    pairs = draw_pairs(np.arange(16), np.arange(16) % 2, PARAMS.model_copy(update={"folds": 2}), seed=0)
+    assert pairs.same.sum() == (~pairs.same).sum() > 4
+    assert pairs.same.sum() <= 2 * 4 * 3, "of four images of each of two people, six pairs are of one"
     for labels in (np.zeros(8, int), np.arange(8), np.empty(0, int)):
         with pytest.raises(NothingToMeasureError, match="needs labelled test images"):
             draw_pairs(np.arange(len(labels)), labels, PARAMS, seed=0)
+
+
+def test_rates_at_a_threshold_worked_out_by_hand() -> None:
+    """Same: 0.9, 0.7, 0.5, 0.3; different: 0.8, 0.4, 0.2, 0.1. Accepting no false pair leaves 0.9 alone, 1 of 4; one
+    of four, what lies above 0.4: 3 of 4; two of four, what lies above 0.2: all."""
+    cosine = np.array([0.9, 0.7, 0.5, 0.3, 0.8, 0.4, 0.2, 0.1])
+    features = np.concatenate([np.tile([1.0, 0.0], (8, 1)), np.stack([cosine, np.sqrt(1 - cosine**2)], 1)])
+    pairs = Pairs(np.arange(8), np.arange(8, 16), np.repeat([True, False], 4), np.tile([0, 1], 4))
+    ids = np.array([str(n) for n in range(16)])
+    for rate, expected in ((0.1, 1 / 4), (0.25, 3 / 4), (0.3, 3 / 4), (0.5, 1.0)):
+        params = PARAMS.model_copy(update={"false_accept_rate": rate})
+        assert verify(features, ids, pairs, params).metrics[f"true_accept_rate_at_{rate:g}"] == expected
+    curve = verify(features, ids, pairs, PARAMS).curves["roc"]
+    for x, y in zip(curve.x, curve.y, strict=True):
+        assert y == (1 / 4 if x < 0.25 else 3 / 4 if x < 0.5 else 1.0)
+
+
+def test_the_interval_of_drawn_pairs_covers_what_other_images_would_give() -> None:
+    """Images drawn anew 200 times; the truth is the mean over all of them, of as many pairs and the same protocol."""
+    params = PARAMS.model_copy(update={"folds": 10, "pairs_per_fold": 60})
+    found = []
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        labels = generator.integers(0, 10, 300)
+        features = np.eye(10)[labels] + 0.45 * generator.normal(size=(300, 10))
+        pairs = draw_pairs(np.arange(300), labels, params, seed=seed)
+        found.append(estimate(verify(features, np.arange(300).astype(str), pairs, params), "accuracy"))
+    truth = np.mean([one.value for one in found])
+    assert 0.7 < truth < 0.95
+    assert np.mean([one.low <= truth <= one.high for one in found]) > 0.91
