@@ -161,7 +161,7 @@ def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evalu
 
 @pytest.mark.parametrize("probe", [from_images.finetune, from_images.robustness])
 @pytest.mark.parametrize(
-    ("labels", "reason"), [(None, "labelled images in both splits"), (1, "two classes or more among the train images")]
+    ("labels", "reason"), [(None, "needs labelled images"), (1, "two classes or more among the train images")]
 )
 def test_without_classes_there_is_nothing_to_measure(
     probe: Any, labels: int | None, reason: str, params: Evaluate, make: Make
