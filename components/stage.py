@@ -1,8 +1,9 @@
 """A stage's command line, made from the signature of its `run`, and params.yaml read and checked as a whole.
 
 `python -m components.<stage>` checks every section before it does anything, so that a slip in the last stage's section
-is found before the first stage has trained for a day. `python -m components.stage` does only that. The sections' types
-are found by name, not imported here: so a change in one section's type makes only that section's stages stale.
+is found before the first stage has trained for a day. `python -m components.stage` does only that; with `--json` it
+prints what it read, for programs that must not import this one. The sections' types are found by name, not imported
+here: so a change in one section's type makes only that section's stages stale.
 """
 
 import argparse
@@ -121,6 +122,16 @@ def one_line_errors(stage: str) -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-if __name__ == "__main__":
+def check() -> None:
+    """Check the file, and print it as JSON where that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m components.stage", description=f"Check {PARAMS_FILE}.")
+    parser.add_argument("--json", action="store_true", help="print every section as it was read")
+    as_json = parser.parse_args().json
     with one_line_errors("params"):
-        read_params(PARAMS_FILE)
+        params = read_params(PARAMS_FILE)
+    if as_json:
+        print(params.model_dump_json())
+
+
+if __name__ == "__main__":
+    check()

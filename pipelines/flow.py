@@ -1,8 +1,9 @@
-"""The graph as a Prefect flow: one task a stage, in DVC's order.
+"""The graph as a Prefect flow: one task a stage, each after the tasks of those it needs, several at once.
 
 DVC decides what is cached; Prefect must not (NO_CACHE, nothing persisted). The environment is set before Prefect is
 imported, because the server that it starts reads it: a cold start takes longer than Prefect's own limit, and its
-telemetry is off.
+telemetry is off. Cancelling, from wherever, ends the processes in the flow's body: in a task it would come too late
+(Prefect issue 17482).
 """
 
 import logging
@@ -13,18 +14,24 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from prefect import flow, get_run_logger, task
+from prefect import State, flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import CancelledRun
+from prefect.futures import PrefectFuture
+from prefect.states import Cancelled
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipelines import runner
-from pipelines.graph import Stage, read_stages
+from pipelines import artifacts, cancelling
+from pipelines.graph import Stage
+from pipelines.runner import CANCELLED, StageError
+from pipelines.work import Work
 
 
 def _without_trace(record: logging.LogRecord) -> bool:
     """A stage that failed has said why; Prefect's trace of our own calls would only bury it."""
-    if record.exc_info and isinstance(record.exc_info[1], runner.StageError):
+    if record.exc_info and isinstance(record.exc_info[1], StageError):
         record.exc_info = None
     return True
 
@@ -33,26 +40,68 @@ for name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(name).addFilter(_without_trace)
 
 
-def _can_help(_task: Any, _run: Any, state: Any) -> bool:
-    """Retry a crash; not what the user has to put right."""
+def run(root: Path, *, at_once: int, retry_seconds: float) -> dict[str, str]:
+    """Bring every stage up to date: outcome by stage. Raises StageError, where somebody cancelled it too."""
+    runner: Any = ThreadPoolTaskRunner(max_workers=at_once)
+    try:
+        return cast(dict[str, str], train.with_options(task_runner=runner)(root, retry_seconds))
+    except CancelledRun:
+        raise StageError("cancelled", CANCELLED) from None
+
+
+def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Retry a crash; not what the user did, or has to put right."""
     error = state.result(raise_on_failure=False)
-    return not (isinstance(error, runner.StageError) and error.status == runner.USER_ERROR)
+    return not isinstance(error, StageError) or error.may_pass
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retry_delay_seconds=5, retry_condition_fn=_can_help)
-def run_stage(stage: Stage, root: Path) -> str:
-    """Bring one stage up to date; its lines go to Prefect's log."""
+@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_may_pass)
+def run_stage(stage: Stage, work: Work) -> str:
+    """Bring one stage up to date; its lines go to Prefect's log, and its progress to an artifact."""
     log = get_run_logger()
-    outcome = runner.bring_up_to_date(stage, root, log.info)
+    shown = artifacts.LiveProgress(stage.name)
+
+    def say(line: str) -> None:
+        log.info("%s", line)
+        shown.see(line)
+
+    outcome = work.bring(stage, say)
     log.info("%s: %s", stage.name, outcome)
     return outcome
 
 
 @flow(name="train", persist_result=False)
-def train(root: Path) -> dict[str, str]:
+def train(root: Path, retry_seconds: float) -> dict[str, str] | State[Any]:
     """Bring every stage up to date: outcome by stage."""
-    outcomes = {}
-    for stage in read_stages(root):
-        named = run_stage.with_options(name=stage.name, task_run_name=stage.name, retries=stage.retries)
-        outcomes[stage.name] = named(stage, root)
-    return outcomes
+    work = Work.of(root)
+    try:
+        with cancelling.watched(work.processes) as cancelled:
+            run_stages(work, retry_seconds)
+    except BaseException:
+        work.processes.end()
+        raise
+    artifacts.publish(work)
+    if cancelled.is_set():
+        return Cancelled(message="cancelled; finished stages are kept")
+    work.check()
+    return work.outcomes
+
+
+def run_stages(work: Work, retry_seconds: float) -> None:
+    """All tasks, to the end of each. What failed stands in `work.errors`; what needed it was not started."""
+    futures: dict[str, PrefectFuture[str]] = {}
+    for stage in work.stages:
+        named = run_stage.with_options(
+            name=stage.name,
+            task_run_name=stage.name,
+            description=stage.description,
+            tags=set(stage.tags),
+            retries=stage.retries,
+            retry_delay_seconds=retry_seconds,
+        )
+        needs = [futures[need] for need in stage.needs]
+        futures[stage.name] = named.submit(stage, work, wait_for=needs, return_state=False)
+    for stage_name, future in futures.items():
+        future.wait()
+        if future.state.is_failed() or future.state.is_crashed():
+            work.errors[stage_name] = future.state.result(raise_on_failure=False)

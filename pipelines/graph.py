@@ -4,6 +4,8 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens a `Repo
 looked like, and stages run in between.
 """
 
+import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +14,19 @@ from typing import Any
 
 import networkx
 from dvc.exceptions import DvcException
+from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
+
+_one_at_a_time = threading.Lock()  # DVC tells who reads and writes what by process, not by thread
 
 
 class GraphError(Exception):
     """DVC cannot read the pipeline; the message is DVC's, in one line."""
+
+
+class BusyError(GraphError):
+    """Another DVC holds the repository or a file of it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class Stage:
     outputs: tuple[Path, ...]  # relative to the repository
     retries: int
     minutes: float  # its time limit
+    tags: tuple[str, ...]  # what the flow's task is found by: gpu
 
 
 @contextmanager
@@ -37,6 +48,8 @@ def opened(root: Path) -> Iterator[Any]:
     try:
         with Repo(str(root)) as repo:
             yield repo
+    except LockError as error:
+        raise BusyError(" ".join(str(error).split())) from error
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
 
@@ -44,9 +57,46 @@ def opened(root: Path) -> Iterator[Any]:
 def read_stages(root: Path) -> list[Stage]:
     """All stages, each after those it needs."""
     with opened(root) as repo:
-        graph = repo.index.graph  # edges run from consumer to producer
-        ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
-        return [_stage(stage, graph, root) for stage in ordered]
+        return _stages(repo, root)
+
+
+def mend(root: Path) -> None:
+    """Remove DVC's list of files in use where a DVC that was killed while it wrote there left half a list."""
+    with _one_at_a_time, opened(root) as repo:
+        used = Path(repo.tmp_dir) / "rwlock"
+        with make_lock(f"{used}.lock"):
+            try:
+                json.loads(used.read_text())
+            except FileNotFoundError:
+                return
+            except ValueError:
+                used.unlink()
+
+
+def read_all(root: Path) -> tuple[list[Stage], dict[str, list[Any]]]:
+    """All stages, and of those that are stale what makes them so, as `changes` has it."""
+    with _one_at_a_time, opened(root) as repo:
+        return _stages(repo, root), _by_name(repo.status())
+
+
+def changes(root: Path, *names: str) -> dict[str, list[Any]]:
+    """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
+    with _one_at_a_time, opened(root) as repo:
+        # Named by their file: DVC would look for a bare name in the folder that the process is in.
+        targets = [f"{root / 'dvc.yaml'}:{name}" for name in names]
+        return _by_name(repo.status(targets=targets or None))
+
+
+def _by_name(status: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """DVC names the file too where that is not in the folder that the process is in."""
+    return {addressed.rpartition("dvc.yaml:")[2]: why for addressed, why in status.items()}
+
+
+def _stages(repo: Any, root: Path) -> list[Stage]:
+    whole = repo.index.graph  # edges run from consumer to producer
+    graph = whole.subgraph(stage for stage in whole if isinstance(stage, PipelineStage))  # not what `dvc add` made
+    ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
+    return [_stage(stage, graph, root) for stage in ordered]
 
 
 def _stage(stage: Any, graph: Any, root: Path) -> Stage:
@@ -60,16 +110,8 @@ def _stage(stage: Any, graph: Any, root: Path) -> Stage:
         outputs=tuple(Path(out.fs_path).relative_to(root) for out in stage.outs),
         retries=meta["retries"],
         minutes=meta["minutes"],
+        tags=tuple(meta.get("tags", [])),
     )
-
-
-def changes(root: Path, *names: str) -> dict[str, list[Any]]:
-    """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
-    with opened(root) as repo:
-        # Named by their file: DVC would look for a bare name in the folder that the process is in.
-        targets = [f"{root / 'dvc.yaml'}:{name}" for name in names]
-        found: dict[str, list[Any]] = repo.status(targets=targets or None)
-    return found
 
 
 def metrics(root: Path) -> dict[str, Any]:

@@ -5,10 +5,13 @@ import signal
 import sys
 from pathlib import Path
 
-from pipelines import graph, runner, summary
+from pipelines import graph, plain, runner, settings, summary
+from pipelines.runner import Say
+from pipelines.work import Work
 
 OTHER_ERROR = 1
 INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells have it
+KEPT = "finished stages are kept, and pretraining goes on from its last checkpoint"
 
 
 def main() -> int:
@@ -17,44 +20,39 @@ def main() -> int:
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stage's processes are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
     try:
-        runner.check_parameters(root, lambda line: print(line, file=sys.stderr))
-        stages = graph.read_stages(root)
-        outcomes = train_plainly(stages, root) if without_server else train_with_prefect(root)
-        stale = graph.changes(root)
+        outcomes = run_graph(root, lambda line: print(line, flush=True), server=not without_server)
     except runner.StageError as error:
+        if error.status == runner.CANCELLED:
+            print(f"cancelled; {KEPT}", file=sys.stderr)
+            return INTERRUPTED
         print(error, file=sys.stderr)
         return error.status if error.status == runner.USER_ERROR else OTHER_ERROR
     except graph.GraphError as error:
         print(f"dvc.yaml: {error}", file=sys.stderr)
         return runner.USER_ERROR
     except KeyboardInterrupt:
-        print(
-            "interrupted; finished stages are kept, and pretraining goes on from its last checkpoint", file=sys.stderr
-        )
+        print(f"interrupted; {KEPT}", file=sys.stderr)
         return INTERRUPTED
-    if stale:
-        print(f"not up to date after the run, was something edited meanwhile? {', '.join(stale)}", file=sys.stderr)
-        return OTHER_ERROR
-    summary.show(stages, outcomes, graph.metrics(root), root)
+    summary.show(graph.read_stages(root), outcomes, graph.metrics(root), root)
     return 0
 
 
-def train_plainly(stages: list[graph.Stage], root: Path) -> dict[str, str]:
-    """Every stage in turn, its lines straight to the terminal."""
-    outcomes = {}
-    for stage in stages:
-        outcomes[stage.name] = runner.bring_up_to_date(stage, root, print)
-        print(f"{stage.name}: {outcomes[stage.name]}", flush=True)
-    return outcomes
+def run_graph(root: Path, say: Say, *, server: bool) -> dict[str, str]:
+    """Bring every stage of a checkout up to date: outcome by stage. Raises StageError or GraphError.
 
+    All of params.yaml is checked before the first second of work. With a server the lines go to Prefect's log.
+    """
+    flow = settings.read(root)["flow"]
+    if server:
+        from pipelines.flow import run  # here only, because importing Prefect takes seconds
 
-def train_with_prefect(root: Path) -> dict[str, str]:
-    """The same as a flow; Prefect is imported only here, because that takes seconds."""
-    from pipelines.flow import train
-
-    return train(root)
+        return run(root, at_once=flow["at_once"], retry_seconds=flow["retry_seconds"])
+    work = Work.of(root)
+    plain.train(work, say, at_once=flow["at_once"], retry_seconds=flow["retry_seconds"])
+    work.check()
+    return work.outcomes
 
 
 if __name__ == "__main__":

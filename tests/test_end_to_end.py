@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
+from tests.pipelines.tiny import below, left_after, started, wait_for
 
 PROBES = ("knn", "linear", "logistic", "retrieval")
 WEIGHTS = "models/encoder/encoder.safetensors"
@@ -123,3 +124,19 @@ def test_a_flow_runs_what_is_stale_and_ends_with_the_numbers(project: Project, f
     assert "evaluate logistic:" in output, "the stage's own lines are passed on"
     for unwanted in ("Traceback", "database is locked", "Warning"):
         assert unwanted not in output
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
+def test_a_killed_flow_leaves_no_training_behind_and_the_next_goes_on_to_the_same_bits(project: Project) -> None:
+    project.change(pretrain__epochs=30, pretrain__checkpoint_seconds=0)
+    with started(project, "--no-server") as flow:
+        wait_for(lambda: any((project.root / "scratch").glob("*/state.pt")), 120)
+        processes = below(flow)
+        flow.kill()
+        assert left_after(processes, 10) == []
+    assert "deleted" in project.run("dvc", "status"), "no lock is left"
+    output = project.run("dvc", "repro", "--single-item", "pretrain")
+    assert re.search(r"pretrain: going on after step [1-9]", output)
+    before = digest(project.root / WEIGHTS)
+    project.run("dvc", "repro", "--force", "--single-item", "pretrain")
+    assert digest(project.root / WEIGHTS) == before

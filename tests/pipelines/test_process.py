@@ -1,5 +1,7 @@
 """Stages as processes: their lines come at once, their status is told, and none of them stays behind."""
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -27,10 +29,15 @@ def is_gone(pid: int) -> bool:
     return False
 
 
+@pytest.fixture(autouse=True)
+def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_SECONDS", 1.0)
+
+
 GRANDCHILD = """
 import subprocess, sys, time
 stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
-child = subprocess.Popen([sys.executable, "-c", stubborn])
+child = subprocess.Popen([sys.executable, "-c", stubborn], start_new_session=True)  # as torchrun starts its workers
 time.sleep(1)
 print(child.pid, flush=True)
 time.sleep(60)
@@ -80,3 +87,40 @@ def test_no_timer_is_left_behind(tmp_path: Path) -> None:
     process.run(python("pass"), cwd=tmp_path, minutes=60, say=print)
     time.sleep(0.1)
     assert threading.active_count() <= before
+
+
+def test_a_worker_that_the_command_forgot_does_not_outlive_it(tmp_path: Path) -> None:
+    seen: list[str] = []
+    forgetful = GRANDCHILD.replace("time.sleep(60)\n", "")
+    assert process.run(python(forgetful), cwd=tmp_path, minutes=1, say=seen.append) == 0
+    assert is_gone(int(seen[0]))
+
+
+def test_ending_all_from_another_thread_ends_what_runs_and_starts_nothing(tmp_path: Path) -> None:
+    processes, seen = process.Processes(), []
+    threading.Timer(2, processes.end).start()
+    with pytest.raises(process.EndedError):
+        processes.run(python(GRANDCHILD), cwd=tmp_path, minutes=1, say=seen.append)
+    assert is_gone(int(seen[0]))
+    with pytest.raises(process.EndedError):
+        processes.run(python("print('too late')"), cwd=tmp_path, minutes=1, say=seen.append)
+    assert "too late" not in seen
+
+
+def test_a_guard_that_is_killed_leaves_no_call_that_waits_forever(tmp_path: Path) -> None:
+    code = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
+    seen: list[str] = []
+
+    def kill_guard(line: str) -> None:
+        seen.append(line)
+        os.kill(int(line.split()[1]), signal.SIGKILL)
+
+    began = time.monotonic()
+    assert process.run(python(code), cwd=tmp_path, minutes=1, say=kill_guard) == -signal.SIGKILL
+    assert time.monotonic() - began < 10
+    assert is_gone(int(seen[0].split()[0]))
+
+
+def test_the_commands_own_status_comes_through_the_guard(tmp_path: Path) -> None:
+    assert process.run(python("import os; os.kill(os.getpid(), 9)"), cwd=tmp_path, minutes=1, say=print) == 137
+    assert process.run(python("raise SystemExit(2)"), cwd=tmp_path, minutes=1, say=print) == 2

@@ -1,10 +1,12 @@
 """The graph read from DVC, one stage at a time, in a pipeline small enough to see through."""
 
 import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import pytest
+from dvc.lock import make_lock
+from dvc.repo import Repo
 
 from pipelines import graph, runner
 
@@ -14,25 +16,25 @@ stages:
     cmd: python -c "open('b', 'w').write(open('a').read())"
     deps: [a]
     outs: [b]
-    meta: {retries: 1, minutes: 2, gpu: false}
+    meta: {retries: 1, minutes: 2, tags: [gpu]}
   first:
     desc: Make a
     cmd: python -c "print('hello from first'); open('a', 'w').write(open('source').read())"
     deps: [source]
     outs: [a]
-    meta: {retries: 0, minutes: 1, gpu: false}
+    meta: {retries: 0, minutes: 1, tags: []}
   wrong:
     cmd: python -c "import sys; sys.exit(2)"
     deps: [b]
     outs: [c]
-    meta: {retries: 0, minutes: 1, gpu: false}
+    meta: {retries: 0, minutes: 1, tags: []}
 """
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    Repo.init(str(tmp_path)).close()
     (tmp_path / "dvc.yaml").write_text(PIPELINE)
     (tmp_path / "source").write_text("1")
     return tmp_path
@@ -44,6 +46,21 @@ def test_each_stage_comes_after_those_it_needs(root: Path) -> None:
     assert [stage.needs for stage in stages] == [(), ("first",), ("second",)]
     assert (stages[0].description, stages[0].minutes, stages[1].retries) == ("Make a", 1, 1)
     assert stages[1].outputs == (Path("b"),)
+    assert [stage.tags for stage in stages] == [(), ("gpu",), ()]
+
+
+def test_images_that_dvc_tracks_are_no_stage(root: Path) -> None:
+    with Repo(str(root)) as repo:
+        repo.add(str(root / "source"))
+    assert [stage.needs for stage in graph.read_stages(root)] == [(), ("first",), ("second",)]
+    assert "first" in graph.changes(root)
+
+
+def test_stages_have_the_same_names_wherever_the_flow_was_started(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert set(graph.changes(root)) == {"first", "second", "wrong"}
 
 
 def test_a_stage_runs_once_and_again_only_when_its_input_changes(root: Path) -> None:
@@ -73,3 +90,38 @@ def test_a_broken_dvc_yaml_is_one_line(root: Path) -> None:
     with pytest.raises(graph.GraphError) as caught:
         graph.read_stages(root)
     assert "\n" not in str(caught.value)
+
+
+def test_another_dvc_at_work_is_waited_for(root: Path) -> None:
+    lock = make_lock(str(root / ".dvc" / "tmp" / "lock"))
+    lock.lock()
+    threading.Timer(4, lock.unlock).start()  # DVC itself gives up after 3 seconds
+    said: list[str] = []
+    assert runner.bring_up_to_date(graph.read_stages(root)[0], root, said.append) == runner.RAN
+    assert "another DVC is at work here; waiting for it" in said
+
+
+def test_a_repository_that_stays_locked_is_an_error_that_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "BUSY_SECONDS", 0)
+    lock = make_lock(str(root / ".dvc" / "tmp" / "lock"))
+    with lock, pytest.raises(runner.StageError, match="first: Unable to acquire lock"):
+        runner.bring_up_to_date(graph.read_stages(root)[0], root, print)
+
+
+def test_a_file_in_use_makes_dvc_wait_and_not_fail(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = iter([["ERROR: 'a' is busy, it is being blocked by:", "  (PID 1): dvc push"], []])
+
+    def run(command: object, *, cwd: Path, minutes: float, say: runner.Say) -> int:
+        lines = next(outputs)
+        for line in lines:
+            say(line)
+        return 255 if lines else 0
+
+    assert runner.bring_up_to_date(graph.read_stages(root)[0], root, print, run) == runner.RAN
+
+
+@pytest.mark.parametrize(
+    ("status", "helps"), [(1, True), (255, True), (-9, True), (2, False), (runner.TIMED_OUT, False), (130, False)]
+)
+def test_a_retry_is_for_crashes_only(status: int, helps: bool) -> None:
+    assert runner.StageError("", status).may_pass == helps

@@ -1,0 +1,46 @@
+"""Whether somebody has cancelled the flow run, asked of Prefect's server now and then.
+
+A flow that is not served by a worker hears nothing of it otherwise, and one that is served is only sent a signal, after
+a while and not in every case (Prefect issue 17482).
+"""
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+import httpx
+from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+
+from pipelines.process import Processes
+
+SECONDS = 2.0  # between two questions; a cancelled run has to be over within ten
+
+
+@contextmanager
+def watched(processes: Processes) -> Iterator[threading.Event]:
+    """Inside, the processes end as soon as the flow run, or the one that it is part of, is cancelled; and then set."""
+    runs = {UUID(str(one)) for one in (runtime.flow_run.id, runtime.flow_run.root_flow_run_id) if one}
+    cancelled, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        with get_client(sync_client=True) as client:
+            while not over.wait(SECONDS):
+                with suppress(httpx.HTTPError, ObjectNotFound):  # a server that is gone for a while ends no training
+                    states = [client.read_flow_run(run).state for run in runs]
+                    if any(state and state.type in (StateType.CANCELLING, StateType.CANCELLED) for state in states):
+                        cancelled.set()
+                        processes.end()
+                        return
+
+    watcher = threading.Thread(target=contextvars.copy_context().run, args=[watch], daemon=True)
+    watcher.start()
+    try:
+        yield cancelled
+    finally:
+        over.set()
+        watcher.join()

@@ -1,0 +1,104 @@
+"""What a challenger has to show for itself: its own numbers, and its gain over the champion on the same test images.
+
+Metrics files and predictions are laid out as pipelines/differences.py says. N images judged by both.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines import differences, paired
+from pipelines.differences import OURS
+from pipelines.paired import Paired
+from pipelines.summary import is_by_encoder
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the gate holds its rules against."""
+
+    score: float | None  # the challenger's own metric
+    health: Mapping[str, float]
+    data: Mapping[str, float | None]  # None: not measured; no such key: there was nothing to measure it on
+    champion: str | None = None  # its version; without one there is nothing to gain over
+    gain: Paired | None = None  # challenger - champion, on all test images of the challenger's store
+    gain_known: Paired | None = None  # on those that the champion's own run had judged
+    gain_new: Paired | None = None  # on the others
+    drift: Mapping[str, Any] | None = None
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """To write down."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """The predictions image by image: both encoders on the challenger's store, and the champion's of its own run."""
+
+    champion: str
+    judged: pa.Table
+    challenger: pa.Table
+    own: pa.Table | None
+    drift: Mapping[str, Any] | None
+
+
+def of_run(metrics: Mapping[str, Any], probe_file: str, metric: str) -> Evidence:
+    """Of the challenger alone, from its metrics files by their path."""
+    score = metrics.get(probe_file, {}).get(OURS, {}).get(metric)
+    health, data = _having(metrics, "rank_me", "z_std"), _having(metrics, "rejected", "repeated", "images")
+    fractions: dict[str, float | None] = {"rejected_fraction": None, "repeated_fraction": None}
+    if data:
+        images, rejected = data["images"], data["rejected"]
+        fractions["rejected_fraction"] = rejected / max(1, images + rejected)
+        fractions["repeated_fraction"] = data["repeated"] / max(1, images)
+    return Evidence(score, {key: health[key] for key in ("rank_me", "z_std") if key in health}, fractions)
+
+
+def _having(metrics: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """The numbers about a run among which these are; files are known by what they say, not by a stage's name."""
+    found = (content for content in metrics.values() if not is_by_encoder(content) and set(keys) <= content.keys())
+    return next(found, {})
+
+
+def against(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:
+    """The same with the gain over the champion."""
+    pairs = differences.pair(rivals.judged, rivals.challenger, OURS)
+    data = dict(evidence.data)
+    if (relabelled := relabelled_fraction(rivals.own, rivals.challenger)) is not None:
+        data["relabelled_fraction"] = relabelled
+    gains: list[Paired | None] = [None, None, None]
+    if pairs.a is not None and pairs.b is not None:
+        scores = np.array([differences.scores_of(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
+        known = _known(pairs.a["id"].to_pylist(), rivals.own)  # (N,)
+        gains = [_gain(scores[:, chosen]) for chosen in (np.full(len(known), True), known, ~known)]
+    everywhere, known_ones, new_ones = gains
+    return Evidence(
+        evidence.score, evidence.health, data, rivals.champion, everywhere, known_ones, new_ones, rivals.drift
+    )
+
+
+def _known(ids: Iterable[str], own: pa.Table | None) -> np.ndarray:
+    """Which images the champion's own run judged (N,)."""
+    had = set() if own is None else set(own["id"].to_pylist())
+    return np.array([one in had for one in ids], dtype=bool)
+
+
+def _gain(scores: np.ndarray) -> Paired | None:
+    """Of the images (2, N) that have a score of both."""
+    judged = np.isfinite(scores).all(axis=0)
+    return paired.compare(*scores[:, judged]) if judged.any() else None
+
+
+def relabelled_fraction(own: pa.Table | None, challenger: pa.Table) -> float | None:
+    """Of the images in both runs of champion and challenger, those whose label is another now."""
+    if own is None:
+        return None
+    pairs = differences.pair(own, challenger, OURS)
+    if pairs.a is None or pairs.b is None:
+        return None
+    before, now = (table["actual"].to_pylist() for table in (pairs.a, pairs.b))
+    return float(np.mean([a != b for a, b in zip(before, now, strict=True)]))

@@ -1,0 +1,92 @@
+"""Runs one command and ends all of it when the process that asked for it dies: `python guard.py GRACE COMMAND...`.
+
+A process that is killed can end nobody, so somebody else has to watch: standard input is a pipe whose other end the
+flow holds, and it closes when the flow closes it or dies, SIGKILL included, on Linux and macOS. DVC starts a shell, the
+shell the trainer, the trainer its workers, and torchrun gives each of those a session of its own: hence the whole tree
+and not only the process group. On Linux orphans stay in the tree (PR_SET_CHILD_SUBREAPER, prctl(2)).
+
+DVC gets SIGINT, on which it releases its locks; everything below it SIGTERM; what is left after GRACE seconds SIGKILL.
+The exit status is the command's, or 143 where it was ended.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import psutil
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+ENDED = 128 + signal.SIGTERM
+
+
+class Guard:
+    """Over one command."""
+
+    def __init__(self, command: list[str], grace: float) -> None:
+        self.grace = grace
+        self.ended = False
+        self.ending = threading.Lock()
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def watch(self) -> None:
+        """Until the flow lets go of its end of the pipe."""
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        self.end_all()
+
+    def end_all(self) -> None:
+        """End the command and the group, this process included."""
+        self.ended = True
+        self.end_tree()
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(ENDED)
+
+    def end_tree(self) -> None:
+        """SIGINT to the command, SIGTERM to all below it, and SIGKILL to what does not heed that."""
+        with self.ending:
+            tree = descendants()
+            for process in tree:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGINT if process.pid == self.child.pid else signal.SIGTERM)
+            psutil.wait_procs(tree, timeout=self.grace)
+            while stubborn := descendants():
+                for process in stubborn:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+                psutil.wait_procs(stubborn, timeout=1)
+
+
+def descendants() -> list[psutil.Process]:
+    """All that run below this process."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def main() -> None:
+    """Run the command to its end, or to the flow's."""
+    grace, *command = sys.argv[1:]
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+        # Should the pipe's other end live on in a fork of the flow: this tells of the flow's death all the same.
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    guard = Guard(command, float(grace))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: threading.Thread(target=guard.end_all).start())
+    threading.Thread(target=guard.watch, daemon=True).start()
+    status = guard.child.wait()
+    guard.end_tree()
+    os._exit(ENDED if guard.ended else status if status >= 0 else 128 - status)
+
+
+if __name__ == "__main__":
+    main()
