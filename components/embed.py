@@ -67,13 +67,7 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
 
 def join(device: torch.device) -> Replica:
     """Join the others that torchrun started, if it did; they only wait for each other, on whatever device."""
-    if not dist.is_torchelastic_launched():
-        return Replica(0, 1)
-    replicas.end_with_launcher()
-    if device.type == "cuda" and device.index != replicas.local_rank():
-        raise InputError(f"params.yaml: embed.device: '{device}' is one GPU; say cuda, and each process has its own")
-    dist.init_process_group("gloo", timeout=replicas.PATIENCE)
-    return Replica(dist.get_rank(), dist.get_world_size())
+    return replicas.enlist(device, "embed.device", "gloo") if dist.is_torchelastic_launched() else Replica(0, 1)
 
 
 def count_images(store: Store) -> int:

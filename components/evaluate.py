@@ -15,8 +15,9 @@ import torch
 
 from components import stage
 from components.byol.device import choose_device, prepare
+from components.data.encoders import OURS
 from components.evaluation import from_embeddings, from_images, results
-from components.evaluation.given import OURS, Given
+from components.evaluation.given import Given
 from components.params.base import InputError
 from components.params.evaluate import Evaluate
 from components.probes.outcome import NothingToMeasureError, Outcome

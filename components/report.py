@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from components import stage
 from components.data.store import Store
 from components.model.card import write_card
-from components.model.files import load_encoder
+from components.model.files import read_config
 from components.model.revision import git_revision
 from components.page import numbers, sections, theme
 from components.page.inputs import Inputs, read_metrics, read_probes
@@ -37,7 +37,7 @@ def run(
     """Draw the page and write the model card."""
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
-    config = load_encoder(encoder).config
+    config = read_config(encoder)
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
     page = draw(inputs, params, json.dumps(config.provenance, indent=2))
     report.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from pipelines.summary import label, narrow, number
 USER_ERROR = 2
 STYLES = {BETTER: "green", WORSE: "red"}
 WIDEST = len("accuracy 10 per class")  # so that the tables of all probes stand below one another
+COLUMNS = ("", "A", "B", "B - A", "95 % interval", "p", "verdict")
 NOTHING = "-"  # where one of the runs has no such number
 
 
@@ -88,13 +89,18 @@ def show_judged(console: Console, judged: Judged) -> None:
 
 def metrics_table(judged: Judged) -> Table:
     """A row a metric; as wide as 80 columns allow."""
-    table = narrow("", "A", "B", "B - A", "95 % interval", "p", "verdict", gap=1)
+    table = narrow(*COLUMNS, gap=1)
     for column in table.columns[1:-1]:
         column.justify = "right"
     for row in judged.rows:
-        cells = untested_cells(row.a, row.b) if row.paired is None else paired_cells(row, row.paired)
-        table.add_row(escape(label(row.metric).ljust(WIDEST)), *cells, row.verdict, style=STYLES.get(row.verdict))
+        table.add_row(escape(label(row.metric).ljust(WIDEST)), *cells(row), style=STYLES.get(row.verdict))
     return table
+
+
+def cells(row: Row) -> list[str]:
+    """One metric's, but for its name."""
+    numbers = untested_cells(row.a, row.b) if row.paired is None else paired_cells(row, row.paired)
+    return [*numbers, row.verdict]
 
 
 def paired_cells(row: Row, found: Paired) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines import graph, records
 from pipelines.versions import Version
-from pipelines.worktree import git, holds
+from pipelines.worktree import content, git, holds
 
 
 def begin(folder: Path, champion: Version | None) -> None:
@@ -32,10 +32,7 @@ def begin(folder: Path, champion: Version | None) -> None:
 
 def same_lock(folder: Path, revision: str) -> bool:
     """Whether DVC's lock file is that of the revision."""
-    theirs = (
-        git(folder, "show", f"{revision}:dvc.lock") if holds(folder, "cat-file", "-e", f"{revision}:dvc.lock") else ""
-    )
-    return (folder / "dvc.lock").read_text().strip() == theirs
+    return (folder / "dvc.lock").read_text().strip() == (content(folder, revision, Path("dvc.lock")) or "")
 
 
 def written(folder: Path) -> list[str]:

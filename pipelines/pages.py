@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pipelines import graph as dvc
-from pipelines.compare import paired_cells, shown, untested_cells
+from pipelines.compare import COLUMNS, cells, shown, untested_cells
 from pipelines.differences import Judged, by_probe, of_runs
 from pipelines.graph import Stage
 from pipelines.revisions import WORKSPACE, RevisionError, changed_params, read
@@ -58,11 +58,7 @@ def probe(judged: Judged) -> Iterator[str]:
     if judged.same:
         yield "The same in both, image by image."
         return
-    rows = []
-    for row in judged.rows:
-        cells = untested_cells(row.a, row.b) if row.paired is None else paired_cells(row, row.paired)
-        rows.append([label(row.metric), *cells, row.verdict])
-    yield table(["", "A", "B", "B - A", "95 % interval", "p", "verdict"], rows)
+    yield table(list(COLUMNS), [[label(row.metric), *cells(row)] for row in judged.rows])
     yield from judged.remarks
 
 

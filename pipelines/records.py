@@ -16,7 +16,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 
 from pipelines import graph
-from pipelines.worktree import GitError, git
+from pipelines.worktree import content, git
 
 FILE = Path("metrics", "decision.json")
 BRANCHES = "retrain/"  # and the time
@@ -55,10 +55,7 @@ def write(folder: Path, record: Mapping[str, Any]) -> None:
 
 def read(root: Path, revision: str) -> dict[str, Any]:
     """That of a commit; empty where it has none."""
-    try:
-        found: dict[str, Any] = json.loads(git(root, "show", f"{revision}:{FILE.as_posix()}"))
-    except GitError:
-        return {}
+    found: dict[str, Any] = json.loads(content(root, revision, FILE) or "{}")
     return found
 
 

@@ -66,6 +66,13 @@ def holds(root: Path, *arguments: str) -> bool:
     return False
 
 
+def content(root: Path, revision: str, path: Path) -> str | None:
+    """Of a file as it was committed; None where that has none."""
+    with suppress(GitError):
+        return git(root, "show", f"{revision}:{path.as_posix()}")
+    return None
+
+
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
     """Nobody else retrains here meanwhile; the lock goes with the process, however that ends. Raises BusyError."""

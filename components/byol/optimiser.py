@@ -1,5 +1,7 @@
 """The optimiser of the online network; biases and norms are neither decayed nor adapted (arXiv 2006.07733, 3.3)."""
 
+from typing import Any
+
 from torch import nn, optim
 
 from components.byol.lars import LARS
@@ -8,10 +10,7 @@ from components.params.pretrain import AdamW, Lars, Optimiser, Sgd
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
     """LARS, SGD or AdamW over two groups, with and without weight decay; the schedule sets the rate at every step."""
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    biases_and_norms = [p for p in network.parameters() if p.ndim <= 1]
-    decayed = {"params": weights, "weight_decay": params.weight_decay}
-    plain = {"params": biases_and_norms, "weight_decay": 0.0}
+    decayed, plain = parameter_groups(network, params.weight_decay)
     rate = params.learning_rate
     match params:
         case Lars():
@@ -26,6 +25,13 @@ def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
             return optim.SGD([decayed, plain], lr=rate, momentum=params.momentum, fused=True)
         case AdamW():
             return optim.AdamW([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The weights, which are decayed, and the biases and norms, which are not."""
+    weights = [p for p in network.parameters() if p.ndim > 1]
+    biases_and_norms = [p for p in network.parameters() if p.ndim <= 1]
+    return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
 
 
 def peak_learning_rate(params: Optimiser, batch_size: int) -> float:

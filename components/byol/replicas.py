@@ -44,18 +44,23 @@ def join(batch_size: int, device: torch.device) -> Replica:
     """Join the others that torchrun started, if it did. Raises InputError where the batch cannot be shared evenly."""
     if not dist.is_torchelastic_launched():
         return Replica(0, 1)
-    end_with_launcher()
     backend = "nccl" if device.type == "cuda" else "gloo"  # each knows no tensors but its device's
-    dist.init_process_group(backend, timeout=PATIENCE, device_id=device if device.type == "cuda" else None)
-    replica = Replica(dist.get_rank(), dist.get_world_size())
-    if device.type == "cuda" and device.index != local_rank():
-        raise InputError(f"params.yaml: pretrain.device: '{device}' is one GPU; say cuda, and each process has its own")
+    replica = enlist(device, "pretrain.device", backend)
     if batch_size % replica.world or batch_size // replica.world < 2:
         raise InputError(
             f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes: "
             f"take a multiple of {replica.world} with two images or more for each"
         )
     return replica
+
+
+def enlist(device: torch.device, key: str, backend: str) -> Replica:
+    """As one of the processes that torchrun started. Raises InputError where they would share a GPU."""
+    end_with_launcher()
+    if device.type == "cuda" and device.index != local_rank():
+        raise InputError(f"params.yaml: {key}: '{device}' is one GPU; say cuda, and each process has its own")
+    dist.init_process_group(backend, timeout=PATIENCE, device_id=device if backend == "nccl" else None)
+    return Replica(dist.get_rank(), dist.get_world_size())
 
 
 def end_with_launcher() -> None:

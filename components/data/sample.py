@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.byol.randomness import SAMPLE, derive
-from components.data.decode import decode_square
+from components.data.squares import read_squares
 from components.data.store import Store
 from components.params.pretrain import Pretrain
 from components.watch.readings import Sample
@@ -72,7 +72,4 @@ def spread(count: int, rng: np.random.Generator) -> np.ndarray:
 def read_rows(store: Store, splits: tuple[str, ...], rows: np.ndarray, params: Pretrain) -> Tensor:
     """The images of these rows in this order: (M, C, R, R) uint8."""
     side, channels = params.images.read_side, params.images.channels
-    images = np.empty((len(rows), channels, side, side), np.uint8)
-    for place, encoded in store.pick(rows, splits):
-        images[place] = decode_square(encoded, side=side, channels=channels)
-    return torch.from_numpy(images)
+    return torch.from_numpy(read_squares(store, splits, rows, side=side, channels=channels))

@@ -9,8 +9,6 @@ M images of the reference, N new ones, n rows of either, D features.
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 # Before torch: its threads would wait for each other by spinning, and stall a machine that is busy with other things.
@@ -24,11 +22,11 @@ import torch
 
 from components import stage
 from components.byol.device import choose_device, prepare
-from components.data.decode import decode_square
 from components.data.embeddings import read_tables
+from components.data.encoders import OURS
 from components.data.metrics import write_json
+from components.data.squares import draw, read_squares
 from components.data.store import SPLITS, Store
-from components.evaluation.given import OURS
 from components.model.embedders import choose_precision, make_embedders
 from components.model.files import LoadedEncoder, load_encoder
 from components.params.base import InputError, RunError
@@ -65,11 +63,6 @@ def run(params: Drift, embed: Embed, *, encoder: Path, reference: Path, store: P
             "permutations": params.permutations,
         },
     )
-
-
-def draw(rows: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    """So many of the rows, all where there are fewer, in rising order."""
-    return np.sort(rng.choice(rows, min(wanted, len(rows)), replace=False)) if len(rows) else rows
 
 
 def read_ids(reference: Path, loaded: LoadedEncoder) -> pa.ChunkedArray:
@@ -116,15 +109,13 @@ def embed_rows(store: Store, rows: np.ndarray, loaded: LoadedEncoder, params: Em
     precision = choose_precision(params.precision, device)
     embedder = make_embedders(loaded, device, precision, pixels_side=params.pixels_side)[OURS]
     shape = loaded.config.images
-    square = partial(decode_square, side=shape.side, channels=shape.channels)
     progress = Progress("drift", len(rows), "images")
     parts = []
-    with ThreadPoolExecutor(params.workers) as threads:
-        for first in range(0, len(rows), params.batch_size):
-            encoded = [image for _, image in store.pick(rows[first : first + params.batch_size], SPLITS)]
-            squares = np.stack(list(threads.map(square, encoded)))  # (B, C, S, S)
-            parts.append(embedder(torch.from_numpy(squares)).cpu().numpy())
-            progress.advance(len(encoded))
+    for first in range(0, len(rows), params.batch_size):
+        batch = rows[first : first + params.batch_size]
+        squares = read_squares(store, SPLITS, batch, side=shape.side, channels=shape.channels)  # (B, C, S, S)
+        parts.append(embedder(torch.from_numpy(squares)).cpu().numpy())
+        progress.advance(len(batch))
     return np.concatenate(parts)
 
 

@@ -12,11 +12,12 @@ from torch import Generator, Tensor, nn
 
 from components.byol.normalise import normalise
 from components.byol.views import make_view
-from components.data.decode import decode_square
 from components.data.embeddings import Embeddings
+from components.data.encoders import OURS, UNTRAINED
+from components.data.squares import draw, read_squares
 from components.data.store import SPLITS, TEST, TRAIN
 from components.evaluation.from_embeddings import labelled
-from components.evaluation.given import OURS, Given
+from components.evaluation.given import Given
 from components.evaluation.jpeg import as_jpeg
 from components.model.files import untrained_encoder
 from components.model.saved import CONFIG
@@ -30,7 +31,6 @@ from components.probes.probe import Labelled
 from components.probes.robustness import disturbances, fit_classifier, resist
 from components.terminal.progress import Progress
 
-UNTRAINED = "random"  # the same network with the weights that its training began with
 PORTION = 256  # images that are embedded at once
 
 
@@ -60,11 +60,11 @@ def finetune(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D10
 def robustness(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
     own, seed = params.robustness, params.shared.seed
     judged = {encoder: network for encoder, network in networks(given).items() if encoder in given.encoders}
-    parts = {encoder: labelled(given.table(encoder)) for encoder in judged}
-    table, count = given.table(OURS), len(parts[OURS].truth)
-    chosen = draw(count, own.images, seed)
+    tables = {encoder: given.table(encoder) for encoder in judged}
+    parts = {encoder: labelled(table) for encoder, table in tables.items()}
+    chosen = draw(np.arange(len(parts[OURS].truth)), own.images, np.random.default_rng(seed))
     shape = given.encoder.config.images
-    images = read(given, table, labelled_rows(table, TEST)[chosen], shape.side)
+    images = read(given, tables[OURS], labelled_rows(tables[OURS], TEST)[chosen], shape.side)
     ways = disturbances(own, as_jpeg)
     progress = Progress("evaluate robustness", len(judged) * len(ways) * len(chosen), "images")
     return {
@@ -84,15 +84,15 @@ def robustness(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D
 
 def health(params: Evaluate, given: Given) -> dict[str, Outcome]:  # noqa: D103
     table = given.table(OURS)
-    chosen = draw(len(table.ids), params.health.images, params.shared.seed)
-    judged = networks(given)
+    chosen = draw(np.arange(len(table.ids)), params.health.images, np.random.default_rng(params.shared.seed))
+    judged, pretrain = networks(given), pretraining(given)
     images = read(given, table, chosen, given.encoder.config.images.read_side)
     progress = Progress("evaluate health", len(judged) * len(chosen), "images")
     found = {}
     for encoder in given.encoders:
         pair = None
         if encoder in judged:
-            pair = embed_views(judged[encoder], images, pretraining(given), given, params.shared.seed, progress)
+            pair = embed_views(judged[encoder], images, pretrain, given, params.shared.seed, progress)
         found[encoder] = examine(torch.from_numpy(given.table(encoder).features[chosen]).to(given.device), pair)
     return found
 
@@ -125,21 +125,13 @@ def tested_on(part: Labelled, chosen: np.ndarray) -> Labelled:
     return replace(part, test=part.test[chosen], truth=part.truth[chosen], ids=part.ids[chosen])
 
 
-def draw(count: int, wanted: int, seed: int) -> np.ndarray:
-    """So many numbers below `count`, at most all, in rising order."""
-    return np.sort(np.random.default_rng(seed).choice(count, min(wanted, count), replace=False))
-
-
 def read(given: Given, table: Embeddings, rows: np.ndarray, side: int) -> Tensor:
     """Images of the store, scaled to cover a square and cut to it: (n, C, side, side) uint8. Raises InputError where
     the embeddings are of other images."""
     if not np.array_equal(given.store.table(["id"])["id"].to_numpy().astype(str), table.ids):
         raise InputError(f"{given.embeddings_folder}: not of the images in {given.store_folder}; `dvc repro embed`")
     channels = given.encoder.config.images.channels
-    images = np.empty((len(rows), channels, side, side), np.uint8)
-    for place, encoded in given.store.pick(rows, SPLITS):
-        images[place] = decode_square(encoded, side=side, channels=channels)
-    return torch.from_numpy(images)
+    return torch.from_numpy(read_squares(given.store, SPLITS, rows, side=side, channels=channels))
 
 
 @torch.no_grad()

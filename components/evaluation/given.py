@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 
 from components.data.embeddings import Embeddings, read_embeddings
+from components.data.encoders import OURS
 from components.data.store import Store
 from components.model.files import LoadedEncoder, load_encoder
 from components.params.base import InputError
-
-OURS = "byol"  # whose embeddings there must be
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.data.decode import MODES
+from components.data.encoders import in_order, metric_names
 from components.model.saved import Config
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
-ENCODERS = ("byol", "pixels", "random")  # these first, and in this order
 SPLITS = ("train", "test", "unlabelled")
 CLASSES = 30  # at most, for which each has a line
 CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels (RGB)", 4: "4 channels (RGB, alpha)"}
@@ -112,18 +112,15 @@ def class_rows(data: Metrics) -> list[list[str]]:
 
 def section(name: str, by_encoder: Mapping[str, Metrics]) -> dict[str, Any]:
     """One probe's table, a row a metric and a column an encoder, and who was not measured, for what reason."""
-    order = sorted(by_encoder, key=lambda one: (ENCODERS.index(one) if one in ENCODERS else len(ENCODERS), one))
-    measured = [encoder for encoder in order if "skipped" not in by_encoder[encoder]]
-    names = dict.fromkeys(metric for encoder in measured for metric in by_encoder[encoder])
-    ends = {f"{metric}_{end}" for metric in names for end in ("low", "high")}
+    order = in_order(by_encoder)
+    measured = {encoder: metrics for encoder, metrics in order.items() if "skipped" not in metrics}
     return {
         "name": name,
-        "encoders": measured,
-        "skipped": [(one, one_line(str(by_encoder[one]["skipped"]))) for one in order if one not in measured],
+        "encoders": list(measured),
+        "skipped": [(one, one_line(str(order[one]["skipped"]))) for one in order if one not in measured],
         "rows": [
-            [one_line(metric), *(with_interval(by_encoder[encoder], metric) for encoder in measured)]
-            for metric in names
-            if metric not in ends
+            [one_line(metric), *(with_interval(metrics, metric) for metrics in measured.values())]
+            for metric in metric_names(measured.values())
         ],
     }
 

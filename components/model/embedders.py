@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from components.byol.device import memory_format
+from components.data.encoders import OURS, PIXELS, UNTRAINED
 from components.model.files import LoadedEncoder, untrained_encoder
 
 Embedder = Callable[[Tensor], Tensor]
@@ -26,9 +27,9 @@ def make_embedders(
     for one in (byol, random):
         one.network.to(device, memory_format=memory_format(device, precision))  # type: ignore[call-overload]
     return {
-        "byol": in_precision(byol.features, device, precision),
-        "random": in_precision(random.features, device, precision),
-        "pixels": partial(pixels, side=pixels_side),
+        OURS: in_precision(byol.features, device, precision),
+        UNTRAINED: in_precision(random.features, device, precision),
+        PIXELS: partial(pixels, side=pixels_side),
     }
 
 

@@ -57,19 +57,30 @@ class LoadedEncoder:
 def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> LoadedEncoder:
     """Read what pretraining wrote. Raises InputError where the folder holds no encoder or not this one's weights."""
     folder = Path(folder)
+    config = read_config(folder)
+    network = untrained_encoder(config)
     try:
-        config = Config.model_validate_json((folder / CONFIG).read_text())
-        network = untrained_encoder(config)
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(
-            f"{folder}: no encoder here ({error.filename} is missing); `dvc repro pretrain` makes it"
-        ) from None
-    except ValidationError as error:
-        raise InputError(f"{folder / CONFIG}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+    except FileNotFoundError as error:
+        raise no_encoder(folder, error) from None
     except (RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder / WEIGHTS}: not the weights of {CONFIG}: {str(error).splitlines()[0]}") from None
     return LoadedEncoder(network.to(device), config)
+
+
+def read_config(folder: Path) -> Config:
+    """What the encoder is, without its weights. Raises InputError."""
+    try:
+        return Config.model_validate_json((folder / CONFIG).read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise no_encoder(folder, error) from None
+    except ValidationError as error:
+        raise InputError(f"{folder / CONFIG}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+
+
+def no_encoder(folder: Path, error: OSError) -> InputError:
+    """One of its files is not there."""
+    return InputError(f"{folder}: no encoder here ({error.filename} is missing); `dvc repro pretrain` makes it")
 
 
 def untrained_encoder(config: Config) -> nn.Module:

@@ -17,6 +17,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from components.data.embeddings import Embeddings
+from components.data.squares import draw
 from components.data.store import SPLITS, TEST
 from components.page.pictures import unit
 from components.page.theme import INK, MARKERS, PALETTE, blank
@@ -55,8 +56,7 @@ def choose(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
     """(N,) -> (n,) rows, ascending."""
     test = np.flatnonzero(splits == TEST)
     among = test if len(test) else np.arange(len(splits))
-    drawn = np.random.default_rng(seed).choice(among, min(count, len(among)), replace=False)
-    return np.sort(drawn)
+    return draw(among, count, np.random.default_rng(seed))
 
 
 def spread(features: np.ndarray, seed: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from bokeh.models.annotations import TeeHead, Whisker
 from bokeh.plotting import figure
 from bokeh.transform import dodge
 
+from components.data.encoders import OURS, PIXELS
 from components.page.theme import COLOURS, blank, colour_of, legend_above
 
 Metrics = Mapping[str, Any]  # one encoder's metrics of one probe
@@ -95,7 +96,7 @@ def class_counts(by_class: Sequence[Mapping[str, Any]]) -> figure:
     columns = {key: [one[key] for one in by_class] for key in ("class", "train", "test")}
     height = 130 + 22 * len(by_class)
     plot = blank("Labelled images a class", height, x_range=DataRange1d(start=0), y_range=columns["class"][::-1])
-    splits, colours = ["train", "test"], [COLOURS["byol"], COLOURS["pixels"]]
+    splits, colours = ["train", "test"], [COLOURS[OURS], COLOURS[PIXELS]]
     plot.hbar_stack(splits, y="class", height=0.8, source=columns, color=colours, legend_label=splits)
     plot.add_tools(HoverTool(tooltips=[("class", "@class"), *((split, f"@{split}") for split in splits)]))
     legend_above(plot)

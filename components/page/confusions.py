@@ -11,6 +11,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 from bokeh.plotting import figure
 
+from components.data.encoders import OURS
 from components.page.pictures import Shown
 from components.page.theme import COLOURS, INK, blank
 
@@ -18,7 +19,7 @@ CLASSES = 30  # of the matrix, at most; of more, those with the most mistakes ar
 PICTURES = 6  # of one kind of mistake
 FULL_RED = 0.1  # a mistake made for this share of a class, or the commonest if that is more, is drawn in full red
 NAME = 14  # letters of a class's name on an axis
-BLUE, RED = COLOURS["byol"], "#c93a2b"
+BLUE, RED = COLOURS[OURS], "#c93a2b"
 
 
 @dataclass(frozen=True)

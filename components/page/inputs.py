@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components.data.embeddings import Embeddings, read_embeddings
+from components.data.encoders import OURS, in_order
 from components.data.store import Store
-from components.page.numbers import OURS, Probe, in_order
+from components.page.numbers import Probe
 from components.params.base import InputError
 
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-OURS = "byol"
-ENCODERS = (OURS, "pixels", "random")  # in this order wherever they stand side by side
+from components.data.encoders import OURS, PIXELS, UNTRAINED, metric_names
+
 CLASSIFIERS = ("knn", "linear", "logistic")  # whose accuracy is the encoder's headline
-BASELINES = {"pixels": "pixels", "random": "untrained"}
+BASELINES = {PIXELS: "pixels", UNTRAINED: "untrained"}
 TITLES = {
     "knn": "k nearest neighbours",
     "linear": "linear layer",
@@ -37,12 +37,6 @@ SPELT = {
     r"alpha_req": "alpha-ReQ",
     r"z_std": "z-std",
 }
-
-
-def in_order(probe: Mapping[str, dict[str, Any]]) -> Probe:
-    """The encoders in the page's order; those it does not know come last."""
-    known = [name for name in ENCODERS if name in probe]
-    return {name: probe[name] for name in (*known, *(other for other in probe if other not in known))}
 
 
 def measured(probe: Probe) -> Probe:
@@ -96,9 +90,7 @@ def table(probes: Mapping[str, Probe]) -> list[dict[str, Any]]:
     groups = []
     for name, probe in probes.items():
         found = measured(probe)
-        keys = dict.fromkeys(key for metrics in found.values() for key in metrics)
-        shown = [key for key in keys if not re.search(r"_(low|high)$", key)]
-        rows = [{"metric": spell(key), "cells": cells(found, key)} for key in shown]
+        rows = [{"metric": spell(key), "cells": cells(found, key)} for key in metric_names(found.values())]
         groups.append({"probe": title(name), "reason": reason(probe), "encoders": list(found), "rows": rows})
     return groups
 

@@ -13,7 +13,9 @@ from bokeh.model import Model
 from bokeh.plotting import figure
 from bokeh.themes import Theme
 
-COLOURS = {"byol": "#2f7bf6", "pixels": "#d07c12", "random": "#7f8b99"}
+from components.data.encoders import OURS, PIXELS, UNTRAINED
+
+COLOURS = {OURS: "#2f7bf6", PIXELS: "#d07c12", UNTRAINED: "#7f8b99"}
 OTHER_COLOUR = "#a05fd0"
 INK = "#85898f"  # in contrast with white and with black; page.js puts the page's own ink in its place
 PALETTE = (

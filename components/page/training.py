@@ -9,6 +9,7 @@ from typing import Any
 from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, NumeralTickFormatter
 from bokeh.plotting import figure
 
+from components.data.encoders import OURS
 from components.page.theme import COLOURS, blank
 
 Table = Mapping[str, list[float | None]]  # a CSV's columns
@@ -36,9 +37,9 @@ def small(table: Table, name: str) -> figure:
     plot = blank(title, 190, x_axis_label="epoch")
     plot.yaxis.formatter = NumeralTickFormatter(format=form)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
-    plot.line("epoch", "value", source=source, color=COLOURS["byol"], line_width=2)
+    plot.line("epoch", "value", source=source, color=COLOURS[OURS], line_width=2)
     sparse = len(points) < len(table["epoch"]) or len(points) == 1
-    dots = plot.scatter("epoch", "value", source=source, color=COLOURS["byol"], size=5, alpha=float(sparse))
+    dots = plot.scatter("epoch", "value", source=source, color=COLOURS[OURS], size=5, alpha=float(sparse))
     tooltips = [("epoch", "@epoch"), (title, f"@value{{{'0.0 %' if name == 'knn' else '0.0000'}}}")]
     plot.add_tools(HoverTool(renderers=[dots], tooltips=tooltips, mode="vline"))
     return plot

@@ -11,7 +11,15 @@ import numpy as np
 from components.params.evaluate import Shared
 from components.probes.outcome import Curve, Outcome
 from components.probes.probe import Labelled, Probe
-from components.probes.statistics import Estimate, accuracy, accuracy_over_draws, draw_rows, hold_out_rows
+from components.probes.statistics import (
+    Estimate,
+    accuracy,
+    accuracy_over_draws,
+    by_class,
+    draw_rows,
+    hold_out_rows,
+    share_of_each,
+)
 
 
 def classify(probe: Probe, part: Labelled, shared: Shared, advance: Callable[[int], None]) -> Outcome:
@@ -41,15 +49,12 @@ def classify(probe: Probe, part: Labelled, shared: Shared, advance: Callable[[in
 
 def few_labels(labels: np.ndarray, shared: Shared) -> dict[str, dict[int, int]]:
     """Metric -> how many labels of each class it is measured from; a class gives at least one and at most all."""
-    sizes = {int(name): int(size) for name, size in zip(*np.unique(labels, return_counts=True), strict=True)}
+    sizes = {name: len(rows) for name, rows in by_class(labels).items()}
     counts = {
         f"accuracy_{count}_per_class": {name: min(count, size) for name, size in sizes.items()}
         for count in shared.labels_per_class
     }
-    shares = {
-        f"accuracy_{100 * share:g}_percent": {name: max(1, round(share * size)) for name, size in sizes.items()}
-        for share in shared.label_fractions
-    }
+    shares = {f"accuracy_{100 * share:g}_percent": share_of_each(labels, share) for share in shared.label_fractions}
     return counts | shares
 
 

@@ -21,12 +21,13 @@ from torch import Generator, Tensor, nn
 
 from components.byol import geometry, views
 from components.byol.normalise import normalise
+from components.byol.optimiser import parameter_groups
 from components.byol.schedules import cosine
 from components.params.evaluate import Finetune, Shared
 from components.params.pretrain import Images, View
 from components.probes.outcome import Curve, Outcome
 from components.probes.probe import complement
-from components.probes.statistics import accuracy, draw_rows, hold_out_rows
+from components.probes.statistics import accuracy, draw_rows, hold_out_rows, share_of_each
 
 PORTION = 256  # images that are judged at once
 COLOURLESS = {"jitter": 0.0, "grayscale": 0.0, "blur": 0.0, "solarise": 0.0, "noise": 0.0}
@@ -64,14 +65,13 @@ def draw_portions(labels: np.ndarray, params: Finetune, shared: Shared) -> list[
     """The shares, the largest first; a class gives one label at least. Fewer held-out images than classes tell no
     learning rates apart: such a share is learned at the rate that params.yaml gives for it."""
     generator = np.random.default_rng(shared.seed)
-    names, sizes = np.unique(labels, return_counts=True)
+    classes = len(np.unique(labels))
     portions = []
     for fraction in params.fractions:
-        wanted = {int(name): max(1, round(fraction * int(size))) for name, size in zip(names, sizes, strict=True)}
-        rows = draw_rows(labels, wanted, generator)
+        rows = draw_rows(labels, share_of_each(labels, fraction), generator)
         held = hold_out_rows(labels[rows], shared.validation_fraction, generator)
         ending = "" if fraction == 1 else f"_{100 * fraction:g}_percent"
-        portions.append(Portion(ending, rows, held if len(held) >= len(names) else held[:0]))
+        portions.append(Portion(ending, rows, held if len(held) >= classes else held[:0]))
     return sorted(portions, key=lambda one: -len(one.rows))
 
 
@@ -140,9 +140,8 @@ class Tuner:
     def fit(self, rows: np.ndarray, rate: float) -> nn.Module:
         """Encoder and layer, trained on the images of these rows: (B, C, S, S) -> (B, K)."""
         network = self.begin()
-        matrices, others = ([p for p in network.parameters() if (p.ndim > 1) == wanted] for wanted in (True, False))
         optimiser = torch.optim.SGD(
-            [{"params": matrices, "weight_decay": self.params.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            parameter_groups(network, self.params.weight_decay),
             lr=rate,
             momentum=self.params.momentum,
             nesterov=self.params.momentum > 0,

@@ -67,11 +67,11 @@ class Regression:
         size = len(self.curvature) * self.classes
         if start is None:
             start = torch.zeros(len(values), size, dtype=torch.float64, device=inputs.device)
-        found = [
-            self._solve(inputs if labels.dim() == 1 else inputs[rows], labels if labels.dim() == 1 else labels[rows],
-                        values[rows], start.view(len(values), size)[rows])
-            for rows in torch.split(torch.arange(len(values)), max(1, WEIGHTS // size))
-        ]  # fmt: skip
+        start = start.view(len(values), size)
+        found = []
+        for portion in torch.split(torch.arange(len(values)), max(1, WEIGHTS // size)):
+            rows = (inputs, labels) if labels.dim() == 1 else (inputs[portion], labels[portion])
+            found.append(self._solve(*rows, values[portion], start[portion]))
         return torch.cat(found).view(len(values), -1, self.classes)
 
     def _solve(self, inputs: Tensor, labels: Tensor, values: Tensor, start: Tensor) -> Tensor:

@@ -70,6 +70,11 @@ def draw_rows(labels: np.ndarray, wanted: dict[int, int], generator: np.random.G
     return np.sort(np.concatenate(chosen))
 
 
+def share_of_each(labels: np.ndarray, share: float) -> dict[int, int]:
+    """How many images of each class make that share of it; one at least."""
+    return {name: max(1, round(share * len(rows))) for name, rows in by_class(labels).items()}
+
+
 def by_class(labels: np.ndarray) -> dict[int, np.ndarray]:
     """Row numbers of each class, ascending; sorted once, since there may be thousands of them."""
     names, counts = np.unique(labels, return_counts=True)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from components.data.encoders import in_order
 from components.page import numbers
 from tests.page import pages
 
@@ -22,7 +23,7 @@ def test_a_skipped_classifier_is_no_headline() -> None:
 
 
 def test_every_metric_of_every_probe_stands_in_the_table() -> None:
-    probe = numbers.in_order(
+    probe = in_order(
         {
             "random": {"rank_me": 12.25, "images": 4096},
             "byol": {**pages.estimate("accuracy_fgsm_4", 0.5), "rank_me": 30.5, "images": 4096, "learning_rate": 3e-05},

@@ -7,25 +7,27 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from components.probes.lbfgs import minimise
+from components.probes.lbfgs import Objective, minimise
 
 
-def quadratics(count: int, size: int) -> tuple[Tensor, Tensor]:
-    """Curvatures that differ a thousandfold, and where each problem has its minimum: (P, U, U), (P, U)."""
+def quadratics(count: int, size: int) -> tuple[Objective, Tensor]:
+    """Curvatures that differ a thousandfold, and where each problem has its minimum: (P, U)."""
     generator = torch.Generator().manual_seed(0)
     turned, _ = torch.linalg.qr(torch.randn(count, size, size, generator=generator, dtype=torch.float64))
     curved = torch.logspace(-1.5, 1.5, size, dtype=torch.float64)
-    return turned * curved @ turned.transpose(1, 2), torch.randn(count, size, generator=generator, dtype=torch.float64)
-
-
-def test_every_problem_ends_at_its_own_minimum() -> None:
-    matrices, minima = quadratics(5, 12)
+    matrices = turned * curved @ turned.transpose(1, 2)  # (P, U, U)
+    minima = torch.randn(count, size, generator=generator, dtype=torch.float64)
 
     def objective(point: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
         away = point - minima[active]
         pulled = (matrices[active] @ away[..., None])[..., 0]
         return (away * pulled).sum(1) / 2, pulled
 
+    return objective, minima
+
+
+def test_every_problem_ends_at_its_own_minimum() -> None:
+    objective, minima = quadratics(5, 12)
     start = torch.zeros(5, 12, dtype=torch.float64)
     found = minimise(objective, start, inverse_hessian=torch.ones_like(start), tolerance=1e-9, iterations=300)
     torch.testing.assert_close(found, minima, atol=1e-6, rtol=0)
@@ -64,13 +66,7 @@ def test_a_problem_that_has_ended_is_not_evaluated_again() -> None:
 
 
 def test_iterations_that_run_out_leave_the_best_so_far() -> None:
-    matrices, minima = quadratics(2, 12)
-
-    def objective(point: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
-        away = point - minima[active]
-        pulled = (matrices[active] @ away[..., None])[..., 0]
-        return (away * pulled).sum(1) / 2, pulled
-
+    objective, _ = quadratics(2, 12)
     start = torch.zeros(2, 12, dtype=torch.float64)
     everyone = torch.arange(2)
     values = [
