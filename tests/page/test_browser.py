@@ -166,7 +166,11 @@ def test_text_and_charts_are_readable_and_follow_the_reader_from_light_to_dark(o
     body, soft = opened.page.evaluate(
         "[document.body, document.querySelector('.soft')].map((one) => getComputedStyle(one).color)"
     )
-    axes = opened.page.evaluate("models().map((one) => one.attributes.major_label_text_color).filter(Boolean)")
+    labels = "models().map((one) => one.attributes.major_label_text_color).filter(Boolean)"
+    # The browser tells the page of another scheme a moment later than it draws the text in it.
+    page_ink = "getComputedStyle(document.documentElement).getPropertyValue('--ink').trim()"
+    opened.page.wait_for_function(f"{labels}.every((one) => one === {page_ink})")
+    axes = opened.page.evaluate(labels)
     assert min(contrast(opened.page, ink) for ink in {body, soft, *axes}) >= 4.5
     dots = opened.page.evaluate("[...new Set(named('map').data.colour)]")
     assert min(contrast(opened.page, ink) for ink in dots) >= 3, "graphics, by WCAG 2.1"
