@@ -35,7 +35,7 @@ peers: $(INSTALLED) ## Install what benchmarks.throughput measures against
 
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove .venv and caches of tools; data, models and DVC's cache stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

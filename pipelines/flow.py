@@ -1,20 +1,16 @@
 """The graph as a Prefect flow: one task a stage, each after the tasks of those it needs, several at once.
 
-DVC decides what is cached; Prefect must not (NO_CACHE, nothing persisted). The environment is set before Prefect is
-imported, because the server that it starts reads it: a cold start takes longer than Prefect's own limit, and its
-telemetry is off. Cancelling, from wherever, ends the processes in the flow's body: in a task it would come too late
-(Prefect issue 17482).
+DVC decides what is cached; Prefect must not (NO_CACHE, nothing persisted). Cancelling, from wherever, ends the
+processes in the flow's body: in a task it would come too late (Prefect issue 17482).
 """
 
 import logging
-import os
-
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")
-
 from pathlib import Path
 from typing import Any, cast
+
+from pipelines import environment  # noqa: F401
+
+# isort: split
 
 from prefect import State, flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE

@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 GRACE_SECONDS = 5.0  # between asking a process to end and killing it
@@ -80,9 +81,26 @@ class Processes:
             _end(process)
 
 
+_together: ContextVar[Processes | None] = ContextVar("_together", default=None)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[Processes]:
+    """Inside, `run` runs commands that can be ended from another thread; an exception ends them."""
+    processes = Processes()
+    token = _together.set(processes)
+    try:
+        yield processes
+    except BaseException:
+        processes.end()
+        raise
+    finally:
+        _together.reset(token)
+
+
 def run(command: Sequence[str], *, cwd: Path, minutes: float, say: Callable[[str], None]) -> int:
-    """One command by itself."""
-    return Processes().run(command, cwd=cwd, minutes=minutes, say=say)
+    """One command, by itself or as one of those `together`."""
+    return (_together.get() or Processes()).run(command, cwd=cwd, minutes=minutes, say=say)
 
 
 def _start(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:

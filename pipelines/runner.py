@@ -8,6 +8,7 @@ time only work with `--single-item`.
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,15 +21,17 @@ UP_TO_DATE, RAN = "up to date", "ran"
 USER_ERROR = 2  # exit status of a stage whose input is wrong
 TIMED_OUT, CANCELLED = 124, 130  # as `timeout` has it; as shells have it of an interrupt
 BUSY_SECONDS = 60.0  # that another DVC may hold what a stage needs; it holds it for moments, unless it moves data
+LAST_LINES = 5  # of a stage that fails, which say why
 BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked")
 
 
 class StageError(Exception):
-    """A stage failed; `status` is its exit status."""
+    """A stage failed; `status` is its exit status, `said` its last lines."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, said: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status
+        self.said = tuple(said)
 
     @property
     def may_pass(self) -> bool:
@@ -62,6 +65,7 @@ def bring_up_to_date(stage: Stage, root: Path, say: Say, run: Run = process.run)
 def _reproduce(stage: Stage, root: Path, say: Say, run: Run) -> None:
     statuses: list[int] = []
     busy: list[str] = []
+    last = deque[str](maxlen=LAST_LINES)
 
     def pass_on(line: str) -> None:
         if found := re.search(r"exited with (-?\d+)$", line):
@@ -69,6 +73,7 @@ def _reproduce(stage: Stage, root: Path, say: Say, run: Run) -> None:
         if BUSY.search(line):
             busy.append(line)
         if line:
+            last.append(line)
             say(line)
 
     # Waits for the lock, or hours of training were lost because of somebody's `dvc push` in the moment of saving.
@@ -82,4 +87,4 @@ def _reproduce(stage: Stage, root: Path, say: Say, run: Run) -> None:
     if status and busy and not statuses:
         raise graph.BusyError(busy[-1])
     if status:
-        raise StageError(f"{stage.name}: failed, see its output above", statuses[-1] if statuses else 1)
+        raise StageError(f"{stage.name}: failed, see its output above", statuses[-1] if statuses else 1, last)

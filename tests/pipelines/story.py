@@ -5,6 +5,7 @@ which the working one is killed; the next one does the work. The next night is p
 somebody else empties the folder of photos. The user's checkout has edits all the while that are not committed.
 """
 
+import functools
 import multiprocessing
 import os
 import shutil
@@ -13,8 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines import registry, retrain, versions
+from pipelines import registry, retrain, retraining, train, versions
 from pipelines.gate import Decision
+from pipelines.retraining import Tools
+from pipelines.runner import Say
 from tests.pipelines import nights
 
 PROMOTE = {"artifact": "encoder", "stage": "prod", "probe": "vote", "metric": "accuracy"}
@@ -39,7 +42,7 @@ class Story:
         """One retraining of what lies there now."""
         begun = time.monotonic()
         self.said[name] = []
-        self.decisions[name] = retrain.retrain(self.root, self.said[name].append)
+        self.decisions[name] = retraining.retrain(self.root, tools(self.said[name].append)).decision
         self.seconds[name] = time.monotonic() - begun
         self.note(name)
 
@@ -71,6 +74,11 @@ class Story:
     def branches(self) -> list[str]:
         """Oldest first."""
         return self.project.run("git", "for-each-ref", "--format=%(refname:short)", "refs/heads/retrain").split()
+
+
+def tools(say: Say) -> Tools:
+    """Without Prefect and without a look at drift."""
+    return Tools(say, functools.partial(train.run_graph, server=False), None)
 
 
 def start(root: Path, said: Path) -> None:

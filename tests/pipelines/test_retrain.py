@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from pipelines import gate, publish, retrain, versions
+from pipelines import gate, publish, retraining, versions
 from pipelines.runner import StageError
 from tests.conftest import Project, set_params
-from tests.pipelines.story import PROMOTE, STARTS, Story, tell
+from tests.pipelines.story import PROMOTE, STARTS, Story, tell, tools
 
 PROMOTED, POISONED = 1, 2  # which of the branches
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
@@ -149,14 +149,14 @@ def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tm
     mine, said = clone(story, tmp_path), list[str]()
     mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
     before = state_of_refs(mine)
-    assert retrain.check(mine.root, said.append)
+    assert retraining.check(mine.root, said.append)
     assert said == ["up to date; the encoder is v0.1.0, which is prod"]
     mine.run("git", "checkout", "--quiet", f"origin/{story.branches[POISONED]}")  # what it needs, it pulls
-    assert not retrain.check(mine.root, said.append)
+    assert not retraining.check(mine.root, said.append)
     assert any(line.startswith("NO: the relabelled fraction of the images is 0.5000") for line in said), said
     set_params(mine.root / "params.yaml", {"vote.k": 2})
     mine.commit("no run")
-    assert not retrain.check(mine.root, said.append)
+    assert not retraining.check(mine.root, said.append)
     assert said[-1] == "dvc.lock is stale: vote; run `dvc repro` and commit"
     assert state_of_refs(mine) == before
 
@@ -170,5 +170,5 @@ def test_a_shallow_clone_is_refused_in_one_line(story: Story, tmp_path: Path) ->
     shallow = tmp_path / "shallow"
     story.project.run("git", "clone", "--quiet", "--depth", "1", f"file://{story.root.parent}/origin.git", str(shallow))
     with pytest.raises(StageError, match="git fetch --unshallow --tags") as caught:
-        retrain.retrain(shallow, print)
+        retraining.retrain(shallow, tools(print))
     assert caught.value.status == 2

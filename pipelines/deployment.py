@@ -1,0 +1,89 @@
+"""The retraining as a deployment of Prefect's, served by this process: its schedule, and what an earlier one left."""
+
+import os
+import signal
+import warnings
+from pathlib import Path
+
+from pipelines import environment
+
+# isort: split
+import tzlocal
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+from prefect.schedules import Cron, Schedule
+from prefect.states import Crashed
+from prefect.types.entrypoint import EntrypointType
+
+from pipelines import notify, retrain_flow
+from pipelines.notify import Event
+from pipelines.runner import USER_ERROR, Say, StageError
+
+KILLED = "the process that served it was killed"
+UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+
+def schedule_of(cron: str | None) -> Schedule | None:
+    """In this machine's time zone. Raises StageError."""
+    if cron is None:
+        return None
+    try:
+        return Cron(cron, timezone=tzlocal.get_localzone_name())
+    except ValueError:
+        raise StageError(
+            f'--cron: five fields, such as "0 3 * * *" for 3 in the morning, not "{cron}"', USER_ERROR
+        ) from None
+
+
+def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
+    """Until it is ended. Raises StageError where the server knows another checkout of this name."""
+    name = root.name
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_deployment_by_name(f"{retrain_flow.retrain.name}/{name}")
+        except ObjectNotFound:
+            pass
+        else:
+            clean(client, known, root, say)
+    api = os.environ[environment.URL]
+    when = f"{schedule.cron} ({schedule.timezone})" if schedule else "only when asked for"
+    say(f"retraining in {root}: {when}")
+    say(f"to look on: {api.removesuffix('/api')}")
+    say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retrain_flow.retrain.name}/{name}'")
+    # Prefect ends the flow's process on SIGTERM alone, and grumbles at its own way of doing so.
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
+    retrain_flow.retrain.serve(
+        name,
+        schedule=schedule,
+        limit=1,
+        pause_on_shutdown=False,
+        print_starting_message=False,
+        parameters={"root": str(root)},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say: Say) -> None:
+    """What an earlier process left running here runs no more: nobody but this one serves the checkout now."""
+    name = f"{retrain_flow.retrain.name}/{known.name}"
+    if (theirs := known.parameters.get("root")) != str(root):
+        raise StageError(
+            f"Prefect's server knows {theirs} as {name}: give the folder another name, or "
+            f"`prefect deployment delete {name}`",
+            USER_ERROR,
+        )
+    left = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
+    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[known.id]))
+    for run in client.read_flow_runs(flow_run_filter=left, deployment_filter=of_this):
+        client.set_flow_run_state(run.id, Crashed(message=KILLED), force=True)
+        notify.tell(root, Event(notify.CRASHED, retrain_flow.retrain.name, KILLED, run=str(run.id)), say)

@@ -1,0 +1,39 @@
+"""A machine that was off catches up once: of the scheduled runs that are due by now, the first does the work of all.
+
+Prefect starts every run that is late, one after another: after a week without power, seven.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from prefect import State, runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterNextScheduledStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.states import Cancelled
+
+from pipelines.runner import Say
+
+
+def cover(say: Say) -> None:
+    """Call off the other runs of this deployment's schedule that are due; a run that somebody asked for stays."""
+    if not runtime.deployment.id:
+        return
+    due = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+        next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC)),
+    )
+    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[UUID(str(runtime.deployment.id))]))
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=due, deployment_filter=of_this):
+            if run.auto_scheduled and str(run.id) != str(runtime.flow_run.id):
+                covered: State[None] = Cancelled(message=f"the run {runtime.flow_run.name} does its work")
+                client.set_flow_run_state(run.id, covered, force=True)
+                say(f"the missed run of {run.expected_start_time:%Y-%m-%d %H:%M} UTC is done by this one")

@@ -1,0 +1,135 @@
+"""Who is told what became of a run: a line of JSON in a file, and the same by POST to a webhook.
+
+`notify:` in params.yaml says which events, which file and which address. It is read as it stands, not as checked with
+the rest, since a params.yaml that is refused is something to be told, too. A message that does not get through is worth
+a line in the log and no more: no run ends otherwise because of it.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipelines import gate
+from pipelines.graph import GraphError
+from pipelines.process import EndedError
+from pipelines.runner import CANCELLED as CANCELLED_STATUS
+from pipelines.runner import Say, StageError
+from pipelines.worktree import BusyError
+
+FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
+OF_DECISIONS = (gate.PROMOTED, gate.REJECTED)
+TOLD = Path(".dvc", "tmp", "told")  # a file a flow run of Prefect's: of each, one message
+TRIES, SECONDS = 2, 3.0  # of a webhook; a run that was cancelled has to be over within ten
+
+
+@dataclass(frozen=True)
+class Event:
+    """What became of one run."""
+
+    kind: str
+    flow: str
+    text: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    run: str | None = None  # Prefect's id
+
+
+def tell(root: Path, event: Event, say: Say) -> None:
+    """To all who are to know; of the same flow run nothing is told twice."""
+    try:
+        wanted = YAML(typ="safe").load(root / "params.yaml")["notify"]
+        if event.kind not in wanted["events"] or not _is_first(root, event):
+            return
+        message = _message(root, event)
+        if wanted["file"]:
+            _append(root / wanted["file"], message)
+        if address := _address(wanted["webhook"]):
+            _post(address, message)
+    except Exception as error:
+        say(f"nobody could be told that {event.flow} {event.kind}: {' '.join(str(error).split()) or repr(error)}")
+
+
+def _is_first(root: Path, event: Event) -> bool:
+    """Prefect's hooks and the flow itself may both tell, whichever of them is still alive."""
+    if event.run is None:
+        return True
+    (root / TOLD).mkdir(parents=True, exist_ok=True)
+    try:
+        (root / TOLD / event.run).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _message(root: Path, event: Event) -> dict[str, Any]:
+    """`text` says it all in a line, as chat programs show it."""
+    return {
+        "text": f"{root.name}: {event.flow} {event.kind}: {event.text}",
+        "event": event.kind,
+        "flow": event.flow,
+        "project": root.name,
+        "host": socket.gethostname(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": event.run,
+        **event.details,
+    }
+
+
+def _append(path: Path, message: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(message) + "\n")
+
+
+def _address(webhook: str | None) -> str | None:
+    """None where there is none, on this machine at least."""
+    return os.environ.get(webhook[1:]) if webhook and webhook.startswith("$") else webhook
+
+
+def _post(address: str, message: Mapping[str, Any]) -> None:
+    """Raises httpx.HTTPError. The address, which may be a secret, is in no message."""
+    import httpx  # here only: few runs have somebody to tell
+
+    for tries_left in reversed(range(TRIES)):
+        try:
+            answer = httpx.post(address, json=message, timeout=SECONDS)
+        except httpx.HTTPError as error:
+            if not tries_left:
+                raise httpx.HTTPError(f"the webhook cannot be reached: {type(error).__name__}") from None
+            continue
+        if answer.is_success:
+            return
+        if answer.status_code < 500 or not tries_left:
+            raise httpx.HTTPError(f"the webhook answered {answer.status_code}")
+
+
+@contextmanager
+def telling(root: Path, flow: str, say: Say, run: str | None = None) -> Iterator[None]:
+    """Inside, whatever ends the run is told."""
+    try:
+        yield
+    except BaseException as error:
+        if (kind := kind_of(error)) is not None:
+            said = error.said if isinstance(error, StageError) else ()
+            text = "; ".join([*said, str(error) or "ended by a signal"])
+            tell(root, Event(kind, flow, text, run=run), say)
+        raise
+
+
+def kind_of(error: BaseException) -> str | None:
+    """What it means that a run ended with this; None where it never began."""
+    if isinstance(error, BusyError):
+        return None
+    if isinstance(error, StageError):
+        return CANCELLED if error.status == CANCELLED_STATUS else FAILED
+    if isinstance(error, GraphError):
+        return FAILED
+    ended = isinstance(error, EndedError) or not isinstance(error, Exception)  # by a signal, whoever sent it
+    return CANCELLED if ended else CRASHED

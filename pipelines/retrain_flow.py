@@ -1,0 +1,76 @@
+"""A retraining as a flow of Prefect's: the stages are its sub-flow `train`, the decision is its state and an artifact.
+
+Whatever ends it is told once (pipelines/notify.py): by itself, or where it was killed by the hooks, which the runner or
+the worker calls.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipelines import environment  # noqa: F401
+
+# isort: split
+from prefect import State, flow, get_run_logger, runtime
+from prefect.states import Cancelled, Completed
+
+from pipelines import artifacts, cancelling, drift, missed, notify, process, retraining, train
+from pipelines.notify import Event
+from pipelines.process import EndedError
+from pipelines.retraining import Retraining, Tools
+from pipelines.runner import CANCELLED, StageError
+from pipelines.worktree import BusyError
+
+SKIPPED = "Skipped"
+
+
+def run(root: Path) -> Retraining:
+    """Now, in this process. Raises BusyError, StageError or GraphError."""
+    state: State[Any] = retrain(root, return_state=True)
+    if state.is_cancelled():
+        raise StageError("cancelled", CANCELLED)
+    if state.name == SKIPPED:
+        raise BusyError(state.message)
+    done: Retraining = state.result()
+    return done
+
+
+def _hook(kind: str) -> Callable[..., None]:
+    def tell(flow: Any, flow_run: Any, state: State[Any]) -> None:
+        root = Path(flow_run.parameters.get("root") or Path.cwd())
+        notify.tell(root, Event(kind, "retrain", state.message or state.name or "", run=str(flow_run.id)), print)
+
+    tell.__name__ = f"tell_that_it_{kind}"  # Prefect's log names it
+    return tell
+
+
+@flow(
+    name="retrain",
+    persist_result=False,
+    on_crashed=[_hook(notify.CRASHED)],
+    on_cancellation=[_hook(notify.CANCELLED)],
+)
+def retrain(root: Path | None = None) -> State[Any]:
+    """Look for new data, train on it, and promote what is better. `root`: the checkout; by default where it runs."""
+    root = root or Path.cwd()
+    log = get_run_logger()
+
+    def say(line: str) -> None:
+        log.info("%s", line)
+
+    missed.cover(say)
+    tools = Tools(say, functools.partial(train.run_graph, server=True), functools.partial(drift.measure, say=say))
+    with process.together() as processes, cancelling.watched(processes) as cancelled:
+        try:
+            done = retraining.retrain(root, tools, str(runtime.flow_run.id))
+        except BusyError as error:
+            return Completed(name=SKIPPED, message=str(error))
+        except (StageError, EndedError) as error:
+            if cancelled.is_set() or (isinstance(error, StageError) and error.status == CANCELLED):
+                return Cancelled(message="cancelled; the next run goes on from the last checkpoint")
+            raise
+    artifacts.publish_decision(done)
+    for line in done.lines:
+        say(line)
+    return Completed(name=done.decision.outcome.capitalize(), message=done.text or None, data=done)

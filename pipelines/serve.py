@@ -1,0 +1,37 @@
+"""`python -m pipelines.retrain --serve`: a retraining whenever the schedule or somebody asks for it.
+
+Shutting down does not pause the schedule, whereas Prefect's own default does; so a machine that was off catches up,
+once (pipelines/missed.py). At most one retraining runs at a time.
+"""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipelines import environment, server, settings
+from pipelines.runner import Say
+from pipelines.worktree import BusyError
+
+LOCK = Path(".dvc", "tmp", "serve.lock")
+
+
+def serve(root: Path, cron: str | None, say: Say) -> None:
+    """Until it is ended. Raises BusyError where this checkout is served already, and StageError."""
+    settings.read(root)
+    (root / LOCK).parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError("this checkout is served already; nothing is done") from None
+    named = environment.api_url()
+    os.environ[environment.URL] = named or server.URL
+    from pipelines import deployment  # here only: Prefect reads the address when it is imported
+
+    with lock, ExitStack() as stack:
+        schedule = deployment.schedule_of(cron)
+        if not named:
+            stack.enter_context(server.running(root))
+        deployment.serve(root, schedule, say)

@@ -1,0 +1,69 @@
+"""A server of Prefect's for as long as a checkout is served, on SQLite in Prefect's own folder, under a guard.
+
+So it ends with the process that serves, however that ends, and what it has recorded stays for the next one.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from pipelines import environment
+from pipelines.process import EndedError, Processes
+from pipelines.runner import USER_ERROR, StageError
+
+HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # as Prefect has it
+URL = f"http://{HOST}:{PORT}/api"
+LOG = Path(".dvc", "tmp", "prefect-server.log")
+START_SECONDS = 180.0  # of one that makes its database on a busy machine
+EVER = 60.0 * 24 * 365 * 50  # minutes
+LAST_LINES = 5
+
+
+@contextmanager
+def running(root: Path) -> Iterator[None]:
+    """Inside, it answers. Raises StageError."""
+    if answers():
+        raise StageError(
+            f"a server of Prefect's is at {URL}: `export {environment.URL}={URL}` to use it, or name another port in "
+            "PREFECT_SERVER_API_PORT",
+            USER_ERROR,
+        )
+    processes, said = Processes(), deque[str](maxlen=LAST_LINES)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", PORT]
+
+    def run() -> None:
+        with suppress(EndedError), (root / LOG).open("w", buffering=1) as log:
+
+            def say(line: str) -> None:
+                said.append(line)
+                log.write(f"{line}\n")
+
+            processes.run(command, cwd=root, minutes=EVER, say=say)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        until = time.monotonic() + START_SECONDS
+        while not answers():
+            if not thread.is_alive() or time.monotonic() > until:
+                raise StageError("\n".join([*said, f"Prefect's server does not start at {URL}"]), 1)
+            time.sleep(0.5)
+        yield
+    finally:
+        processes.end()
+        thread.join()
+
+
+def answers() -> bool:
+    """Whether there is one."""
+    try:
+        return httpx.get(f"{URL}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
