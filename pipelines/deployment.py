@@ -1,9 +1,12 @@
 """The retraining as a deployment of Prefect's, served by this process: its schedule, and what an earlier one left."""
 
+import asyncio
+import multiprocessing
 import os
 import signal
-import warnings
+import threading
 from pathlib import Path
+from typing import Any
 
 from pipelines import environment
 
@@ -20,11 +23,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
+from prefect.runner import Runner
 from prefect.schedules import Cron, Schedule
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from pipelines import notify, retrain_flow
+from pipelines.cancelling import GOODBYE_SECONDS
 from pipelines.notify import Event
 from pipelines.runner import USER_ERROR, Say, StageError
 
@@ -59,18 +64,34 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
     say(f"retraining in {root}: {when}")
     say(f"to look on: {api.removesuffix('/api')}")
     say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retrain_flow.retrain.name}/{name}'")
-    # Prefect ends the flow's process on SIGTERM alone, and grumbles at its own way of doing so.
-    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    warnings.filterwarnings("ignore", "coroutine 'Runner.astop' was never awaited", RuntimeWarning)
-    retrain_flow.retrain.serve(
-        name,
+    runner = Served(name, pause_on_shutdown=False, limit=1)
+    runner.add_flow(
+        retrain_flow.retrain,
+        name=name,
         schedule=schedule,
-        limit=1,
-        pause_on_shutdown=False,
-        print_starting_message=False,
         parameters={"root": str(root)},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    signal.signal(signal.SIGINT, runner.handle_sigterm)
+    asyncio.run(runner.start())
+
+
+class Served(Runner):
+    """Ends on a signal. Prefect's own raises in the midst of whatever its event loop is at, which may swallow that."""
+
+    def handle_sigterm(self, *_: Any) -> None:
+        """End the flow's process, which tells Prefect of it, and this one; the server goes with it (server.py)."""
+        threading.Thread(target=self.end, daemon=True).start()
+
+    def end(self) -> None:
+        """Prefect spawns the flow's process by `multiprocessing`, whose other processes end by themselves."""
+        flows = multiprocessing.active_children()
+        for flow in flows:
+            flow.terminate()
+        for flow in flows:  # one at most
+            flow.join(GOODBYE_SECONDS)
+            flow.kill()
+        os._exit(0)
 
 
 def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say: Say) -> None:

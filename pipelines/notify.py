@@ -118,7 +118,8 @@ def telling(root: Path, flow: str, say: Say, run: str | None = None) -> Iterator
     except BaseException as error:
         if (kind := kind_of(error)) is not None:
             said = error.said if isinstance(error, StageError) else ()
-            text = "; ".join([*said, str(error) or "ended by a signal"])
+            why = str(error) if isinstance(error, Exception) else ""
+            text = "; ".join([*said, why or "ended by a signal"])
             tell(root, Event(kind, flow, text, run=run), say)
         raise
 

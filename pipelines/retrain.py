@@ -16,6 +16,7 @@ from pipelines import drift, environment, graph, retraining, train, worktree
 from pipelines.process import EndedError
 from pipelines.retraining import Retraining, Tools
 from pipelines.runner import CANCELLED, USER_ERROR, StageError
+from pipelines.train import say
 
 OTHER_ERROR, INTERRUPTED, TERMINATED = 1, 130, 143
 
@@ -55,11 +56,6 @@ def main() -> int:
         print("interrupted; the next run goes on from the last checkpoint", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-
-def say(line: str) -> None:
-    """On standard output, at once."""
-    print(line, flush=True)
 
 
 def once(root: Path) -> Retraining:

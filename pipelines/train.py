@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pipelines import graph, plain, runner, settings, summary
+from pipelines import graph, notify, plain, runner, settings, summary
 from pipelines.runner import Say
 from pipelines.work import Work
 
@@ -22,7 +22,8 @@ def main() -> int:
     root = Path.cwd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
     try:
-        outcomes = run_graph(root, lambda line: print(line, flush=True), server=not without_server)
+        with notify.telling(root, "train", say):
+            outcomes = run_graph(root, say, server=not without_server)
     except runner.StageError as error:
         if error.status == runner.CANCELLED:
             print(f"cancelled; {KEPT}", file=sys.stderr)
@@ -37,6 +38,11 @@ def main() -> int:
         return INTERRUPTED
     summary.show(graph.read_stages(root), outcomes, graph.metrics(root), root)
     return 0
+
+
+def say(line: str) -> None:
+    """On standard output, at once."""
+    print(line, flush=True)
 
 
 def run_graph(root: Path, say: Say, *, server: bool) -> dict[str, str]:

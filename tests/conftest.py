@@ -33,10 +33,11 @@ class Project:
 
     root: Path
 
-    def run(self, *command: str, status: int = 0) -> str:
-        """Run a command as in the activated environment and return what it printed, both streams."""
+    @property
+    def environment(self) -> dict[str, str]:
+        """As in the activated environment, with a home and a name of its own."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "PYTEST_"))}
-        environment |= {
+        return environment | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "Ada",
             "GIT_AUTHOR_EMAIL": "ada@example.org",
@@ -46,10 +47,13 @@ class Project:
             "PREFECT_HOME": str(self.root.parent / "home" / ".prefect"),
             "COLUMNS": "160",
         }
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command as in the activated environment and return what it printed, both streams."""
         done = subprocess.run(
             command,
             cwd=self.root,
-            env=environment,
+            env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

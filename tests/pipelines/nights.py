@@ -47,7 +47,7 @@ data:
 learn: {rate: 1}
 vote: {k: 1}
 flow: {at_once: 2, retry_seconds: 0}
-notify: {events: [failed, cancelled, promoted, rejected], file: scratch/told.jsonl, webhook: $NOTIFY_WEBHOOK}
+notify: {events: [failed, crashed, cancelled, promoted, rejected], file: scratch/told.jsonl, webhook: $NOTIFY_WEBHOOK}
 promote:
   artifact: encoder
   stage: prod

@@ -1,18 +1,13 @@
 """A real Prefect server that the test starts: what the flow leaves there, what it retries, and cancelling."""
 
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from pipelines import artifacts
 from tests.pipelines import tiny
+from tests.pipelines.conftest import Server
 
 STAGES = """
 stages:
@@ -42,59 +37,6 @@ stages:
     outs: [page.html]
     meta: {retries: 0, minutes: 1, tags: []}
 """
-
-
-class Server:
-    """Of Prefect, in a process of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def ask(self, what: str, **body: Any) -> Any:
-        """The newest first."""
-        answer = httpx.post(f"{self.url}/{what}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
-
-    def flow_run(self) -> Any:
-        """The last one; None where none has begun."""
-        found = self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1, flow_runs={"state": RUNNING})
-        return found[0] if found else None
-
-
-RUNNING = {"type": {"any_": ["RUNNING"]}}
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Without its page; a database of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", str(port)],
-            env=tiny.environment(**environment),
-            stdout=log,
-            stderr=log,
-        )
-    server = Server(f"http://127.0.0.1:{port}/api")
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{server.url}/health", timeout=5).is_success
-        except httpx.HTTPError:
-            return False
-
-    try:
-        tiny.wait_for(answers, 120)
-        yield server
-    finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
-        process.wait()
 
 
 def test_what_a_flow_leaves_in_prefect(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""A checkout that is served, for tests: the command, its processes, and what Prefect's server says of its runs."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.conftest import ROOT, Project
+from tests.pipelines import tiny
+from tests.pipelines.conftest import Server
+
+
+def link_pipelines(project: Project) -> None:
+    """Where the flows are to be found in a project that is not a copy of the tree; Git does not see them."""
+    (project.root / "pipelines").symlink_to(ROOT / "pipelines")
+    with (project.root / ".git" / "info" / "exclude").open("a") as file:
+        file.write("/pipelines\n")
+
+
+@contextmanager
+def serving(project: Project, *arguments: str, **environment: str) -> Iterator[psutil.Process]:
+    """`python -m pipelines.retrain --serve` in the background; ended with the block, if it still runs then."""
+    log = project.root.parent / "served.log"
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.retrain", "--serve", *arguments],
+            cwd=project.root,
+            env=project.environment | environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        yield psutil.Process(process.pid)
+    except BaseException:
+        print(log.read_text())
+        raise
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def runs(server: Server, *states: str) -> list[dict[str, Any]]:
+    """Of the deployment, in the order in which they were to begin; sub-flows have none."""
+    chosen = {"state": {"type": {"any_": list(states)}}}
+    found = server.ask("flow_runs/filter", flow_runs=chosen, sort="EXPECTED_START_TIME_ASC")
+    return [run for run in found if run["deployment_id"]]
+
+
+def processes_of_run(serving: psutil.Process) -> list[psutil.Process]:
+    """The flow's process, which Prefect spawned, and all below it."""
+    flow = next(one for one in serving.children() if "multiprocessing.spawn" in " ".join(one.cmdline()))
+    return [flow, *flow.children(recursive=True)]
+
+
+def deployment(server: Server) -> dict[str, Any]:
+    """The newest one."""
+    found: dict[str, Any] = server.ask("deployments/filter", sort="CREATED_DESC", limit=1)[0]
+    return found
+
+
+def appears(path: Path, seconds: float = 180) -> None:
+    """Until it is there."""
+    tiny.wait_for(path.exists, seconds)
