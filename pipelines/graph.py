@@ -64,7 +64,8 @@ def mend(root: Path) -> None:
     """Remove DVC's list of files in use where a DVC that was killed while it wrote there left half a list."""
     with _one_at_a_time, opened(root) as repo:
         used = Path(repo.tmp_dir) / "rwlock"
-        with make_lock(f"{used}.lock"):
+        hardlink = repo.config["core"].get("hardlink_lock", False)  # of the kind that the user has chosen
+        with make_lock(f"{used}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
             try:
                 json.loads(used.read_text())
             except FileNotFoundError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import graph as dvc
+from pipelines import worktree
 from pipelines.compare import COLUMNS, cells, shown, untested_cells
 from pipelines.differences import Judged, by_probe, of_runs
 from pipelines.graph import Stage
@@ -34,7 +35,9 @@ def graph(stages: list[Stage], outcomes: Mapping[str, str]) -> str:
 
 
 def html(work: Work) -> Iterator[Path]:
-    """The pages that the stages wrote."""
+    """The pages that the stages wrote, where they stay."""
+    if worktree.is_one(work.root):
+        return
     for stage in work.stages:
         for output in stage.outputs:
             if output.suffix == ".html" and (work.root / output).is_file():

@@ -112,6 +112,11 @@ def checked_out(root: Path, revision: str) -> Iterator[Path]:
         git(root, "worktree", "prune")
 
 
+def is_one(folder: Path) -> bool:
+    """Whether it is one of these worktrees, gone when its retraining ends."""
+    return f"/{FOLDER.as_posix()}/" in folder.absolute().as_posix()
+
+
 def share(root: Path, folder: Path) -> None:
     """Let a worktree use what the checkout has. Paths are made absolute, as they are relative to the checkout."""
     local = root / ".dvc" / "config.local"

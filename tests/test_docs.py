@@ -1,6 +1,11 @@
-"""What the how-to pages show can be pasted: every snippet of params.yaml is one that the pipeline takes."""
+"""What the how-to pages show can be pasted, and where they point to there is something.
+
+A snippet marked `yaml` is of params.yaml, and the pipeline takes it; one marked `yml` is of another program's.
+"""
 
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +15,45 @@ from components.stage import PARAMS_FILE, check_params
 from presets.apply import merge
 from tests.conftest import ROOT
 
-SNIPPETS = [
-    pytest.param(snippet, id=f"{page.stem}-{number}")
-    for page in sorted((ROOT / "docs").glob("*.md"))
-    for number, snippet in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
-]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
+def snippets(language: str, pages: list[Path]) -> Iterator[tuple[str, str]]:
+    """Each with its page and its number there."""
+    for page in pages:
+        found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        yield from ((f"{page.stem}-{number}", snippet) for number, snippet in enumerate(found))
+
+
+def anchors(page: Path) -> set[str]:
+    """Of its headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("snippet", [pytest.param(text, id=name) for name, text in snippets("yaml", PAGES[2:])])
 def test_a_snippet_of_params_can_be_pasted(snippet: str) -> None:
     yaml = YAML(typ="safe")
     whole = yaml.load(ROOT / PARAMS_FILE)
     merge(whole, yaml.load(snippet))
     check_params(whole, Path(PARAMS_FILE))
+
+
+def test_snippets_of_other_programs_are_yaml_and_shell() -> None:
+    for name, snippet in snippets("yml", PAGES):
+        assert YAML(typ="safe").load(snippet), name
+    for name, snippet in snippets("sh", PAGES):
+        read = subprocess.run(["bash", "-n"], input=snippet, text=True, capture_output=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), name
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in PAGES])
+def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 def test_the_page_on_images_shows_every_kind_of_source() -> None:
