@@ -65,6 +65,8 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
     say(f"to look on: {api.removesuffix('/api')}")
     say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retrain_flow.retrain.name}/{name}'")
     runner = Served(name, pause_on_shutdown=False, limit=1)
+    for number in (signal.SIGINT, signal.SIGTERM):  # from now on: Prefect's code is not to be left by an exception
+        signal.signal(number, runner.handle_sigterm)
     runner.add_flow(
         retrain_flow.retrain,
         name=name,
@@ -72,7 +74,6 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
         parameters={"root": str(root)},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    signal.signal(signal.SIGINT, runner.handle_sigterm)
     asyncio.run(runner.start())
 
 

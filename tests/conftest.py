@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that spin stall a machine that is shared
 
 import pytest
+from filelock import FileLock
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
@@ -115,12 +116,17 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def reproduced(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The same after one real `dvc repro`, committed; not to be changed, take a copy."""
-    project = untouched.copy(tmp_path_factory.mktemp("reproduced"))
-    (project.root.parent / "home").mkdir()
-    project.run("dvc", "repro")
-    project.commit("first run")
-    return project
+    """The same after one real `dvc repro`, committed; not to be changed, take a copy. All workers share one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reproduced"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            project = untouched.copy(folder)
+            (folder / "home").mkdir()
+            project.run("dvc", "repro")
+            project.commit("first run")
+            (folder / "done").touch()
+    return Project(folder / "project")
 
 
 @pytest.fixture
