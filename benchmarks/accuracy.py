@@ -96,9 +96,9 @@ class Course:
         if record.epoch % self.params.watch.every_epochs and state.step < state.steps:
             return
         now = time.perf_counter()
-        state.online.eval()
+        state.objective.eval()
         accuracy = knn_accuracy(state, self.engine, self.sample, self.params)
-        state.online.train()
+        state.objective.train()
         seconds = now - self.began
         self.seen.append({"epoch": record.epoch, "seconds": seconds, "loss": record.loss, "held_out_knn": accuracy})
         print(self.seen[-1], flush=True)
@@ -123,10 +123,10 @@ def draw_sample(params: Pretrain, images: Tensor, labels: Tensor) -> Sample:
 def judge(course: Course, probes: Evaluate, trained: Images, judged: Images) -> dict[str, float]:
     """Accuracies on the test split."""
     state, engine, params = course.state, course.engine, course.params
-    state.online.eval()
+    state.objective.eval()
     (images, labels), (tested, truth) = trained, judged
     train_features, test_features = (
-        embed_images(state.online.encoder, part, engine, params).cpu().numpy() for part in (images, tested)
+        embed_images(state.objective.encoder, part, engine, params).cpu().numpy() for part in (images, tested)
     )
     part = Labelled(train_features, labels.numpy(), test_features, truth.numpy(), np.arange(len(truth)).astype(str))
     held_out = hold_out_rows(part.labels, probes.shared.validation_fraction, np.random.default_rng(params.seed))

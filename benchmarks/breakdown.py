@@ -23,12 +23,12 @@ from components.byol import train
 from components.byol.device import choose_device, prepare
 from components.byol.engine import Engine
 from components.byol.feed import Pair, ResidentFeed
-from components.byol.loss import byol_loss
+from components.objectives.byol import regression_loss
 from components.stage import one_line_errors
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is the limit: large for the device
 ROUNDS, SECONDS = 5, 5.0  # of the step, and of the limit before and after it
-RATE, TAU = 0.01, 0.99
+RATE, SCHEDULE = 0.01, {"tau": 0.99}
 
 
 def main() -> None:
@@ -73,17 +73,17 @@ def time_parts(state: train.State, engine: Engine, feed: ResidentFeed) -> dict[s
 
     def whole() -> None:
         pair = next(iter(feed.pairs(0)))
-        train.train_step(state, engine, pair, learning_rate=RATE, tau=TAU)
+        train.train_step(state, engine, pair, learning_rate=RATE, schedule=SCHEDULE)
 
     for _ in range(ROUNDS + 1):  # the first warms up and does not count
         pair: Pair = timed("views", lambda: next(iter(feed.pairs(0))))
-        predictions = timed("online network, forward", partial(forward, engine.predict, pair, engine))
+        predictions = timed("online network, forward", partial(forward, engine.networks["online"], pair, engine))
         with torch.no_grad():
-            targets = timed("target network, forward", partial(forward, engine.project, pair, engine))
+            targets = timed("target network, forward", partial(forward, engine.networks["target"], pair, engine))
         state.optimiser.zero_grad(set_to_none=True)
         timed("loss and backward", partial(descend, predictions, targets))
         timed("optimiser", state.optimiser.step)
-        timed("target follows", lambda: train.update_target(state, TAU))
+        timed("target follows", lambda: state.objective.after_step(SCHEDULE))
         timed("whole step", whole)
     return {part: statistics.median(times[1:]) for part, times in parts.items()}
 
@@ -96,15 +96,16 @@ def forward(network: Callable[[Tensor], Tensor], pair: Pair, engine: Engine) -> 
 
 def descend(predictions: Pair, targets: Pair) -> None:
     """Loss and gradients."""
-    byol_loss(predictions, targets).backward()  # type: ignore[no-untyped-call]
+    loss = regression_loss(predictions[0], targets[1]) + regression_loss(predictions[1], targets[0])
+    loss.backward()  # type: ignore[no-untyped-call]
 
 
 def count_operations(state: train.State, engine: Engine, pair: Pair) -> int:
     """Floating-point operations of a step's products and convolutions, which the counter sees as long as they are not
     compiled."""
-    plain = Engine(state.online, state.target, engine.device, engine.precision)
+    plain = Engine(state.objective.networks, engine.device, engine.precision)
     with FlopCounterMode(display=False) as counter:
-        train.train_step(state, plain, pair, learning_rate=RATE, tau=TAU)
+        train.train_step(state, plain, pair, learning_rate=RATE, schedule=SCHEDULE)
     return int(counter.get_total_flops())
 
 

@@ -41,7 +41,7 @@ def start(params: Pretrain, images: Tensor, device: torch.device) -> tuple[train
     """A run before its first step, its images on the device, as the stage begins one."""
     feed = ResidentFeed(images, start_maker(params, device, ALONE), device)
     state = train.begin(params, device, ALONE, steps_per_epoch=feed.steps_per_epoch)
-    return state, start_engine(state.online, state.target, params, device, ALONE), feed
+    return state, start_engine(state.objective.networks, params, device, ALONE), feed
 
 
 def synchronise(device: torch.device) -> None:

@@ -24,7 +24,8 @@ from benchmarks.records import write_record
 from components import pretrain
 from components.data.inspect import encode
 from components.data.store import TRAIN, Row, write_store
-from components.params.pretrain import Head, TinyResNet
+from components.params.parts.encoder import TinyResNet
+from components.params.pretrain import Head
 from components.stage import one_line_errors
 
 FACTORS = (1, 4, 16)

@@ -20,12 +20,12 @@ from benchmarks import cifar10, peer
 from benchmarks.records import write_record
 from components.byol import train
 from components.byol.device import choose_device, prepare
-from components.byol.network import build_encoder, feature_dimension
+from components.networks.encoder import build_encoder, feature_dimension
 from components.params.pretrain import Head
 from components.stage import one_line_errors
 
 Rates = dict[str, float]
-RATE, TAU = 0.01, 0.99  # of every step: any will do
+RATE, SCHEDULE = 0.01, {"tau": 0.99}  # of every step: any will do
 COMPARISONS: dict[str, tuple[dict[str, bool], dict[str, str]]] = {
     "as each comes": ({"half": False, "tuned": False}, {}),
     "both float32": ({"half": False, "tuned": False}, {"precision": "float32", "compile": "never"}),
@@ -54,7 +54,7 @@ class Ours(Program):
         params = cifar10.setting(batch_size=batch, head=Head(hidden=peer.HIDDEN, out=peer.OUT), **how)
         state, engine, feed = cifar10.start(params, images, device)
         self.views, self.batch = lambda: feed.pairs(0), batch
-        self.learn = lambda pair: train.train_step(state, engine, pair, learning_rate=RATE, tau=TAU)
+        self.learn = lambda pair: train.train_step(state, engine, pair, learning_rate=RATE, schedule=SCHEDULE)
 
 
 class Lightly(Program):

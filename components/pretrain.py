@@ -1,4 +1,4 @@
-"""Stage pretrain: data/store -> models/encoder, by BYOL, without looking at a test image.
+"""Stage pretrain: data/store -> models/encoder, by the objective that params.yaml names, without a test image.
 
 Labels of the train split are read for one thing: the online kNN that is shown while the run goes on.
 """
@@ -17,7 +17,6 @@ from components import stage
 from components.byol import replicas, train
 from components.byol.device import choose_device, prepare
 from components.byol.engine import compiles_networks, precision, start_engine
-from components.byol.network import build_encoder, feature_dimension
 from components.byol.replicas import Replica
 from components.data.feeds import choose_feed, count_images, open_feed
 from components.data.metrics import write_json
@@ -28,6 +27,7 @@ from components.model.checkpoint import Checkpoint, fingerprint
 from components.model.onnx import export_onnx
 from components.model.provenance import sha256_of_lock, sha256_of_shards
 from components.model.saved import ONNX, Config, save_encoder
+from components.networks.encoder import build_encoder, feature_dimension
 from components.params.base import InputError
 from components.params.pretrain import Pretrain
 from components.watch.observer import Observer, Row
@@ -54,7 +54,7 @@ def run(
     state = train.begin(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
     if remembered:
         train.restore(state, remembered["state"])
-    engine = start_engine(state.online, state.target, params, device, replica)
+    engine = start_engine(state.objective.networks, params, device, replica)
     if not replica.writes:
         train.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave()
@@ -97,14 +97,15 @@ def write_encoder(folder: Path, state: train.State, params: Pretrain, images: in
     """Weights, config and ONNX; no date and no path, so that the same run writes the same bytes."""
     shape = {"channels": params.images.channels, "side": params.images.side}
     network = build_encoder(params.encoder, **shape)  # as it was before it was shared or laid out for a device
-    network.load_state_dict(state.online.encoder.state_dict())
+    network.load_state_dict(state.objective.encoder.state_dict())
     config = Config(
         encoder=params.encoder,
         images=params.images,
         features=feature_dimension(network, **shape),
         seed=params.seed,
         provenance={
-            "method": "BYOL, arXiv 2006.07733",
+            "method": state.objective.method,
+            "kept": state.objective.kept,
             "images": images,
             "data": sha256_of_shards(shards),
             "lock": sha256_of_lock(),

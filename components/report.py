@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -39,14 +40,14 @@ def run(
     probes = read_probes(metrics, evaluate.probes)
     config = read_config(encoder)
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
-    page = draw(inputs, params, json.dumps(config.provenance, indent=2))
+    page = draw(inputs, params, config.provenance)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page, encoding="utf-8")
     write_card(card, config, data=data, pretrain=pretrain, probes=probes, revision=git_revision())
     print(f"{report}: {len(page) / 1e6:.1f} MB, open it in a browser")
 
 
-def draw(inputs: Inputs, params: Report, provenance: str) -> str:
+def draw(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> str:
     """The page."""
     found = {
         "few_labels": sections.few_labels(inputs),
@@ -71,7 +72,8 @@ def draw(inputs: Inputs, params: Report, provenance: str) -> str:
         pretrain=inputs.pretrain,
         tiny=inputs.tiny,
         views=preview(inputs.plots / "pretrain" / "views.png"),
-        provenance=provenance,
+        method=provenance.get("method", "BYOL"),
+        provenance=json.dumps(provenance, indent=2),
         **found,
     )
 

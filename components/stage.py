@@ -41,7 +41,8 @@ def read_params(path: Path) -> Any:
 
 def check_params(raw: Any, path: Path) -> Any:
     """What stands in the file as typed objects, or InputError as above."""
-    names = [module.name for module in pkgutil.iter_modules(components.params.__path__) if module.name != "base"]
+    modules = pkgutil.iter_modules(components.params.__path__)
+    names = [module.name for module in modules if module.name != "base" and not module.ispkg]
     sections = {name: importlib.import_module(f"components.params.{name}").Section for name in names}
     fields: dict[str, Any] = {name: (section, ...) for name, section in sections.items()}
     whole = create_model("ParamsFile", __base__=Params, **fields)
@@ -93,14 +94,14 @@ def main(run: Callable[..., None]) -> None:
     parameters = list(signature.parameters.values())
     sections = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
     flags = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
-    stage = Path(inspect.getfile(run)).stem
-    parser = argparse.ArgumentParser(prog=f"python -m components.{stage}", description=inspect.getdoc(run))
+    module = run.__globals__["__spec__"].name  # as `python -m` was told
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=inspect.getdoc(run))
     for flag in flags:
         kind = flag.annotation
         parser.add_argument(f"--{flag.name.replace('_', '-')}", type=kind, required=True, metavar=kind.__name__.upper())
     parser.add_argument("--params", type=Path, default=PARAMS_FILE, metavar="PATH", help=f"default: {PARAMS_FILE}")
     arguments = vars(parser.parse_args())
-    with one_line_errors(stage):
+    with one_line_errors(module.rpartition(".")[2]):
         everything = read_params(arguments.pop("params"))
         by_type = {type(section): section for _, section in everything}
         run(*(by_type[section.annotation] for section in sections), **arguments)

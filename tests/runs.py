@@ -1,4 +1,4 @@
-"""Where the stage fetch writes; the stage pretrain in a folder of its own, as DVC starts it, killed as one pleases."""
+"""Where the stage fetch writes; the stage pretrain in a folder of its own, as DVC starts it, killed or cut short."""
 
 import os
 import signal
@@ -9,14 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import pretrain
+from components import fetch, pretrain
+from components.byol.train import State
 from components.stage import read_params
-from tests.conftest import ROOT, set_params
+from components.watch.observer import Observer
+from tests.conftest import ROOT, SHRUNKEN, set_params
+
+SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pretrain.watch.knn_queries": 50}
 
 
 def fetch_outputs(folder: Path) -> dict[str, Path]:
     """Where the stage fetch writes, by flag."""
     return {name: folder / name for name in ("store", "metrics", "findings", "scratch")}
+
+
+def fetch_digits(folder: Path) -> Path:
+    """The store of the embedded digits."""
+    fetch.run(read_params(ROOT / "params.yaml").data, **fetch_outputs(folder))
+    return folder / "store"
 
 
 @dataclass(frozen=True)
@@ -80,3 +90,23 @@ class Run:
         """What must be the same, bit for bit."""
         encoder = self.folder / "encoder"
         return [path.read_bytes() for path in (*sorted(encoder.iterdir()), self.paths["curve"], self.paths["views"])]
+
+
+def small_run(folder: Path, store: Path, **changes: Any) -> Run:
+    """Of a few epochs, and those changes of params.yaml."""
+    run = Run(folder, store)
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    set_params(folder / "params.yaml", SMALL)
+    run.set(**changes)
+    return run
+
+
+class Interrupted(Observer):
+    """Ends its run after a step in the middle of the second epoch, as a kill would."""
+
+    def save(self, state: State) -> None:
+        """And no more."""
+        super().save(state)
+        if state.step == 15:
+            self.checkpoint.lock.release()
+            raise KeyboardInterrupt

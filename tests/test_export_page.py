@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from components.model.files import load_encoder
 from components.model.saved import save_encoder
-from components.params.pretrain import TorchvisionResNet
+from components.params.parts.encoder import TorchvisionResNet
 from tests.conftest import ROOT
 from tests.model.made import make_encoder, write_encoder
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 COMPONENTS = ROOT / "components"
 STAGES = sorted(path.stem for path in COMPONENTS.glob("*.py") if path.stem not in ("__init__", "stage"))
 PROBES = YAML(typ="safe").load(ROOT / "params.yaml")["evaluate"]["probes"]
+METHODS = [f"components/{package}" for package in ("byol", "networks", "objectives", "probes")]
 DVC: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 
@@ -100,7 +101,7 @@ def test_packages_import_nothing_by_themselves() -> None:
             assert all(isinstance(node, ast.Expr) for node in body), path
 
 
-@pytest.mark.parametrize("path", python_files("components/byol", "components/probes"), ids=str)
+@pytest.mark.parametrize("path", python_files(*METHODS), ids=str)
 def test_the_method_knows_neither_files_nor_tools(path: Path) -> None:
     forbidden = {
         "ruamel",

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from components import fetch, pretrain
+from components import pretrain
 from components.byol import engine
 from components.byol.replicas import Replica
-from components.byol.train import State
 from components.data import feeds
 from components.data.store import Store
 from components.model.checkpoint import Checkpoint
@@ -21,31 +20,20 @@ from components.model.provenance import sha256_of_shards
 from components.model.saved import CONFIG, ONNX, WEIGHTS
 from components.params.base import InputError, RunError
 from components.stage import read_params
-from components.watch.observer import Observer
-from tests.conftest import ROOT, SHRUNKEN, set_params
-from tests.runs import Run, fetch_outputs
+from tests.conftest import ROOT
+from tests.runs import Interrupted, Run, fetch_digits, small_run
 
-SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pretrain.watch.knn_queries": 50}
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
-    fetch.run(read_params(ROOT / "params.yaml").data, **fetch_outputs(folder))
-    return folder / "store"
+    return fetch_digits(tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture(scope="session")
 def new_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
-    def make(**changes: Any) -> Run:
-        run = Run(tmp_path_factory.mktemp("run"), digits)
-        (run.folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-        set_params(run.folder / "params.yaml", SMALL)
-        run.set(**changes)
-        return run
-
-    return make
+    return lambda **changes: small_run(tmp_path_factory.mktemp("run"), digits, **changes)
 
 
 STREAM = {"pretrain__feed__kind": "streaming", "pretrain__feed__shuffle_images": 300}
@@ -68,17 +56,6 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(changes: dict[str, Any]
     with (killed.folder / "live/dvclive/plots/metrics/loss.tsv").open() as file:
         assert [row["step"] for row in csv.DictReader(file, delimiter="\t")] == ["1", "2", "3", "4", "5", "6"]
     assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
-
-
-class Interrupted(Observer):
-    """Ends its run after a step in the middle of the second epoch, as a kill would."""
-
-    def save(self, state: State) -> None:
-        """And no more."""
-        super().save(state)
-        if state.step == 15:
-            self.checkpoint.lock.release()
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("free", [(10**12, 0), (0, 10**12)], ids=["little is free now", "much is free now"])
@@ -148,6 +125,14 @@ def test_what_is_written(new_run: Callable[..., Run]) -> None:
     assert (made_of["data"], len(made_of["lock"])) == (sha256_of_shards(Store(run.store).shards), 64)
 
 
+def test_the_columns_of_byol_stay_as_they_were(new_run: Callable[..., Run]) -> None:
+    run = new_run()
+    run.here()
+    columns = next(csv.reader(run.paths["curve"].open()))
+    assert columns[:5] == ["epoch", "loss", "learning_rate", "tau", "gradient_norm"]
+    assert columns[5:] == ["z_std", "rank_me", "alignment", "uniformity", "projection_spread", "knn"]
+
+
 def test_two_processes_train_one_encoder_and_go_on_after_a_kill(new_run: Callable[..., Run]) -> None:
     whole = new_run()
     said = whole.finish(*TORCHRUN)
@@ -191,6 +176,7 @@ def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]
 
 def test_a_loss_that_is_not_finite_stops_the_run(new_run: Callable[..., Run]) -> None:
     optimiser = {"name": "sgd", "learning_rate": 1e30, "momentum": 0.9, "weight_decay": 1.0, "warmup_epochs": 0.0}
+    optimiser["decay"] = {"name": "constant"}
     with pytest.raises(RunError, match=r"the loss is not finite after step \d+: lower pretrain\.optimiser"):
         new_run(pretrain__optimiser=optimiser).here()
 

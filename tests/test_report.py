@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components import report
-from components.byol.network import build_encoder
 from components.model.saved import Config, save_encoder
+from components.networks.encoder import build_encoder
 from components.params.base import InputError
 from components.stage import read_params
 from tests.conftest import ROOT

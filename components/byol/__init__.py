@@ -1,1 +1,1 @@
-"""The method: views, networks, loss, schedules, optimiser, training loop. Tensors and numbers only."""
+"""How an encoder is trained, whatever the objective: views, feeds, optimisers, loop. Tensors and numbers only."""

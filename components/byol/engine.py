@@ -1,12 +1,12 @@
 """How the networks are run, apart from what they compute: precision, compilation, several processes.
 
-The modules of the state stay as they are, so that they can be saved, embedded with and exported; the engine holds what
+The objective's modules stay as they are, so that they can be saved, embedded with and exported; the engine holds what
 the training step calls in their stead.
 """
 
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,10 +21,9 @@ from components.params.pretrain import Pretrain
 
 @dataclass(frozen=True)
 class Engine:
-    """The two networks as the step calls them."""
+    """The objective's networks as the step calls them."""
 
-    predict: Callable[[Tensor], Tensor]  # online network: (B, C, S, S) -> (B, P)
-    project: Callable[[Tensor], Tensor]  # target network: (B, C, S, S) -> (B, P)
+    networks: Mapping[str, Callable[[Tensor], Tensor]]
     device: torch.device
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
 
@@ -58,18 +57,23 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 
 
-def start_engine(
-    online: nn.Module, target: nn.Module, params: Pretrain, device: torch.device, replica: Replica
-) -> Engine:
+def start_engine(networks: Mapping[str, nn.Module], params: Pretrain, device: torch.device, replica: Replica) -> Engine:
     """The networks, ready to run as params.yaml says."""
-    predict: nn.Module = online
-    project: nn.Module = target
-    if compiles_networks(params, device, replica):
-        predict, project = cast(nn.Module, torch.compile(online)), cast(nn.Module, torch.compile(target))
+    compiled = compiles_networks(params, device, replica)
+    ready = {name: cast(nn.Module, torch.compile(one)) if compiled else one for name, one in networks.items()}
     if replica.world > 1:
-        # Each view is a batch of its own, so the network runs twice before its gradient: statistics that were sent
-        # round in between would change what the first run had left for it.
-        with warnings.catch_warnings():  # torch 2.15 would have it called forward_sync_buffers, which 2.11 knows not
-            warnings.simplefilter("ignore", FutureWarning)
-            predict = DistributedDataParallel(predict, broadcast_buffers=False)
-    return Engine(predict, project, device, precision(params, device))
+        ready = {name: share(one) for name, one in ready.items()}
+    return Engine(ready, device, precision(params, device))
+
+
+def share(network: nn.Module) -> nn.Module:
+    """The same with its gradients averaged over all processes, if it learns.
+
+    Each view is a batch of its own, so the network runs several times before its gradient: statistics that were sent
+    round in between would change what the first run had left for it.
+    """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return network
+    with warnings.catch_warnings():  # torch 2.15 would have it called forward_sync_buffers, which 2.11 knows not
+        warnings.simplefilter("ignore", FutureWarning)
+        return DistributedDataParallel(network, broadcast_buffers=False)

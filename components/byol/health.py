@@ -1,7 +1,7 @@
 """Collapse made measurable: numbers that tell when the encoder answers every image alike, or as good as alike.
 
 All in double precision, and finite where the features are: one image, equal images and zeros count as collapsed.
-N images, D features, P outputs of the projector, R rows of the N at a time.
+N images, D features, P outputs of a projector, R rows of the N at a time.
 """
 
 import math

@@ -1,15 +1,15 @@
-"""The optimiser of the online network; biases and norms are neither decayed nor adapted (arXiv 2006.07733, 3.3)."""
+"""The optimiser of all that learns; biases and norms are neither decayed nor adapted (arXiv 2006.07733, 3.3)."""
 
 from typing import Any
 
 from torch import nn, optim
 
 from components.byol.lars import LARS
-from components.params.pretrain import AdamW, Lars, Optimiser, Sgd
+from components.params.parts.optimiser import Adam, AdamW, Lars, Optimiser, RmsProp, Sgd
 
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
-    """LARS, SGD or AdamW over two groups, with and without weight decay; the schedule sets the rate at every step."""
+    """Over two groups, with and without weight decay; the schedule sets the rate at every step."""
     decayed, plain = parameter_groups(network, params.weight_decay)
     rate = params.learning_rate
     match params:
@@ -23,14 +23,19 @@ def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
             )
         case Sgd():
             return optim.SGD([decayed, plain], lr=rate, momentum=params.momentum, fused=True)
+        case Adam():
+            return optim.Adam([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
         case AdamW():
             return optim.AdamW([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
+        case RmsProp():
+            return optim.RMSprop([decayed, plain], lr=rate, alpha=params.smoothing, momentum=params.momentum)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """The weights, which are decayed, and the biases and norms, which are not."""
-    weights = [p for p in network.parameters() if p.ndim > 1]
-    biases_and_norms = [p for p in network.parameters() if p.ndim <= 1]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    weights = [p for p in learning if p.ndim > 1]
+    biases_and_norms = [p for p in learning if p.ndim <= 1]
     return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
 
 

@@ -1,10 +1,11 @@
-"""Learning rate and tau as pure functions of the step.
+"""Learning rate as a pure function of the step: linear warm-up from 0, then a decay.
 
-Learning rate: linear warm-up from 0, then a cosine to 0 (BYOL, arXiv 2006.07733, section 3.3 and appendix J).
-Tau: 1 - (1 - tau_base) * (cos(pi k / K) + 1) / 2, from tau_base at the first step to 1 at the last (ibid.).
+BYOL's is a cosine to 0 (arXiv 2006.07733, section 3.3 and appendix J).
 """
 
 import math
+
+from components.params.parts.optimiser import Constant, Cosine, Decay, Step
 
 
 def cosine(step: float, steps: float) -> float:
@@ -12,13 +13,17 @@ def cosine(step: float, steps: float) -> float:
     return (math.cos(math.pi * step / steps) + 1) / 2
 
 
-def learning_rate(step: int, steps: int, *, base: float, warmup: int) -> float:
-    """Learning rate of step `step` of `steps`, the first being 0; `warmup` in steps may be all of them."""
+def learning_rate(step: int, steps: int, *, base: float, warmup: int, decay: Decay, epoch: int) -> float:
+    """Learning rate of step `step` of `steps`, the first being 0; `warmup` in steps may be all of them.
+
+    `epoch`: how many steps one has. Epochs of a decay count from the end of the warm-up.
+    """
     if step < warmup:
         return base * step / warmup
-    return base * cosine(step - warmup, steps - warmup)
-
-
-def tau(step: int, steps: int, *, base: float) -> float:
-    """Decay of the target's moving average after optimiser step `step` of `steps`."""
-    return 1 - (1 - base) * cosine(step, steps)
+    match decay:
+        case Cosine():
+            return base * cosine(step - warmup, steps - warmup)
+        case Constant():
+            return base
+        case Step():
+            return base * float(decay.factor ** ((step - warmup) // (decay.every_epochs * epoch)))

@@ -1,14 +1,11 @@
-"""The BYOL training loop (arXiv 2006.07733, algorithm 1) over one typed state.
+"""The training loop over one typed state, whatever the objective.
 
-Each step: both views through the online network, both through the target in train mode, as four batches of their own
-(joined batches would share BatchNorm statistics); the summed loss; an optimiser step; then the target's parameters
-follow by tau. BatchNorm's running statistics are the target's own. Nothing in a step waits for the device, but for
-PyTorch's norms over several GPUs.
-B images, P outputs of the projector.
+Each step: the loss of two views, an optimiser step, and what the objective does after it. Nothing in a step waits for
+the device, but for PyTorch's norms over several GPUs.
+L numbers a step: the loss and its terms.
 """
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +16,11 @@ from components.byol import schedules
 from components.byol.device import memory_format
 from components.byol.engine import Engine, precision
 from components.byol.feed import Feed, Pair
-from components.byol.loss import byol_loss
-from components.byol.network import Online, build_online
 from components.byol.optimiser import build_optimiser, peak_learning_rate
 from components.byol.replicas import Replica, average, synchronise_norms
+from components.networks.encoder import build_encoder
+from components.objectives.objective import Objective
+from components.objectives.registry import OBJECTIVES
 from components.params.base import RunError
 from components.params.pretrain import Pretrain
 
@@ -31,10 +29,9 @@ from components.params.pretrain import Pretrain
 class State:
     """Everything that a training step reads and changes; what is random follows from the step (randomness.py)."""
 
-    online: Online
-    target: nn.Sequential  # encoder and projector, without gradient
+    objective: Objective
     optimiser: optim.Optimizer
-    losses: Tensor  # (steps an epoch) of this epoch, over all processes; what is yet to come is 0
+    losses: Tensor  # (steps an epoch, L) of this epoch, over all processes; what is yet to come is 0
     step: int
     steps: int
 
@@ -44,34 +41,45 @@ class EpochRecord:
     """What one epoch looked like."""
 
     epoch: int  # from 1
-    loss: float  # mean over the epoch's steps, 0..8
+    loss: float  # mean over the epoch's steps
+    terms: Mapping[str, float]  # likewise
     learning_rate: float  # of the last step
-    tau: float  # of the last step
+    schedule: Mapping[str, float]  # the objective's own, of the last step
     gradient_norm: float  # of the last step
+
+    def row(self) -> dict[str, float]:
+        """By the names under which they are logged."""
+        terms = {f"loss_{name}": value for name, value in self.terms.items()}
+        rate = {"learning_rate": self.learning_rate, **self.schedule, "gradient_norm": self.gradient_norm}
+        return {"epoch": self.epoch, "loss": self.loss, **terms, **rate}
 
 
 def begin(params: Pretrain, device: torch.device, replica: Replica, *, steps_per_epoch: int) -> State:
     """The state before the first step, on its device, as params.yaml says."""
-    shape = {"channels": params.images.channels, "side": params.images.side}
-    online = build_online(params.encoder, params.head, **shape, seed=params.seed)
-    online = synchronise_norms(online, replica, device)
+    objective = synchronise_norms(build_objective(params), replica, device)
     layout = memory_format(device, precision(params, device))
-    return start(online.to(device).to(memory_format=layout), params, steps_per_epoch=steps_per_epoch)
+    return start(objective.to(device).to(memory_format=layout), params, steps_per_epoch=steps_per_epoch)
 
 
-def start(online: Online, params: Pretrain, *, steps_per_epoch: int) -> State:
-    """The same of a network that is there: the target begins as a copy of its encoder and projector."""
-    target = copy.deepcopy(nn.Sequential(online.encoder, online.projector)).requires_grad_(False)
-    losses = torch.zeros(steps_per_epoch, device=next(online.parameters()).device)
-    optimiser = build_optimiser(online, params.optimiser)
-    return State(online.train(), target.train(), optimiser, losses, 0, params.epochs * steps_per_epoch)
+def build_objective(params: Pretrain) -> Objective:
+    """Untrained, on the CPU; the same seed gives the same bits, and the same encoder whatever the objective."""
+    torch.manual_seed(params.seed)
+    encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
+    return OBJECTIVES[params.objective](encoder, params)
+
+
+def start(objective: Objective, params: Pretrain, *, steps_per_epoch: int) -> State:
+    """The same of an objective that is there."""
+    device = next(objective.parameters()).device
+    losses = torch.zeros(steps_per_epoch, 1 + len(objective.terms), device=device)
+    optimiser = build_optimiser(objective, params.optimiser)
+    return State(objective.train(), optimiser, losses, 0, params.epochs * steps_per_epoch)
 
 
 def remember(state: State) -> dict[str, Any]:
     """The state as plain values and tensors, to be stored."""
     return {
-        "online": state.online.state_dict(),
-        "target": state.target.state_dict(),
+        "objective": state.objective.state_dict(),
         "optimiser": state.optimiser.state_dict(),
         "losses": state.losses,
         "step": state.step,
@@ -80,37 +88,25 @@ def remember(state: State) -> dict[str, Any]:
 
 def restore(state: State, remembered: dict[str, Any]) -> None:
     """Put back what `remember` gave, into a state that was started with the same parameters."""
-    state.online.load_state_dict(remembered["online"])
-    state.target.load_state_dict(remembered["target"])
+    state.objective.load_state_dict(remembered["objective"])
     state.optimiser.load_state_dict(remembered["optimiser"])
     state.losses.copy_(remembered["losses"])
     state.step = remembered["step"]
 
 
-def train_step(state: State, engine: Engine, pair: Pair, *, learning_rate: float, tau: float) -> Tensor:
-    """One step; returns the loss () without waiting for the device."""
-    first, second = pair
-    with engine.autocast():
-        predictions = engine.predict(first), engine.predict(second)  # (B, P) each
-        with torch.no_grad():
-            targets = engine.project(first), engine.project(second)  # (B, P) each
-    loss = byol_loss(predictions, targets)
+def train_step(
+    state: State, engine: Engine, pair: Pair, *, learning_rate: float, schedule: Mapping[str, float]
+) -> Tensor:
+    """One step; returns the loss and its terms (L,) without waiting for the device."""
+    loss = state.objective.loss(pair, engine)
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate
     state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.total.backward()  # type: ignore[no-untyped-call]
     state.optimiser.step()
-    update_target(state, tau)
+    state.objective.after_step(schedule)
     state.step += 1
-    return loss.detach()
-
-
-@torch.no_grad()
-def update_target(state: State, tau: float) -> None:
-    """Target <- tau * target + (1 - tau) * online, over parameters only."""
-    target: list[Tensor] = list(state.target.parameters())
-    online: list[Tensor] = [*state.online.encoder.parameters(), *state.online.projector.parameters()]
-    torch._foreach_lerp_(target, online, 1 - tau)
+    return torch.stack([loss.total, *(loss.terms[name] for name in state.objective.terms)]).detach()
 
 
 def train(
@@ -123,27 +119,32 @@ def train(
     on_epoch: Callable[[State, EpochRecord], None],
 ) -> None:
     """Run the state from wherever it is to its last step."""
-    warmup = round(params.optimiser.warmup_epochs * feed.steps_per_epoch)
-    peak = peak_learning_rate(params.optimiser, params.batch_size)
+    own, epoch = params.optimiser, feed.steps_per_epoch
+    warmup = round(own.warmup_epochs * epoch)
+    peak = peak_learning_rate(own, params.batch_size)
     while state.step < state.steps:
         for pair in feed.pairs(state.step):
-            rate = schedules.learning_rate(state.step, state.steps, base=peak, warmup=warmup)
-            tau = schedules.tau(state.step, state.steps, base=params.tau_base)
-            place = state.step % feed.steps_per_epoch
-            state.losses[place] = average(train_step(state, engine, pair, learning_rate=rate, tau=tau))
-            if state.step % feed.steps_per_epoch:
+            rate = schedules.learning_rate(
+                state.step, state.steps, base=peak, warmup=warmup, decay=own.decay, epoch=epoch
+            )
+            schedule = state.objective.schedule(state.step, state.steps)
+            place = state.step % epoch
+            state.losses[place] = average(train_step(state, engine, pair, learning_rate=rate, schedule=schedule))
+            if state.step % epoch:
                 on_step(state)
-        on_epoch(state, finish_epoch(state, feed.steps_per_epoch, rate, tau))
+        on_epoch(state, finish_epoch(state, rate, schedule))
         state.losses.zero_()
         on_step(state)
 
 
-def finish_epoch(state: State, steps: int, rate: float, tau: float) -> EpochRecord:
+def finish_epoch(state: State, rate: float, schedule: Mapping[str, float]) -> EpochRecord:
     """What the epoch that has just ended looked like; waits for the device. Raises RunError for a loss gone astray."""
     check_losses(state)
-    gradients = [p.grad for p in state.online.parameters() if p.grad is not None]
-    norm = float(torch.nn.utils.get_total_norm(gradients))
-    return EpochRecord(state.step // steps, float(state.losses.mean()), rate, tau, norm)
+    gradients = [p.grad for p in state.objective.parameters() if p.grad is not None]
+    norm = float(nn.utils.get_total_norm(gradients))
+    loss, *terms = (float(one.mean()) for one in state.losses.unbind(1))
+    named = dict(zip(state.objective.terms, terms, strict=True))
+    return EpochRecord(state.step // len(state.losses), loss, named, rate, schedule, norm)
 
 
 def check_losses(state: State) -> None:

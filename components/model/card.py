@@ -62,7 +62,8 @@ def write_card(
 
 def network(config: Config) -> dict[str, Any]:
     """What the encoder takes and gives, and where it comes from."""
-    provenance = {"method": "BYOL", "torch": "unknown", "lock": None, "data": None, "params": {}} | config.provenance
+    provenance: dict[str, Any] = {"method": "BYOL", "kept": "", "torch": "unknown", "lock": None, "data": None}
+    provenance |= {"params": {}} | config.provenance
     images = config.images
     return {
         "config": config,
@@ -73,6 +74,7 @@ def network(config: Config) -> dict[str, Any]:
         "mode": MODES[images.channels],
         "alpha": images.channels in (2, 4),
         "provenance": provenance,
+        "tag": provenance["params"].get("objective", "byol"),
         "parameters_json": json.dumps(provenance["params"], indent=2),
     }
 

@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from components.byol.network import build_encoder
 from components.byol.normalise import normalise
 from components.model.inputs import as_list, to_square
 from components.model.saved import CONFIG, WEIGHTS, Config
+from components.networks.encoder import build_encoder
 from components.params.base import InputError
 
 BATCH = 256  # images that `embed` holds as squares at a time

@@ -6,11 +6,12 @@ Apart from the reading (files.py), so that an edit of how an encoder is used ret
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save
 from torch import nn
 
-from components.params.pretrain import Images, TinyResNet, TorchvisionResNet
+from components.params.parts.encoder import Encoder
+from components.params.pretrain import Images
 
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 
@@ -20,7 +21,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    encoder: TinyResNet | TorchvisionResNet = Field(discriminator="name")
+    encoder: Encoder
     images: Images
     features: int  # D
     seed: int  # of the network's first weights

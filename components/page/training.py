@@ -15,7 +15,7 @@ from components.page.theme import COLOURS, blank
 Table = Mapping[str, list[float | None]]  # a CSV's columns
 
 CHARTS = {  # column of the file: title and format of the numbers
-    "loss": ("BYOL loss (0 to 8)", "0.0[00]"),
+    "loss": ("loss", "0.0[00]"),
     "knn": ("kNN on held-out train images", "0.0 %"),
     "z_std": ("z-std of the features", "0.0[000]"),
     "rank_me": ("RankMe, effective dimensions", "0[.]0"),
@@ -26,12 +26,22 @@ CHARTS = {  # column of the file: title and format of the numbers
 
 def charts(table: Table) -> dict[str, figure]:
     """Column -> its chart, of those with at least one number."""
-    return {name: small(table, name) for name in CHARTS if any(value is not None for value in table.get(name, []))}
+    terms = {name: (spell(name), "0.0[00]") for name in table if name.startswith("loss_")}
+    wanted = {"loss": CHARTS["loss"]} | terms | CHARTS
+    return {
+        name: small(table, name, *how)
+        for name, how in wanted.items()
+        if any(value is not None for value in table.get(name, []))
+    }
 
 
-def small(table: Table, name: str) -> figure:
+def spell(term: str) -> str:
+    """`loss_centre` as `loss: centre`."""
+    return term.replace("_", ": ", 1).replace("_", " ")
+
+
+def small(table: Table, name: str, title: str, form: str) -> figure:
     """One column by epoch."""
-    title, form = CHARTS[name]
     points = [(x, y) for x, y in zip(table["epoch"], table[name], strict=True) if y is not None]
     source = ColumnDataSource({"epoch": [x for x, _ in points], "value": [y for _, y in points]})
     plot = blank(title, 190, x_axis_label="epoch")
@@ -49,7 +59,7 @@ def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value at the end, and what is healthy; only what was measured."""
     rows = {
         "epochs": (f"{pretrain['epochs']:,}", speed(pretrain)),
-        "loss": (three(pretrain["loss"]), "0 to 8"),
+        "loss": (three(pretrain["loss"]), "of BYOL 0 to 8"),
         "z_std": (three(pretrain.get("z_std")), "deviation of the normalised features, 0 when collapsed"),
         "rank_me": (three(pretrain.get("rank_me")), "effective dimensions of the features, 1 when collapsed"),
         "alignment": (three(pretrain.get("alignment")), "distance of two views of an image, low is good"),

@@ -1,4 +1,4 @@
-"""`pretrain`: the network, the two views, the optimiser and the length of a BYOL run."""
+"""`pretrain`: the objective, the network, the two views, the optimiser and the length of a run."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from components.params.base import (
     Count,
-    Counts,
     Device,
     Launcher,
     NotNegative,
@@ -16,6 +15,9 @@ from components.params.base import (
     Seed,
     Share,
 )
+from components.params.parts.article import ArticleWeights
+from components.params.parts.encoder import Encoder
+from components.params.parts.optimiser import Optimiser
 
 Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
 PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
@@ -43,23 +45,8 @@ class Images(Params):
         return len(self.mean)
 
 
-class TinyResNet(Params):
-    """A ResNet for images of a few pixels: one stage a width, `blocks` basic blocks in each."""
-
-    name: Literal["tiny_resnet"]
-    widths: Counts
-    blocks: Count
-
-
-class TorchvisionResNet(Params):
-    """One of torchvision's; small stem: 3x3, stride 1, no max-pool. `auto` is small at 64 pixels and below."""
-
-    name: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
-    stem: Literal["auto", "small", "large"]
-
-
 class Head(Params):
-    """The sizes of projector and predictor: hidden layer and output."""
+    """The sizes of BYOL's projector and predictor: hidden layer and output."""
 
     hidden: Count
     out: Annotated[int, Field(ge=2)]
@@ -113,41 +100,6 @@ class Views(Params):
         return raw
 
 
-class Schedule(Params):
-    """Linear warm-up from 0 to learning_rate * batch_size / 256, then a cosine to 0."""
-
-    learning_rate: Positive  # of a batch of 256
-    weight_decay: NotNegative  # norms and biases are not decayed
-    warmup_epochs: NotNegative
-
-
-class Lars(Schedule):
-    """You et al., arXiv 1708.03888. Norms and biases are not adapted either."""
-
-    name: Literal["lars"]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    trust_coefficient: Positive
-    trust_clip: bool  # whether a layer's own rate may never exceed the learning rate
-
-
-class Sgd(Schedule):
-    """With momentum."""
-
-    name: Literal["sgd"]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-
-
-class AdamW(Schedule):
-    """Loshchilov & Hutter, arXiv 1711.05101."""
-
-    name: Literal["adamw"]
-    beta1: Annotated[float, Field(ge=0, lt=1)]
-    beta2: Annotated[float, Field(ge=0, lt=1)]
-
-
-Optimiser = Annotated[Lars | Sgd | AdamW, Field(discriminator="name")]
-
-
 class Feed(Params):
     """Where the images are while they are trained on, and who makes the views of them."""
 
@@ -169,7 +121,7 @@ class Watch(Params):
 
     every_epochs: Count
     sample: Annotated[int, Field(ge=2)]  # images, always the same, whose features tell the encoder's health
-    collapse: NotNegative  # the run stops when z-std of the projections falls below this share of 1 / sqrt(P)
+    collapse: NotNegative  # the run stops when the spread that the objective watches falls below; 0 lets it go on
     knn_queries: Annotated[int, Field(ge=0)]  # held-out train images that an online kNN classifies; 0 leaves it out
     knn_bank: Count  # train images at most that vote
     knn_k: Count
@@ -181,6 +133,7 @@ class Pretrain(Params):
     """Everything that decides the encoder, given the images."""
 
     launcher: Launcher
+    objective: Literal["byol", "article"]
     seed: Seed
     device: Device
     threads: Count  # of the CPU; their number decides the order of sums, and so the bits
@@ -189,10 +142,11 @@ class Pretrain(Params):
     checkpoint_seconds: NotNegative  # between two of them
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]  # over all processes
-    tau_base: Probability
+    tau_base: Probability  # of BYOL
     images: Images
-    encoder: Annotated[TinyResNet | TorchvisionResNet, Field(discriminator="name")]
+    encoder: Encoder
     head: Head
+    article: ArticleWeights
     optimiser: Optimiser
     views: Views
     feed: Feed
@@ -202,6 +156,8 @@ class Pretrain(Params):
     def _can_be_run(self) -> Self:
         if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
             raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
+        if self.objective == "article" and not any(self.article.model_dump().values()):
+            raise ValueError("article: every weight is 0, so there is nothing to learn; say one above 0")
         return self
 
 

@@ -1,7 +1,6 @@
 """Who looks on while a run trains: progress, readings now and then, live logs, checkpoints; the run stays the same."""
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ class Observer:
 
     def on_epoch(self, state: State, record: EpochRecord) -> None:
         """Take the readings when it is time, and log. Raises RunError for a collapse."""
-        row: Row = asdict(record)
+        row: Row = record.row()
         step, began = self.counted
         rate = (state.step - step) * self.params.batch_size / (time.monotonic() - began)
         if record.epoch % self.params.watch.every_epochs == 0 or state.step == state.steps:
@@ -100,7 +99,8 @@ class Observer:
     def summary(self, state: State) -> Row:
         """The last row without its schedules, and the cost."""
         cost = self.usage.read()
-        last = {key: self.rows[-1][key] for key in self.rows[-1] if key not in ("epoch", "learning_rate", "tau")}
+        left_out = ("epoch", "learning_rate", *state.objective.schedule(state.step, state.steps))
+        last = {key: value for key, value in self.rows[-1].items() if key not in left_out}
         return last | cost | {"images_per_second": state.steps * self.params.batch_size / cost["seconds"]}
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 The kNN classifies train images that are held out of its bank; like every image of the train split they are trained on,
 without their labels, so its accuracy tells how the run goes and not what the encoder is worth on unseen images.
-N images, D features, P outputs of the projector, C channels, R and S pixels a side, read and seen.
+N images, D features, P numbers that the objective watches, C channels, R and S pixels a side, read and seen.
 """
 
 from dataclasses import dataclass
@@ -38,50 +38,50 @@ class Sample:
 
 def read(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict[str, float]:
     """Every reading by name. Raises RunError where the network answers every image alike."""
-    state.online.eval()
+    objective = state.objective
+    objective.eval()
     try:
         readings = read_health(state, engine, sample.images, params)
         if len(sample.queries):
             readings["knn"] = knn_accuracy(state, engine, sample, params)
     finally:
-        state.online.train()
-    spread = readings["projection_spread"]
+        objective.train()
+    spread = readings[f"{objective.watched}_spread"]
     if spread < params.watch.collapse:
         raise RunError(
-            f"collapse after step {state.step}: the projections of {len(sample.images)} images spread {spread:.4f} of "
-            f"what even directions would (pretrain.watch.collapse: {params.watch.collapse:g}). Likely causes: "
-            f"pretrain.tau_base too low ({params.tau_base:g}), pretrain.optimiser.learning_rate too high "
-            f"({params.optimiser.learning_rate:g}), or views that leave nothing of an image"
+            f"collapse after step {state.step}: the {objective.watched}s of {len(sample.images)} images spread "
+            f"{spread:.4f} of what even directions would (pretrain.watch.collapse: {params.watch.collapse:g}). "
+            f"Likely causes: {objective.causes(params)}"
         )
     return readings
 
 
 @torch.no_grad()
 def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) -> dict[str, float]:
-    """Of the encoder's features, but for the spread, which is of the projections."""
+    """Of the encoder's features, but for the spread, which is of what the objective watches."""
     seed = derive(params.seed, SAMPLE)
     first, second = [], []
     for number, portion in enumerate(portions(images)):
         maker = PairMaker(params.views, params.images, seed=seed, batch_size=len(portion), replica=Replica(0, 1))
         pair = maker.make(portion.to(engine.device), number)
-        first.append(embed(state.online.encoder, pair[0], engine).cpu())
-        second.append(embed(state.online.encoder, pair[1], engine).cpu())
-    features = embed_images(state.online.encoder, images, engine, params)  # (N, D)
-    projections = state.online.projector(features).cpu()  # (N, P)
+        first.append(embed(state.objective.encoder, pair[0], engine).cpu())
+        second.append(embed(state.objective.encoder, pair[1], engine).cpu())
+    features = embed_images(state.objective.encoder, images, engine, params)  # (N, D)
+    watched = state.objective.watch(features).cpu()  # (N, P)
     features = features.cpu()  # for the double precision that not every device has
     return {
         "z_std": health.z_std(features),
         "rank_me": health.rank_me(features),
         "alignment": health.alignment(torch.cat(first), torch.cat(second)),
         "uniformity": health.uniformity(features),
-        "projection_spread": health.spread(projections),
+        f"{state.objective.watched}_spread": health.spread(watched),
     }
 
 
 def knn_accuracy(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float:
     """Share of the queries that their neighbours in the bank classify rightly."""
-    bank = F.normalize(embed_images(state.online.encoder, sample.bank, engine, params), dim=1)  # (N, D)
-    queries = F.normalize(embed_images(state.online.encoder, sample.queries, engine, params), dim=1)
+    bank = F.normalize(embed_images(state.objective.encoder, sample.bank, engine, params), dim=1)  # (N, D)
+    queries = F.normalize(embed_images(state.objective.encoder, sample.queries, engine, params), dim=1)
     labels, expected = sample.bank_labels.to(bank.device), sample.query_labels.to(bank.device)
     classes = int(sample.bank_labels.max()) + 1
     k = min(params.watch.knn_k, len(bank))

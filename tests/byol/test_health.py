@@ -88,3 +88,10 @@ def test_alignment_is_the_squared_distance_of_directions() -> None:
     second = torch.tensor([[0.0, 0.1], [-3.0, 0.0], [7.0, 0.0]])
     assert alignment(first, second) == pytest.approx((2 + 4 + 0) / 3)
     assert alignment(torch.zeros(4, 3), torch.zeros(4, 3)) == 0
+
+
+def test_features_that_only_became_smaller_have_not_collapsed_until_nothing_is_left_of_them() -> None:
+    """No probe sees their length: cosines and standardised features are the same. At 1e-13 there is no direction."""
+    features = gaussian(50, 16).double()
+    assert z_std(1e-6 * features) == pytest.approx(z_std(features), rel=1e-9)
+    assert z_std(1e-15 * features) < 0.01 * z_std(features)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from components.byol import replicas
-from components.byol.loss import byol_loss
+from components.byol.engine import start_engine
 from components.byol.replicas import Replica
-from components.byol.train import start, update_target
+from components.byol.train import start
 from components.params.base import InputError
 from tests.byol.tiny import CPU, SGD, PretrainWith, build, pairs, parameters
-from tests.byol.two_processes import BATCH, STEPS
+from tests.byol.two_processes import BATCH, MADE, STEPS
 
 
 @pytest.fixture(scope="module")
@@ -36,35 +36,36 @@ def launched(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int = 0) -
     return begun
 
 
-def test_both_processes_end_with_the_same_weights(ranks: list[dict]) -> None:
-    for part in ("online", "target"):
-        learned = {name for name in ranks[0][part] if "running" not in name and "tracked" not in name}
-        assert all(torch.equal(ranks[0][part][name], ranks[1][part][name]) for name in learned)
+@pytest.mark.parametrize("name", MADE)
+def test_both_processes_end_with_the_same_weights(name: str, ranks: list[dict]) -> None:
+    first, second = (rank[name]["objective"] for rank in ranks)
+    learned = {name for name in first if "running" not in name and "tracked" not in name}
+    assert all(torch.equal(first[name], second[name]) for name in learned)
 
 
+@pytest.mark.parametrize("name", MADE)
 def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
-    ranks: list[dict], pretrain_with: PretrainWith
+    name: str, ranks: list[dict], pretrain_with: PretrainWith
 ) -> None:
     """Same global batch, same rate; on a CPU each half is normalised by itself, as PyTorch has no other there."""
-    state = start(build(), pretrain_with(optimiser=SGD, batch_size=BATCH), steps_per_epoch=STEPS)
+    params = pretrain_with(optimiser=SGD, batch_size=BATCH)
+    state = start(MADE[name](), params, steps_per_epoch=STEPS)
+    engine = start_engine(state.objective.networks, params, CPU, Replica(0, 1))
     losses = []
     for first, second in pairs(STEPS, batch=BATCH):
         state.optimiser.zero_grad()
         total = torch.zeros(())
         for rows in (slice(0, BATCH // 2), slice(BATCH // 2, BATCH)):
-            with torch.no_grad():
-                targets = state.target(first[rows]), state.target(second[rows])
-            loss = byol_loss((state.online(first[rows]), state.online(second[rows])), targets) / 2
+            loss = state.objective.loss((first[rows], second[rows]), engine).total / 2
             loss.backward()
             total += loss.detach()
         state.optimiser.param_groups[0]["lr"] = state.optimiser.param_groups[1]["lr"] = 0.1
         state.optimiser.step()
-        update_target(state, 0.9)
+        state.objective.after_step({"tau": 0.9})
         losses.append(total)
-    torch.testing.assert_close(ranks[0]["losses"], torch.stack(losses), rtol=1e-5, atol=1e-6)
-    for part, network in (("online", state.online), ("target", state.target)):
-        for name, expected in network.named_parameters():
-            torch.testing.assert_close(ranks[0][part][name], expected.detach(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ranks[0][name]["losses"][:, 0], torch.stack(losses), rtol=1e-5, atol=1e-6)
+    for key, expected in state.objective.named_parameters():
+        torch.testing.assert_close(ranks[0][name]["objective"][key], expected.detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_what_the_first_process_says_holds_for_both(ranks: list[dict]) -> None:

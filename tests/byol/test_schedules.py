@@ -1,10 +1,19 @@
-"""Learning rate and tau against values worked out by hand."""
+"""The learning rate against values worked out by hand."""
 
 from itertools import pairwise
 
 import pytest
 
-from components.byol.schedules import learning_rate, tau
+from components.byol import schedules
+from components.params.parts.optimiser import Constant, Cosine, Decay, Step
+
+COSINE, CONSTANT = Cosine(name="cosine"), Constant(name="constant")
+HALVES = Step(name="step", factor=0.5, every_epochs=2)
+
+
+def learning_rate(step: int, steps: int, *, base: float, warmup: int, decay: Decay = COSINE) -> float:
+    """With three steps an epoch."""
+    return schedules.learning_rate(step, steps, base=base, warmup=warmup, decay=decay, epoch=3)
 
 
 @pytest.mark.parametrize(
@@ -47,25 +56,19 @@ def test_the_learning_rate_rises_then_falls_and_never_leaves_zero_to_base() -> N
 
 
 @pytest.mark.parametrize(
-    ("step", "base", "expected"),
+    ("decay", "expected"),
     [
-        (0, 0.99, 0.99),
-        (4, 0.99, 0.9925),  # a third: cos 60 = 1/2, so three quarters of 1 - base are left
-        (6, 0.99, 0.995),
-        (8, 0.99, 0.9975),
-        (12, 0.99, 1.0),
-        (3, 0.996, 0.9965858),  # a quarter: 1 - 0.004 * 0.8535534
-        (0, 0.0, 0.0),
-        (6, 0.0, 0.5),
-        (5, 1.0, 1.0),  # a random target stays one
+        (CONSTANT, [0.0, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8]),
+        # two epochs of three steps from the end of the warm-up, at step 2: halved at 8 and at 14
+        (HALVES, [0.0, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.2]),
     ],
+    ids=["constant", "step"],
 )
-def test_tau_rises_from_its_base_to_one_along_a_cosine(step: int, base: float, expected: float) -> None:
-    assert tau(step, 12, base=base) == pytest.approx(expected, abs=1e-7)
+def test_a_rate_that_stays_and_one_that_falls_by_steps(decay: Decay, expected: list[float]) -> None:
+    found = [learning_rate(step, 15, base=0.8, warmup=2, decay=decay) for step in range(15)]
+    assert found == pytest.approx(expected)
 
 
-def test_the_target_slows_down_at_every_step_and_moves_until_the_last() -> None:
-    values = [tau(step, 300, base=0.9) for step in range(300)]
-    assert all(a < b for a, b in pairwise(values))
-    assert values[0] == pytest.approx(0.9)
-    assert 0.9999 < values[-1] < 1
+@pytest.mark.parametrize("decay", [COSINE, CONSTANT, HALVES], ids=lambda decay: decay.name)
+def test_every_decay_begins_at_the_whole_rate(decay: Decay) -> None:
+    assert learning_rate(0, 9, base=0.3, warmup=0, decay=decay) == 0.3

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.byol.device import memory_format
 from components.byol.feed import Pair, PairMaker, ResidentFeed
 from components.byol.replicas import Replica
 from components.byol.train import EpochRecord, State, remember, restore, train
 from components.params.base import RunError
-from components.params.pretrain import Images, Optimiser, TinyResNet, View, Views
+from components.params.parts.encoder import TinyResNet
+from components.params.parts.optimiser import Optimiser
+from components.params.pretrain import Images, View, Views
 from tests.byol.tiny import ADAMW, CPU, LARS, SGD, PretrainWith, begin, build, pairs, parameters
 
 NARROW = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
@@ -52,7 +54,7 @@ def test_a_run_ends_at_its_last_step_and_reports_every_epoch(run: Run) -> None:
     assert state.step == 4
     assert [record.epoch for record in records] == [1, 2]
     assert [record.learning_rate for record in records] == pytest.approx([0.005, 0.005])
-    assert [record.tau for record in records] == pytest.approx([1 - 0.1 * 0.8535534, 1 - 0.1 * 0.1464466])
+    assert [record.schedule["tau"] for record in records] == pytest.approx([1 - 0.1 * 0.8535534, 1 - 0.1 * 0.1464466])
     assert all(0 <= record.loss <= 8 for record in records)
 
 
@@ -67,9 +69,9 @@ def test_the_rate_of_the_schedule_reaches_the_optimiser(pretrain_with: PretrainW
 
     params = pretrain_with(optimiser=ADAMW, epochs=1)
     state, engine = begin(params)
-    before = parameters(state.online)
+    before = parameters(state.objective)
     train(state, engine, OneBatch(), params, on_step=lambda state: None, on_epoch=lambda state, record: None)
-    assert all(torch.equal(before[name], value) for name, value in parameters(state.online).items())
+    assert all(torch.equal(before[name], value) for name, value in parameters(state.objective).items())
 
 
 def test_training_brings_the_predictions_nearer_to_the_targets(run: Run) -> None:
@@ -108,7 +110,7 @@ def test_a_broken_image_is_not_trained_on_silently(pretrain_with: PretrainWith) 
 
 def test_the_gradient_norm_of_an_epoch_is_that_of_all_parameters_together(run: Run) -> None:
     state, records = run(SGD, epochs=1)
-    squares = sum(float((p.grad.double() ** 2).sum()) for p in state.online.parameters() if p.grad is not None)
+    squares = sum(float((p.grad.double() ** 2).sum()) for p in state.objective.parameters() if p.grad is not None)
     assert records[-1].gradient_norm == pytest.approx(squares**0.5, rel=1e-5)
 
 
@@ -129,7 +131,7 @@ def make_feed(view_with: Callable[..., View]) -> MakeFeed:
 
 def everything(state: State) -> dict[str, Tensor]:
     """All tensors that a later step would read."""
-    networks = nn.ModuleDict({"online": state.online, "target": state.target}).state_dict()
+    networks = state.objective.state_dict()
     buffers = state.optimiser.state_dict()["state"]
     kept = {f"{n}.{name}": t for n, slots in buffers.items() for name, t in slots.items() if isinstance(t, Tensor)}
     return networks | kept
@@ -142,8 +144,8 @@ def test_the_same_seed_gives_the_same_bits(precision: str, pretrain_with: Pretra
     layout = memory_format(CPU, getattr(torch, precision))
 
     def weights(seed: int) -> dict[str, Tensor]:
-        online = build(seed, NARROW).to(CPU, memory_format=layout)
-        state, engine = begin(params, steps_per_epoch=2, online=online)
+        byol = build(seed, NARROW).to(memory_format=layout)
+        state, engine = begin(params, steps_per_epoch=2, objective=byol)
         train(state, engine, make_feed(seed), params, on_step=lambda _: None, on_epoch=lambda *_: None)
         return everything(state)
 

@@ -7,37 +7,56 @@ from torch import Tensor, nn
 
 from components.byol.engine import Engine, start_engine
 from components.byol.feed import Pair
-from components.byol.network import Online, build_online
 from components.byol.replicas import Replica
-from components.byol.train import State, start
-from components.params.pretrain import AdamW, Head, Lars, Pretrain, Sgd, TinyResNet
-from tests.byol.reference import DECAY, MOMENTUM
+from components.byol.train import State, build_objective, start
+from components.networks.encoder import build_encoder
+from components.objectives.byol import Byol, Online, build_head
+from components.objectives.objective import Objective
+from components.params.parts.encoder import TinyResNet
+from components.params.parts.optimiser import AdamW, Cosine, Lars, Sgd
+from components.params.pretrain import Head, Pretrain
+from tests.objectives.reference import DECAY, MOMENTUM
+from tests.small import settings
 
 TINY = TinyResNet(name="tiny_resnet", widths=(8, 16), blocks=1)
+COSINE = Cosine(name="cosine")
 HEAD = Head(hidden=8, out=4)
 CPU = torch.device("cpu")
-SGD = Sgd(name="sgd", learning_rate=0.1, momentum=MOMENTUM, weight_decay=DECAY, warmup_epochs=0.0)
-ADAMW = AdamW(name="adamw", learning_rate=0.01, beta1=0.9, beta2=0.999, weight_decay=DECAY, warmup_epochs=1.0)
+SGD = Sgd(name="sgd", learning_rate=0.1, momentum=MOMENTUM, weight_decay=DECAY, warmup_epochs=0.0, decay=COSINE)
+ADAMW = AdamW(
+    name="adamw", learning_rate=0.01, beta1=0.9, beta2=0.999, weight_decay=DECAY, warmup_epochs=1.0, decay=COSINE
+)
 LARS = Lars(
     name="lars",
     learning_rate=0.5,
     momentum=MOMENTUM,
     weight_decay=DECAY,
     warmup_epochs=1.0,
+    decay=COSINE,
     trust_coefficient=0.02,
     trust_clip=True,
 )
 PretrainWith = Callable[..., Pretrain]
 
 
-def build(seed: int = 0, encoder: TinyResNet = TINY) -> Online:
-    return build_online(encoder, HEAD, channels=1, side=8, seed=seed)
+def build(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -> Byol:
+    torch.manual_seed(seed)
+    features = encoder.widths[-1]
+    network = build_encoder(encoder, channels=1, side=8)
+    return Byol(Online(network, build_head(features, HEAD), build_head(HEAD.out, HEAD)), tau_base=tau_base)
 
 
-def begin(params: Pretrain, *, steps_per_epoch: int = 1, online: Online | None = None) -> tuple[State, Engine]:
-    """A state before its first step and the engine that runs it."""
-    state = start(online or build(), params, steps_per_epoch=steps_per_epoch)
-    return state, start_engine(state.online, state.target, params, CPU, Replica(0, 1))
+def build_article() -> Objective:
+    """The other objective, every term of it."""
+    weights = {"reconstruction": 1.0, "centre": 0.5, "contrastive": 0.5, "adversarial": 0.5}
+    encoder = {"name": "tiny_resnet", "widths": (4, 8), "blocks": 1}
+    return build_objective(settings(objective="article", article=weights, encoder=encoder))
+
+
+def begin(params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None) -> tuple[State, Engine]:
+    """A state before its first step and the engine that runs it; BYOL's where nothing else is said."""
+    state = start(objective or build(tau_base=params.tau_base), params, steps_per_epoch=steps_per_epoch)
+    return state, start_engine(state.objective.networks, params, CPU, Replica(0, 1))
 
 
 def pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[Pair]:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from components.byol.network import build_encoder
 from components.data.embeddings import write_embeddings
 from components.data.store import SPLITS
 from components.evaluation import from_embeddings, from_images
 from components.evaluation.given import Given
 from components.model.files import LoadedEncoder, untrained_encoder
 from components.model.saved import Config, save_encoder
+from components.networks.encoder import build_encoder
 from components.params.base import InputError
 from components.params.evaluate import Evaluate
 from components.params.pretrain import Pretrain

@@ -5,16 +5,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from components.byol.network import build_encoder
 from components.model.onnx import export_onnx
 from components.model.saved import ONNX, Config, save_encoder
-from components.params.pretrain import Images, TinyResNet, TorchvisionResNet
+from components.networks.encoder import build_encoder
+from components.params.parts.encoder import Encoder, TinyResNet
+from components.params.pretrain import Images
 
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 
 
 def make_encoder(
-    encoder: TinyResNet | TorchvisionResNet = TINY, *, channels: int = 1, side: int = 8, trained: bool = True
+    encoder: Encoder = TINY, *, channels: int = 1, side: int = 8, trained: bool = True
 ) -> tuple[nn.Module, Config]:
     torch.manual_seed(1)
     network = build_encoder(encoder, channels=channels, side=side).train()
@@ -31,13 +32,11 @@ def make_encoder(
         side=side, read_side=side, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
     )
     provenance = {"method": "BYOL, arXiv 2006.07733", "images": 8, "params": {"epochs": 3}, "torch": torch.__version__}
-    provenance |= {"data": "d" * 64, "lock": "1" * 64}
+    provenance |= {"kept": "It is the online encoder.", "data": "d" * 64, "lock": "1" * 64}
     return network.eval(), Config(encoder=encoder, images=images, features=width, seed=5, provenance=provenance)
 
 
-def write_encoder(
-    folder: Path, encoder: TinyResNet | TorchvisionResNet = TINY, *, channels: int = 1, side: int = 8
-) -> Config:
+def write_encoder(folder: Path, encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -> Config:
     """As pretraining does."""
     network, config = make_encoder(encoder, channels=channels, side=side)
     save_encoder(folder, network, config)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from components.byol.network import build_encoder
 from components.model.files import load_encoder, untrained_encoder
 from components.model.saved import CONFIG, WEIGHTS, save_encoder
+from components.networks.encoder import build_encoder
 from components.params.base import InputError
 from tests.model.made import TINY, make_encoder
 

@@ -12,7 +12,7 @@ import torch
 from components.model.files import load_encoder
 from components.model.onnx import export_onnx
 from components.model.saved import ONNX, save_encoder
-from components.params.pretrain import TinyResNet, TorchvisionResNet
+from components.params.parts.encoder import ArticleNetwork, Encoder, TorchvisionResNet
 from tests.model.made import TINY, make_encoder
 
 
@@ -23,11 +23,12 @@ from tests.model.made import TINY, make_encoder
         (TINY, 1, 8),
         (TorchvisionResNet(name="resnet18", stem="small"), 3, 16),
         (TorchvisionResNet(name="resnet18", stem="large"), 3, 48),
+        (ArticleNetwork(name="article", hidden=24, features=12), 3, 18),
     ],
-    ids=["tiny", "small stem", "large stem"],
+    ids=["tiny", "small stem", "large stem", "article"],
 )
 def test_the_live_the_loaded_and_the_onnx_network_agree(
-    encoder: TinyResNet | TorchvisionResNet, channels: int, side: int, trained: bool, tmp_path: Path
+    encoder: Encoder, channels: int, side: int, trained: bool, tmp_path: Path
 ) -> None:
     network, config = make_encoder(encoder, channels=channels, side=side, trained=trained)
     save_encoder(tmp_path, network, config)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from components.byol.optimiser import peak_learning_rate
+from components.byol.views import make_view
 from components.params.base import InputError
 from components.stage import check_params
 from presets.apply import merge, names, plain, with_presets
@@ -60,6 +63,31 @@ def test_small_photographs_are_not_blurred_and_gray_ones_keep_their_one_channel(
 
 def test_the_views_of_tiny_images_are_those_that_are_shipped() -> None:
     assert applied("views/cifar", "views/tiny").pretrain.views == applied().pretrain.views
+
+
+def test_the_articles_preset_is_its_listing_and_its_text() -> None:
+    """Section 5.2: Adam at 1e-3, batches of 64, 50 epochs, ImageNet's normalisation, no augmentation; 2048 features."""
+    params = applied("cifar10", "article").pretrain
+    assert (params.objective, params.encoder.name) == ("article", "article")
+    assert (params.encoder.hidden, params.encoder.features) == (4096, 2048)
+    assert (params.epochs, params.batch_size, params.images.side) == (50, 64, 32)
+    assert (params.images.mean, params.images.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert peak_learning_rate(params.optimiser, params.batch_size) == pytest.approx(1e-3)
+    optimiser = params.optimiser
+    assert (optimiser.name, optimiser.decay.name, optimiser.warmup_epochs) == ("adam", "constant", 0)
+    assert set(params.article.model_dump().values()) == {1.0}
+
+
+def test_a_recipe_of_byol_says_so_over_another_objective() -> None:
+    for name in ("cifar10", "imagenette", "faces", "vehicles"):
+        assert applied("article", name).pretrain.objective == "byol"
+
+
+def test_plain_views_are_the_image_itself_twice() -> None:
+    views = applied("article").pretrain.views
+    image = torch.rand(2, 3, 32, 32)
+    for view in (views.first, views.second):
+        assert torch.equal(make_view(image, view, torch.Generator().manual_seed(0), 32), image)
 
 
 def test_an_optimiser_of_another_name_takes_no_keys_of_the_old_one() -> None:

@@ -73,7 +73,7 @@ class Run:
             self.state.step += 1
             if self.state.step % STEPS == 0:
                 epoch = self.state.step // STEPS
-                observer.on_epoch(self.state, EpochRecord(epoch=epoch, loss=1 / epoch, **SCHEDULE))
+                observer.on_epoch(self.state, EpochRecord(epoch, 1 / epoch, {}, 0.1, {"tau": 0.9}, 2.0))
             observer.on_step(self.state)
 
     def go_on(self) -> Observer:

@@ -46,14 +46,14 @@ def trained() -> tuple[State, Engine]:
     state, engine = begin(settings(precision="float32", compile="never"))
     with torch.no_grad():
         for first, second in pairs(3):
-            state.online(first)
-            state.target(second)
+            state.objective.online(first)
+            state.objective.target(second)
     return state, engine
 
 
 def encode(state: State, images: Tensor) -> np.ndarray:
     """Features of a copy of the encoder, in eval mode, one image at a time: (N, D) float64, of length 1."""
-    encoder = copy.deepcopy(state.online.encoder).eval()
+    encoder = copy.deepcopy(state.objective.encoder).eval()
     pixels = (images.numpy().astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
     with torch.no_grad():
         features = np.concatenate([encoder(torch.from_numpy(one[None])).numpy() for one in pixels]).astype(np.float64)
@@ -125,9 +125,8 @@ def test_images_are_seen_as_the_probes_will_see_them() -> None:
 
 
 def everything(state: State) -> dict[str, Any]:
-    networks = {"online": state.online.state_dict(), "target": state.target.state_dict()}
-    tensors = {f"{name}.{key}": value.clone() for name, one in networks.items() for key, value in one.items()}
-    modes = {name: module.training for name, module in (*state.online.named_modules(), *state.target.named_modules())}
+    tensors = {name: value.clone() for name, value in state.objective.state_dict().items()}
+    modes = {f"{name} trains": module.training for name, module in state.objective.named_modules()}
     return tensors | modes | {"rng": torch.get_rng_state(), "numpy": torch.from_numpy(np.random.get_state()[1].copy())}
 
 
@@ -144,8 +143,8 @@ def test_a_run_that_is_looked_at_stays_the_same(collapsed: bool, trained: tuple[
     after = everything(trained[0])
     assert before.keys() == after.keys()
     assert all(torch.equal(torch.as_tensor(before[name]), torch.as_tensor(after[name])) for name in before)
-    assert all(module.training for module in trained[0].online.modules())
-    assert all(parameter.grad is None for parameter in trained[0].online.parameters())
+    assert all(module.training for module in trained[0].objective.modules())
+    assert all(parameter.grad is None for parameter in trained[0].objective.parameters())
 
 
 Collapse = Callable[[State], None]
@@ -153,15 +152,15 @@ Collapse = Callable[[State], None]
 
 def to_a_point(state: State) -> None:
     """Every image has the same projection."""
-    torch.nn.init.zeros_(state.online.projector[-1].weight)
+    torch.nn.init.zeros_(state.objective.online.projector[-1].weight)
 
 
 def to_a_line(state: State) -> None:
     """Nearly the same direction, whatever the length."""
-    weight = state.online.projector[-1].weight
+    weight = state.objective.online.projector[-1].weight
     with torch.no_grad():
         weight.copy_(torch.ones_like(weight))
-        state.online.projector[1].bias.fill_(10)
+        state.objective.online.projector[1].bias.fill_(10)
 
 
 @pytest.mark.parametrize("collapse", [to_a_point, to_a_line])

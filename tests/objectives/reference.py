@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.byol.feed import Pair
-from components.byol.network import Online
+from components.objectives.byol import Online
 
 MOMENTUM, DECAY = 0.9, 0.01
 

@@ -1,11 +1,16 @@
 """The loss against squared distances of normalised vectors in float64 numpy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from components.byol.loss import byol_loss, regression_loss
+from components.byol.engine import Engine
+from components.byol.feed import Pair
+from components.objectives.byol import regression_loss
+from tests.byol.tiny import CPU, build
 
 
 def squared_distance(prediction: Tensor, target: Tensor) -> float:
@@ -13,6 +18,16 @@ def squared_distance(prediction: Tensor, target: Tensor) -> float:
     p, z = prediction.detach().double().numpy(), target.detach().double().numpy()
     p, z = p / np.sqrt((p**2).sum(1, keepdims=True)), z / np.sqrt((z**2).sum(1, keepdims=True))
     return float(((p - z) ** 2).sum(1).mean())
+
+
+def byol_loss(predictions: Pair, targets: Pair) -> Tensor:
+    """What the objective makes of two views of which the networks say that."""
+
+    def say(answers: Pair) -> Callable[[Tensor], Tensor]:
+        return lambda view: answers[int(view)]
+
+    engine = Engine({"online": say(predictions), "target": say(targets)}, CPU, torch.float32)
+    return build().loss((torch.tensor(0), torch.tensor(1)), engine).total
 
 
 def draw(*shape: int, count: int = 4, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Tensor]:

@@ -1,0 +1,1 @@
+"""Encoders, and decoders that mirror them. Tensors and numbers only."""

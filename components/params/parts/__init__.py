@@ -1,0 +1,1 @@
+"""Types that sections share or that would make one long; no section of its own."""
