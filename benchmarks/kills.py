@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.projects import change, commit, copy_tree, environment, typed
 from benchmarks.records import write_record
 
-ROOT = Path(__file__).parent.parent
 WEIGHTS = Path("models/encoder/encoder.safetensors")
 CHECKPOINT_SECONDS = 0.5
 LONGEST = 16.0  # seconds until a kill, at most
@@ -54,20 +53,11 @@ def main() -> None:
 
 
 def copy_project(to: Path) -> Path:
-    """The tree as Git lists it, with its data fetched and frequent checkpoints."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
-    for name in listed.stdout.splitlines():
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, to / name)
-    params = (to / "params.yaml").read_text()
-    frequent = params.replace("checkpoint_seconds: 30 ", f"checkpoint_seconds: {CHECKPOINT_SECONDS} ")
-    if frequent == params:
-        raise RuntimeError("params.yaml: no 'checkpoint_seconds: 30' to change")
-    (to / "params.yaml").write_text(frequent)
-    as_somebody = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
-    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "copied"]):
-        subprocess.run([*as_somebody, *command], cwd=to, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "fetch"], cwd=to, check=True, env=environment())
+    """The tree with its data fetched and frequent checkpoints."""
+    copy_tree(to)
+    change(to / "params.yaml", {"pretrain": {"checkpoint_seconds": CHECKPOINT_SECONDS}})
+    commit(to, "copied")
+    typed(to, "dvc repro --quiet fetch")
     return to
 
 
@@ -88,11 +78,6 @@ def repro(project: Path, kill_after: float | None = None) -> tuple[bool, str]:
     if process.returncode not in (0, -signal.SIGKILL):
         raise RuntimeError(f"dvc repro ended with {process.returncode}:\n{said}")
     return process.returncode == 0, said
-
-
-def environment() -> dict[str, str]:
-    """Of the activated environment."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def digest(project: Path) -> str:

@@ -15,7 +15,7 @@ import networkx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import evidence, graph, process, revisions, versions, worktree
+from pipelines import evidence, graph, images, process, revisions, versions, worktree
 from pipelines.evidence import Evidence, Rivals
 from pipelines.runner import USER_ERROR, Say, StageError
 from pipelines.versions import Version
@@ -104,8 +104,17 @@ def gather(
         if not (challenger / plan.predictions).exists():
             worktree.bring(challenger, str(challenger / plan.predictions))
         judged, ours = (read_predictions(folder / plan.predictions) for folder in (judging, challenger))
+        relabelled = None if own is None else find_relabelled(challenger, judging, theirs, own)
         drifted = drift(judging, theirs) if drift else None
-    return evidence.against(alone, Rivals(champion.name, judged, ours, own, drifted), promote["metric"])
+    return evidence.against(alone, Rivals(champion.name, judged, ours, own, relabelled, drifted), promote["metric"])
+
+
+def find_relabelled(challenger: Path, judging: Path, theirs: Path, own: pa.Table) -> float | None:
+    """Of what the champion's own run judged, the fraction that the challenger's store has in another class."""
+    before, now = worktree.named_path(theirs, "store"), worktree.named_path(challenger, "store")
+    worktree.bring(theirs, str(theirs / before))
+    lend(now, challenger, judging)
+    return images.relabelled(theirs / before, judging / now, set(own["id"].to_pylist()))
 
 
 def copy(there: Path, here: Path) -> None:

@@ -37,12 +37,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Rivals:
-    """The predictions image by image: both encoders on the challenger's store, and the champion's of its own run."""
+    """What tells them apart; predictions are image by image, of both on the challenger's store, of one on its own."""
 
     champion: str
     judged: pa.Table
     challenger: pa.Table
-    own: pa.Table | None
+    own: pa.Table | None  # of the champion's own run
+    relabelled: float | None  # fraction of the images judged by the champion's own run that have another class now
     drift: Mapping[str, Any] | None
 
 
@@ -68,8 +69,8 @@ def against(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:
     """The same with the gain over the champion."""
     pairs = differences.pair(rivals.judged, rivals.challenger, OURS)
     data = dict(evidence.data)
-    if (relabelled := relabelled_fraction(rivals.own, rivals.challenger)) is not None:
-        data["relabelled_fraction"] = relabelled
+    if rivals.relabelled is not None:
+        data["relabelled_fraction"] = rivals.relabelled
     gains: list[Paired | None] = [None, None, None]
     if pairs.a is not None and pairs.b is not None:
         scores = np.array([differences.scores_of(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
@@ -91,14 +92,3 @@ def _gain(scores: np.ndarray) -> Paired | None:
     """Of the images (2, N) that have a score of both."""
     judged = np.isfinite(scores).all(axis=0)
     return paired.compare(*scores[:, judged]) if judged.any() else None
-
-
-def relabelled_fraction(own: pa.Table | None, challenger: pa.Table) -> float | None:
-    """Of the images in both runs of champion and challenger, those whose label is another now."""
-    if own is None:
-        return None
-    pairs = differences.pair(own, challenger, OURS)
-    if pairs.a is None or pairs.b is None:
-        return None
-    before, now = (table["actual"].to_pylist() for table in (pairs.a, pairs.b))
-    return float(np.mean([a != b for a, b in zip(before, now, strict=True)]))

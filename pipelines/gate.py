@@ -10,7 +10,8 @@ from typing import Any
 
 from pipelines.evidence import Evidence
 
-PROMOTED, REJECTED, NOTHING_NEW = "promoted", "rejected", "nothing new"
+PROMOTED, REJECTED = "promoted", "rejected"
+NOTHING_NEW, WAITING = "nothing new", "waiting"  # then nothing was judged
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Decision:
     def promoted(self) -> bool:
         """Whether there is a new champion."""
         return self.outcome == PROMOTED
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was a challenger."""
+        return self.outcome in (PROMOTED, REJECTED)
 
     @property
     def against(self) -> list[Reason]:

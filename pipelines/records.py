@@ -16,10 +16,13 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 
 from pipelines import graph
+from pipelines.versions import Version
 from pipelines.worktree import content, git
 
 FILE = Path("metrics", "decision.json")
 BRANCHES = "retrain/"  # and the time
+PLACES = ("refs/heads/retrain", "refs/remotes/origin/retrain")  # where they are, those of other clones included
+PIN = "data.snapshot"  # the parameter that stands for the images
 
 
 def branch_name() -> str:
@@ -27,8 +30,8 @@ def branch_name() -> str:
     return f"{BRANCHES}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def fingerprint(folder: Path, promote: Mapping[str, Any]) -> str:
-    """Of all that decides what a retraining in this checkout comes to."""
+def fingerprint(folder: Path, promote: Mapping[str, Any], *, images: bool) -> str:
+    """Of all that decides what a retraining in this checkout comes to; without the images, of all else."""
     parts: list[Any] = [dict(promote)]
     with graph.opened(folder) as repo:
         made = [Path(out.fs_path) for stage in repo.index.stages for out in stage.outs]
@@ -36,10 +39,19 @@ def fingerprint(folder: Path, promote: Mapping[str, Any]) -> str:
             parts.append([stage.name if hasattr(stage, "name") else "", stage.cmd])
             for dep in sorted(stage.deps, key=str):
                 if isinstance(dep, ParamsDependency):
-                    parts.append(dep.read_params())
+                    parts.append(dep.read_params() if images else _without_pin(dep.read_params()))
                 elif not any(_overlap(Path(dep.fs_path), out) for out in made):
                     parts.append([str(dep.def_path), str(dep.get_hash()) if dep.exists else None])
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _without_pin(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters but for the pin of the images, `data.snapshot`."""
+    section, _, key = PIN.partition(".")
+    kept = {name: value for name, value in values.items() if name != PIN}
+    if isinstance(kept.get(section), Mapping):
+        kept[section] = {name: value for name, value in kept[section].items() if name != key}
+    return kept
 
 
 def _overlap(a: Path, b: Path) -> bool:
@@ -61,9 +73,21 @@ def read(root: Path, revision: str) -> dict[str, Any]:
 
 def judged(root: Path) -> dict[str, str]:
     """Every branch of a retraining by the fingerprint of its inputs, those of other clones included."""
-    places = ("refs/heads/retrain", "refs/remotes/origin/retrain")
-    names = git(root, "for-each-ref", "--format=%(refname)", *places).split()
-    return {str(read(root, name).get("inputs")): f"{BRANCHES}{name.rpartition('/')[2]}" for name in names}
+    names = git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
+    return {str(read(root, name).get("inputs")): _short(name) for name in names}
+
+
+def last_judged(root: Path, champion: Version) -> tuple[str, str]:
+    """Name and commit of what was judged last, whatever came of it: the champion, or a branch that is younger."""
+    names = git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
+    newest = max(names, key=_short, default=champion.commit)
+    last = git(root, "log", "--no-walk=sorted", "--max-count=1", "--format=%H", newest, champion.commit)
+    return (champion.name, last) if last == champion.commit else (_short(newest), last)
+
+
+def _short(reference: str) -> str:
+    """The branch, wherever it is; they sort by time."""
+    return f"{BRANCHES}{reference.rpartition('/')[2]}"
 
 
 def newest_branch(root: Path) -> str | None:

@@ -19,6 +19,7 @@ from pipelines import (
     records,
     settings,
     staleness,
+    trigger,
     versions,
     worktree,
 )
@@ -81,16 +82,19 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
     can_commit(root)
     with worktree.alone(root), worktree.checked_out(root, "HEAD") as folder:
         publish.fetch(root, say)
-        promote = settings.read(folder)["promote"]
+        chosen = settings.read(folder)
+        promote = chosen["promote"]
         publish.finish(root, promote, say)
         champion = versions.champion(root, promote)
         lineage.begin(folder, champion)
         take_snapshot(root, folder, say)
-        inputs = records.fingerprint(folder, promote)
+        inputs = records.fingerprint(folder, promote, images=True)
         if before := records.judged(root).get(inputs):
             return Retraining(nothing_new(f"the same images, code and parameters were judged in {before}"))
+        if waiting := trigger.wait(root, folder, champion, chosen, say, tools.measure_drift):
+            return Retraining(waiting)
         decision, numbers = train_and_judge(root, folder, champion, promote, tools)
-        if decision.outcome == gate.NOTHING_NEW:
+        if not decision.judged:
             return Retraining(decision)
         about = {"inputs": inputs, "numbers": numbers, "champion": None if champion is None else asdict(champion)}
         return keep(root, folder, decision, about, promote, say)
@@ -172,6 +176,6 @@ def check(root: Path, say: Say) -> bool:
 
 def lines(decision: Decision) -> list[str]:
     """A line a reason."""
-    if decision.outcome == gate.NOTHING_NEW:
+    if not decision.judged:
         return [reason.text for reason in decision.reasons]
     return [f"{'ok' if reason.passed else 'NO'}: {reason.text}" for reason in decision.reasons]

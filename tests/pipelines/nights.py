@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Project
 
 GRAPH = """
 vars:
-  - path: {scratch: scratch}
+  - path: {scratch: scratch, store: store}
 artifacts:
   encoder: {path: models/encoder, type: model}
 stages:
@@ -22,19 +22,19 @@ stages:
     cmd: python work.py collect
     deps: [work.py]
     params: [data]
-    outs: [store.parquet]
+    outs: [store]
     metrics: [metrics/data.json: {cache: false}]
     meta: {retries: 0, minutes: 1, tags: []}
   learn:
     cmd: python work.py learn
-    deps: [work.py, store.parquet]
+    deps: [work.py, store]
     params: [learn]
     outs: [models/encoder/encoder.bin]
     metrics: [metrics/learn.json: {cache: false}]
     meta: {retries: 0, minutes: 1, tags: []}
   vote:
     cmd: python work.py vote
-    deps: [work.py, store.parquet, models/encoder/encoder.bin]
+    deps: [work.py, store, models/encoder/encoder.bin]
     params: [vote]
     outs: [predictions/vote.parquet]
     metrics: [metrics/vote.json: {cache: false}]
@@ -48,6 +48,7 @@ learn: {rate: 1}
 vote: {k: 1}
 flow: {at_once: 2, retry_seconds: 0}
 notify: {events: [failed, crashed, cancelled, promoted, rejected], file: scratch/told.jsonl, webhook: $NOTIFY_WEBHOOK}
+retrain: {new_images: 1, drift_below: null}
 promote:
   artifact: encoder
   stage: prod
@@ -68,15 +69,24 @@ from ruamel.yaml import YAML
 params = YAML(typ="safe").load(Path("params.yaml"))
 def write(path, content):
     path = Path(path); path.parent.mkdir(parents=True, exist_ok=True); path.write_text(json.dumps(content))
+NAMES = ["cat", "dog", "mouse"]
+IMAGES = {"huggingface": json.dumps({"info": {"features": {"label": {"names": NAMES}}}})}
 def store():
-    return pq.read_table("store.parquet").to_pylist()
+    rows = pq.read_table("store/0.parquet").to_pylist()
+    shows = lambda row: row["image"]["bytes"].decode().split()[0]
+    return [{"id": row["id"], "shows": shows(row), "label": NAMES[row["label"]]} for row in rows]
 def collect():
     files = sorted(Path(params["data"]["folder"]).glob("*.txt"))
     rows = [dict(zip(("id", "shows", "label"), [file.stem, *file.read_text().split()])) for file in files]
     if not rows:
         print("params.yaml: data.folder: no photo there", file=sys.stderr); sys.exit(2)
     blank = sum(row["shows"] == "nothing" for row in rows)
-    pq.write_table(pa.Table.from_pylist(rows), "store.parquet")
+    image = lambda row: {"bytes": f"{row['shows']} {row['id']}".encode()}
+    stored = [
+        {"id": row["id"], "image": image(row), "label": NAMES.index(row["label"]), "split": "test"} for row in rows
+    ]
+    Path("store").mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(stored).replace_schema_metadata(IMAGES), "store/0.parquet")
     write("metrics/data.json", {"images": len(rows), "rejected": 0, "repeated": max(0, blank - 1)})
 def learn():
     rows = store()
@@ -116,7 +126,7 @@ for file in sorted(Path(params["data"]["folder"]).glob("*.txt")):
 params["data"]["snapshot"] = {"digest": digest.hexdigest()}
 yaml.dump(params, Path("params.yaml"))
 """
-IGNORED = "/photos/\n/scratch\n/store.parquet\n/models\n/predictions\n/home\n"
+IGNORED = "/photos/\n/scratch\n/store\n/models\n/predictions\n/home\n"
 
 
 def take_photos(folder: Path, numbers: range, *, wrong: int = 0, blank: bool = False) -> None:
