@@ -31,7 +31,8 @@ def watched(processes: Processes) -> Iterator[threading.Event]:
     """Inside, the processes end as soon as the flow run, or the one that it is part of, is cancelled; and then set."""
     runs = {UUID(str(one)) for one in (runtime.flow_run.id, runtime.flow_run.root_flow_run_id) if one}
     cancelled, over = threading.Event(), threading.Event()
-    served, parent = bool(runtime.deployment.id), os.getppid()  # has a runner or a worker started this?
+    outermost = len(runs) < 2  # a sub-flow ends with the flow that it is part of
+    served, parent = outermost and bool(runtime.deployment.id), os.getppid()  # has a runner or a worker started this?
 
     def watch() -> None:
         with get_client(sync_client=True) as client:

@@ -14,6 +14,7 @@ from typing import Any
 import networkx
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dvc.exceptions import DvcException
 
 from pipelines import evidence, graph, images, process, revisions, versions, worktree
 from pipelines.evidence import Evidence, Rivals
@@ -92,7 +93,7 @@ def gather(
     alone = evidence.of_run(graph.metrics(challenger), plan.metrics.as_posix(), promote["metric"])
     if champion is None:
         return alone
-    own = revisions.read(root, [champion.commit])[0].predictions.get(plan.metrics.as_posix())
+    own = read_own(root, champion, plan, say)
     with (
         worktree.checked_out(root, champion.commit) as theirs,
         worktree.checked_out(root, worktree.git(challenger, "rev-parse", "HEAD")) as judging,
@@ -104,15 +105,33 @@ def gather(
         if not (challenger / plan.predictions).exists():
             worktree.bring(challenger, str(challenger / plan.predictions))
         judged, ours = (read_predictions(folder / plan.predictions) for folder in (judging, challenger))
-        relabelled = None if own is None else find_relabelled(challenger, judging, theirs, own)
+        relabelled = None if own is None else find_relabelled(challenger, judging, theirs, own, say)
         drifted = drift(judging, theirs) if drift else None
     return evidence.against(alone, Rivals(champion.name, judged, ours, own, relabelled, drifted), promote["metric"])
 
 
-def find_relabelled(challenger: Path, judging: Path, theirs: Path, own: pa.Table) -> float | None:
-    """Of what the champion's own run judged, the fraction that the challenger's store has in another class."""
+def read_own(root: Path, champion: Version, plan: Plan, say: Say) -> pa.Table | None:
+    """What the champion's own run had judged; None where that is lost, which keeps nobody from judging anew."""
+    try:
+        return revisions.read(root, [champion.commit])[0].predictions.get(plan.metrics.as_posix())
+    except revisions.RevisionError as error:
+        say(f"what {champion.name} had judged in its own run is lost: {error}")
+        return None
+
+
+def find_relabelled(challenger: Path, judging: Path, theirs: Path, own: pa.Table, say: Say) -> float | None:
+    """Of what the champion's own run judged, the fraction that the challenger's store has in another class.
+
+    None where the champion's store is lost.
+    """
     before, now = worktree.named_path(theirs, "store"), worktree.named_path(challenger, "store")
-    worktree.bring(theirs, str(theirs / before))
+    try:
+        worktree.bring(theirs, str(theirs / before))
+    except graph.BusyError:
+        raise
+    except (graph.GraphError, DvcException) as error:
+        say(f"whether images have another label now cannot be told, the champion's are lost: {error}")
+        return None
     lend(now, challenger, judging)
     return images.relabelled(theirs / before, judging / now, set(own["id"].to_pylist()))
 

@@ -28,7 +28,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
-from pipelines import notify, retrain_flow
+from pipelines import notify, retrain_flow, retraining
 from pipelines.cancelling import GOODBYE_SECONDS
 from pipelines.notify import Event
 from pipelines.runner import USER_ERROR, Say, StageError
@@ -42,11 +42,22 @@ def schedule_of(cron: str | None) -> Schedule | None:
     if cron is None:
         return None
     try:
-        return Cron(cron, timezone=tzlocal.get_localzone_name())
+        return Cron(cron, timezone=time_zone())
     except ValueError:
         raise StageError(
             f'--cron: five fields, such as "0 3 * * *" for 3 in the morning, not "{cron}"', USER_ERROR
         ) from None
+
+
+def time_zone() -> str:
+    """Of this machine, by its name. Raises StageError."""
+    try:
+        name = tzlocal.get_localzone_name()
+    except LookupError:
+        name = None
+    if not name:
+        raise StageError("this machine's time zone has no name: set TZ, to Europe/Zurich for one", USER_ERROR)
+    return name
 
 
 def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
@@ -54,7 +65,7 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
     name = root.name
     with get_client(sync_client=True) as client:
         try:
-            known = client.read_deployment_by_name(f"{retrain_flow.retrain.name}/{name}")
+            known = client.read_deployment_by_name(f"{retraining.NAME}/{name}")
         except ObjectNotFound:
             pass
         else:
@@ -63,7 +74,7 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
     when = f"{schedule.cron} ({schedule.timezone})" if schedule else "only when asked for"
     say(f"retraining in {root}: {when}")
     say(f"to look on: {api.removesuffix('/api')}")
-    say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retrain_flow.retrain.name}/{name}'")
+    say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retraining.NAME}/{name}'")
     runner = Served(name, pause_on_shutdown=False, limit=1)
     for number in (signal.SIGINT, signal.SIGTERM):  # from now on: Prefect's code is not to be left by an exception
         signal.signal(number, runner.handle_sigterm)
@@ -80,9 +91,13 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
 class Served(Runner):
     """Ends on a signal. Prefect's own raises in the midst of whatever its event loop is at, which may swallow that."""
 
+    ending = threading.Event()
+
     def handle_sigterm(self, *_: Any) -> None:
         """End the flow's process, which tells Prefect of it, and this one; the server goes with it (server.py)."""
-        threading.Thread(target=self.end, daemon=True).start()
+        if not self.ending.is_set():
+            self.ending.set()
+            threading.Thread(target=self.end, daemon=True).start()
 
     def end(self) -> None:
         """Prefect spawns the flow's process by `multiprocessing`, whose other processes end by themselves."""
@@ -97,7 +112,7 @@ class Served(Runner):
 
 def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say: Say) -> None:
     """What an earlier process left running here runs no more: nobody but this one serves the checkout now."""
-    name = f"{retrain_flow.retrain.name}/{known.name}"
+    name = f"{retraining.NAME}/{known.name}"
     if (theirs := known.parameters.get("root")) != str(root):
         raise StageError(
             f"Prefect's server knows {theirs} as {name}: give the folder another name, or "
@@ -108,4 +123,5 @@ def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say:
     of_this = DeploymentFilter(id=DeploymentFilterId(any_=[known.id]))
     for run in client.read_flow_runs(flow_run_filter=left, deployment_filter=of_this):
         client.set_flow_run_state(run.id, Crashed(message=KILLED), force=True)
-        notify.tell(root, Event(notify.CRASHED, retrain_flow.retrain.name, KILLED, run=str(run.id)), say)
+        killed = Event(notify.CRASHED, retraining.NAME, KILLED, run=str(run.id), attempt=run.run_count)
+        notify.tell(root, killed, say)

@@ -6,6 +6,7 @@ Prefect starts every run that is late, one after another: after a week without p
 from datetime import UTC, datetime
 from uuid import UUID
 
+import httpx
 from prefect import State, runtime
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -17,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
 from pipelines.runner import Say
@@ -26,11 +28,18 @@ def cover(say: Say) -> None:
     """Call off the other runs of this deployment's schedule that are due; a run that somebody asked for stays."""
     if not runtime.deployment.id:
         return
+    try:
+        _cover(str(runtime.deployment.id), say)
+    except (httpx.HTTPError, ObjectNotFound) as error:  # then they run, and find nothing new
+        say(f"missed runs cannot be called off: {' '.join(str(error).split())}")
+
+
+def _cover(deployment: str, say: Say) -> None:
     due = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
         next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC)),
     )
-    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[UUID(str(runtime.deployment.id))]))
+    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[UUID(deployment)]))
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=due, deployment_filter=of_this):
             if run.auto_scheduled and str(run.id) != str(runtime.flow_run.id):

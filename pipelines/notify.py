@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipelines import gate
 from pipelines.graph import GraphError
 from pipelines.process import EndedError
 from pipelines.runner import CANCELLED as CANCELLED_STATUS
@@ -25,7 +25,6 @@ from pipelines.runner import Say, StageError
 from pipelines.worktree import BusyError
 
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
-OF_DECISIONS = (gate.PROMOTED, gate.REJECTED)
 TOLD = Path(".dvc", "tmp", "told")  # a file a flow run of Prefect's: of each, one message
 TRIES, SECONDS = 2, 3.0  # of a webhook; a run that was cancelled has to be over within ten
 
@@ -39,33 +38,50 @@ class Event:
     text: str
     details: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None  # Prefect's id
+    attempt: int = 1  # of that run, which Prefect's page can begin again
 
 
 def tell(root: Path, event: Event, say: Say) -> None:
     """To all who are to know; of the same flow run nothing is told twice."""
-    try:
+    with _reported(event, say):
         wanted = YAML(typ="safe").load(root / "params.yaml")["notify"]
-        if event.kind not in wanted["events"] or not _is_first(root, event):
-            return
-        message = _message(root, event)
+        if event.kind in wanted["events"]:
+            with _once(root, event) as to_be_told:
+                if to_be_told:
+                    _deliver(root, event, wanted, say)
+
+
+def _deliver(root: Path, event: Event, wanted: Mapping[str, Any], say: Say) -> None:
+    """To each by itself: where the disk is full, the webhook is told all the same."""
+    message = _message(root, event)
+    with _reported(event, say):
         if wanted["file"]:
             _append(root / wanted["file"], message)
+    with _reported(event, say):
         if address := _address(wanted["webhook"]):
             _post(address, message)
+
+
+@contextmanager
+def _reported(event: Event, say: Say) -> Iterator[None]:
+    """An error inside is a line and no more."""
+    try:
+        yield
     except Exception as error:
         say(f"nobody could be told that {event.flow} {event.kind}: {' '.join(str(error).split()) or repr(error)}")
 
 
-def _is_first(root: Path, event: Event) -> bool:
-    """Prefect's hooks and the flow itself may both tell, whichever of them is still alive."""
+@contextmanager
+def _once(root: Path, event: Event) -> Iterator[bool]:
+    """Prefect's hooks and the flow itself may both tell, whichever of them is still alive; the mark comes last."""
     if event.run is None:
-        return True
+        yield True
+        return
     (root / TOLD).mkdir(parents=True, exist_ok=True)
-    try:
-        (root / TOLD / event.run).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+    mark = root / TOLD / f"{event.run}-{event.attempt}"
+    with FileLock(mark.with_suffix(".lock")):
+        yield not mark.exists()
+        mark.touch()
 
 
 def _message(root: Path, event: Event) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def _post(address: str, message: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def telling(root: Path, flow: str, say: Say, run: str | None = None) -> Iterator[None]:
+def telling(root: Path, flow: str, say: Say, run: str | None = None, attempt: int = 1) -> Iterator[None]:
     """Inside, whatever ends the run is told."""
     try:
         yield
@@ -120,7 +136,7 @@ def telling(root: Path, flow: str, say: Say, run: str | None = None) -> Iterator
             said = error.said if isinstance(error, StageError) else ()
             why = str(error) if isinstance(error, Exception) else ""
             text = "; ".join([*said, why or "ended by a signal"])
-            tell(root, Event(kind, flow, text, run=run), say)
+            tell(root, Event(kind, flow, text, run=run, attempt=attempt), say)
         raise
 
 

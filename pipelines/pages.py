@@ -71,8 +71,11 @@ def probe(judged: Judged) -> Iterator[str]:
 def decision(done: Retraining) -> str:
     """What a retraining came to, rule by rule, and the gain over the champion."""
     made = [f"{name}: `{value}`" for name, value in (("version", done.version), ("branch", done.branch)) if value]
+    parts = [f"# {done.decision.outcome.capitalize()}", *made]
+    if not done.decision.judged:
+        return "\n\n".join([*parts, *(reason.text for reason in done.decision.reasons)])
     rules = [[reason.rule, "ok" if reason.passed else "**no**", reason.text] for reason in done.decision.reasons]
-    parts = [f"# {done.decision.outcome.capitalize()}", *made, table(["rule", "", ""], rules)]
+    parts.append(table(["rule", "", ""], rules))
     if gains := [[name, *gain_cells(done.numbers[key])] for name, key in GAINS.items() if done.numbers.get(key)]:
         parts += ["## Challenger against champion", table(["test images", "", "gain", "95 % interval"], gains)]
     return "\n\n".join(parts)

@@ -98,9 +98,14 @@ def together() -> Iterator[Processes]:
         _together.reset(token)
 
 
+def at_hand() -> Processes:
+    """Those `together` that the caller is among, or new ones."""
+    return _together.get() or Processes()
+
+
 def run(command: Sequence[str], *, cwd: Path, minutes: float, say: Callable[[str], None]) -> int:
     """One command, by itself or as one of those `together`."""
-    return (_together.get() or Processes()).run(command, cwd=cwd, minutes=minutes, say=say)
+    return at_hand().run(command, cwd=cwd, minutes=minutes, say=say)
 
 
 def _start(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:

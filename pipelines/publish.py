@@ -31,17 +31,18 @@ def has_origin(root: Path) -> bool:
     return holds(root, "remote", "get-url", "origin")
 
 
-def finish(root: Path, promote: Mapping[str, Any], say: Say) -> None:
-    """Publish the newest retraining where an earlier run could not."""
+def finish(root: Path, promote: Mapping[str, Any], say: Say) -> str | None:
+    """Publish the newest retraining where an earlier run could not: its branch."""
     branch = records.newest_branch(root)
     if branch is None:
-        return
+        return None
     told = not has_origin(root) or holds(root, "rev-parse", "--verify", f"refs/remotes/origin/{branch}")
     if told and not _waits_for_tags(root, branch, promote):
-        return
+        return None
     say(f"finishing {branch}")
     with checked_out(root, branch) as folder:
         publish(root, folder, branch, promote, say)
+    return branch
 
 
 def _waits_for_tags(root: Path, branch: str, promote: Mapping[str, Any]) -> bool:

@@ -12,13 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from pipelines import drift, environment, graph, retraining, train, worktree
+from pipelines import drift, graph, notify, retraining, server, train, worktree
 from pipelines.process import EndedError
 from pipelines.retraining import Retraining, Tools
-from pipelines.runner import CANCELLED, USER_ERROR, StageError
-from pipelines.train import say
-
-OTHER_ERROR, INTERRUPTED, TERMINATED = 1, 130, 143
+from pipelines.runner import StageError
+from pipelines.train import OTHER_ERROR, TERMINATED, say
 
 
 def main() -> int:
@@ -46,21 +44,16 @@ def main() -> int:
     except worktree.BusyError as error:
         print(error, file=sys.stderr)
         return OTHER_ERROR if asked.check or asked.serve else 0
-    except StageError as error:
-        print(error, file=sys.stderr)
-        return {USER_ERROR: USER_ERROR, CANCELLED: INTERRUPTED}.get(error.status, OTHER_ERROR)
-    except graph.GraphError as error:
-        print(f"dvc.yaml: {error}", file=sys.stderr)
-        return OTHER_ERROR if isinstance(error, graph.BusyError) else USER_ERROR
-    except (KeyboardInterrupt, EndedError):
-        print("interrupted; the next run goes on from the last checkpoint", file=sys.stderr)
-        return INTERRUPTED
+    except (StageError, graph.GraphError, EndedError, KeyboardInterrupt) as error:
+        return train.report(error)
     return 0
 
 
 def once(root: Path) -> Retraining:
     """One retraining, in Prefect where there is a server."""
-    if environment.api_url():
+    with notify.telling(root, retraining.NAME, say):
+        named = server.reached()
+    if named:
         from pipelines import retrain_flow  # here only, because importing Prefect takes seconds
 
         return retrain_flow.run(root)

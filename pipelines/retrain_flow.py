@@ -5,6 +5,8 @@ the worker calls.
 """
 
 import functools
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,14 +41,15 @@ def run(root: Path) -> Retraining:
 def _hook(kind: str) -> Callable[..., None]:
     def tell(flow: Any, flow_run: Any, state: State[Any]) -> None:
         root = Path(flow_run.parameters.get("root") or Path.cwd())
-        notify.tell(root, Event(kind, "retrain", state.message or state.name or "", run=str(flow_run.id)), print)
+        text, attempt = state.message or state.name or "", flow_run.run_count
+        notify.tell(root, Event(kind, retraining.NAME, text, run=str(flow_run.id), attempt=attempt), print)
 
     tell.__name__ = f"tell_that_it_{kind}"  # Prefect's log names it
     return tell
 
 
 @flow(
-    name="retrain",
+    name=retraining.NAME,
     persist_result=False,
     on_crashed=[_hook(notify.CRASHED)],
     on_cancellation=[_hook(notify.CANCELLED)],
@@ -59,11 +62,13 @@ def retrain(root: Path | None = None) -> State[Any]:
     def say(line: str) -> None:
         log.info("%s", line)
 
-    missed.cover(say)
-    tools = Tools(say, functools.partial(train.run_graph, server=True), functools.partial(drift.measure, say=say))
+    if runtime.deployment.id and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who serves has it too, and ends this by SIGTERM
+    measure, cover = functools.partial(drift.measure, say=say), functools.partial(missed.cover, say)
+    tools = Tools(say, functools.partial(train.run_graph, server=True), measure, cover)
     with process.together() as processes, cancelling.watched(processes) as cancelled:
         try:
-            done = retraining.retrain(root, tools, str(runtime.flow_run.id))
+            done = retraining.retrain(root, tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
         except BusyError as error:
             return Completed(name=SKIPPED, message=str(error))
         except (StageError, EndedError) as error:

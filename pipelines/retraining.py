@@ -30,6 +30,7 @@ from pipelines.runner import USER_ERROR, Say, StageError
 from pipelines.versions import Version
 from pipelines.worktree import git
 
+NAME = "retrain"  # what Prefect and those who are told know it by
 SNAPSHOT_MINUTES = 1440.0  # the bytes of every image may have to be read
 
 
@@ -40,6 +41,7 @@ class Tools:
     say: Say
     run_graph: Callable[[Path, Say], object]  # brings every stage of a checkout up to date
     measure_drift: Drift | None
+    begun: Callable[[], None] = lambda: None  # called as soon as it is sure that no other retraining is at work
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,21 @@ class Retraining:
         why = [] if self.decision.promoted else [reason.text for reason in self.decision.against]
         return "; ".join(one for one in [name, *why] if one)
 
+    def event(self, run: str | None = None, attempt: int = 1) -> Event:
+        """To be told."""
+        details = {"branch": self.branch, "version": self.version, "reasons": lines(self.decision)}
+        return Event(self.decision.outcome, NAME, self.text, details, run, attempt)
 
-def retrain(root: Path, tools: Tools, run: str | None = None) -> Retraining:
-    """One retraining, told to whom `notify:` names; `run` is Prefect's id of it.
+
+def retrain(root: Path, tools: Tools, run: str | None = None, attempt: int = 1) -> Retraining:
+    """One retraining, told to whom `notify:` names; `run` and `attempt` are Prefect's of it.
 
     Raises BusyError, StageError or GraphError; then the next one takes up where this one ended.
     """
-    with notify.telling(root, "retrain", tools.say, run):
+    with notify.telling(root, NAME, tools.say, run, attempt):
         done = _retrain(root, tools)
-    if done.decision.outcome in notify.OF_DECISIONS:
-        details = {"branch": done.branch, "version": done.version, "reasons": lines(done.decision)}
-        notify.tell(root, Event(done.decision.outcome, "retrain", done.text, details, run), tools.say)
+        if done.decision.judged:
+            notify.tell(root, done.event(run, attempt), tools.say)
     return done
 
 
@@ -81,10 +87,12 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
     say = tools.say
     can_commit(root)
     with worktree.alone(root), worktree.checked_out(root, "HEAD") as folder:
+        tools.begun()
         publish.fetch(root, say)
         chosen = settings.read(folder)
         promote = chosen["promote"]
-        publish.finish(root, promote, say)
+        if (finished := publish.finish(root, promote, say)) is not None:
+            notify.tell(root, of_branch(root, finished).event(), say)
         champion = versions.champion(root, promote)
         lineage.begin(folder, champion)
         take_snapshot(root, folder, say)
@@ -154,6 +162,13 @@ def keep(
     say(f"{decision.outcome}, on branch {branch}")
     publish.publish(root, folder, branch, promote, say)
     return Retraining(decision, branch, version, about["numbers"])
+
+
+def of_branch(root: Path, branch: str) -> Retraining:
+    """What an earlier one came to, as it has written down."""
+    record = records.read(root, branch)
+    decision = Decision(record["outcome"], [Reason(**reason) for reason in record["reasons"]])
+    return Retraining(decision, branch, record["version"], record["numbers"])
 
 
 def check(root: Path, say: Say) -> bool:

@@ -4,6 +4,7 @@ So it ends with the process that serves, however that ends, and what it has reco
 """
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from pipelines.runner import USER_ERROR, StageError
 HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # as Prefect has it
 URL = f"http://{HOST}:{PORT}/api"
 LOG = Path(".dvc", "tmp", "prefect-server.log")
+GONE_SECONDS = 8.0
 START_SECONDS = 180.0  # of one that makes its database on a busy machine
 EVER = 60.0 * 24 * 365 * 50  # minutes
 LAST_LINES = 5
@@ -29,17 +31,12 @@ LAST_LINES = 5
 @contextmanager
 def running(root: Path) -> Iterator[None]:
     """Inside, it answers. Raises StageError."""
-    if answers():
-        raise StageError(
-            f"a server of Prefect's is at {URL}: `export {environment.URL}={URL}` to use it, or name another port in "
-            "PREFECT_SERVER_API_PORT",
-            USER_ERROR,
-        )
+    wait_for_port()
     processes, said = Processes(), deque[str](maxlen=LAST_LINES)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", PORT]
 
     def run() -> None:
-        with suppress(EndedError), (root / LOG).open("w", buffering=1) as log:
+        with suppress(EndedError), (root / LOG).open("a", buffering=1) as log:
 
             def say(line: str) -> None:
                 said.append(line)
@@ -61,9 +58,42 @@ def running(root: Path) -> Iterator[None]:
         thread.join()
 
 
+def wait_for_port() -> None:
+    """Until nobody listens there: a server that was just ended takes some seconds. Raises StageError."""
+    until = time.monotonic() + GONE_SECONDS
+    while True:
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((HOST, int(PORT)))
+            return
+        except ValueError:
+            raise StageError(f"PREFECT_SERVER_API_PORT: a number, not {PORT}", USER_ERROR) from None
+        except OSError:
+            if time.monotonic() > until:
+                raise StageError(
+                    f"port {PORT} is taken: if by a server of Prefect's, `export {environment.URL}={URL}` to use it; "
+                    "or name another port in PREFECT_SERVER_API_PORT",
+                    USER_ERROR,
+                ) from None
+            time.sleep(0.5)
+
+
 def answers() -> bool:
-    """Whether there is one."""
+    """Whether it does already."""
     try:
         return httpx.get(f"{URL}/health", timeout=5).is_success
     except httpx.HTTPError:
         return False
+
+
+def reached() -> str | None:
+    """The address of the server that the user has named; None without one. Raises StageError where nobody answers."""
+    if (url := environment.api_url()) is None:
+        return None
+    try:
+        httpx.get(f"{url}/health", timeout=30)  # any answer will do: a server with a password refuses this one
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        why = " ".join(str(error).split())
+        raise StageError(f"{environment.URL}: no server of Prefect's answers at {url}: {why}", 1) from None
+    return url

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from pipelines import graph, notify, plain, runner, settings, summary
+from pipelines import graph, notify, plain, process, runner, settings, summary
 from pipelines.runner import Say
 from pipelines.work import Work
 
@@ -24,20 +24,27 @@ def main() -> int:
     try:
         with notify.telling(root, "train", say):
             outcomes = run_graph(root, say, server=not without_server)
-    except runner.StageError as error:
-        if error.status == runner.CANCELLED:
-            print(f"cancelled; {KEPT}", file=sys.stderr)
-            return INTERRUPTED
-        print(error, file=sys.stderr)
-        return error.status if error.status == runner.USER_ERROR else OTHER_ERROR
-    except graph.GraphError as error:
-        print(f"dvc.yaml: {error}", file=sys.stderr)
-        return runner.USER_ERROR
-    except KeyboardInterrupt:
-        print(f"interrupted; {KEPT}", file=sys.stderr)
-        return INTERRUPTED
+    except (runner.StageError, graph.GraphError, process.EndedError, KeyboardInterrupt) as error:
+        return report(error)
     summary.show(graph.read_stages(root), outcomes, graph.metrics(root), root)
     return 0
+
+
+def report(error: BaseException) -> int:
+    """What ended a run, as a line on stderr; returns the exit status."""
+    if isinstance(error, process.EndedError | KeyboardInterrupt):
+        print(f"interrupted; {KEPT}", file=sys.stderr)
+        return INTERRUPTED
+    if isinstance(error, graph.GraphError):
+        busy = isinstance(error, graph.BusyError)
+        print(error if busy else f"dvc.yaml: {error}", file=sys.stderr)
+        return OTHER_ERROR if busy else runner.USER_ERROR
+    assert isinstance(error, runner.StageError)
+    if error.status == runner.CANCELLED:
+        print(f"cancelled; {KEPT}", file=sys.stderr)
+        return INTERRUPTED
+    print(error, file=sys.stderr)
+    return runner.USER_ERROR if error.status == runner.USER_ERROR else OTHER_ERROR
 
 
 def say(line: str) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines import graph, runner
+from pipelines import graph, process, runner
 from pipelines.graph import Stage
 from pipelines.process import Processes
 from pipelines.runner import RAN, UP_TO_DATE, Say, StageError
@@ -18,7 +18,7 @@ class Work:
     root: Path
     stages: list[Stage]
     stale: set[str]
-    processes: Processes = field(default_factory=Processes)
+    processes: Processes = field(default_factory=process.at_hand)
     errors: dict[str, BaseException] = field(default_factory=dict)  # by stage
     _done: dict[str, str] = field(default_factory=dict)
 

@@ -125,6 +125,18 @@ def test_a_webhook_that_refuses_costs_a_line_without_its_address(
     assert len(told(root)) == 1, "the file is told all the same"
 
 
+def test_a_file_that_cannot_be_written_keeps_nothing_from_the_webhook(root: Path, webhook: Webhook) -> None:
+    write(root, events=EVERYTHING, file="params.yaml/told.jsonl", webhook=webhook.url)
+    assert tell(root, Event("failed", "train", "it"))[0].startswith("nobody could be told that train failed: ")
+    assert len(webhook.got) == 1
+
+
+def test_a_run_that_is_begun_again_is_told_again(root: Path, webhook: Webhook) -> None:
+    tell(root, Event("failed", "retrain", "it", run="a"))
+    tell(root, Event("promoted", "retrain", "it", run="a", attempt=2))
+    assert [message["event"] for message in webhook.got] == ["failed", "promoted"]
+
+
 def test_a_webhook_that_is_not_there_costs_a_line_without_its_address(root: Path, webhook: Webhook) -> None:
     write(root, events=EVERYTHING, file="scratch/told.jsonl", webhook="http://127.0.0.1:9/secret")
     said = tell(root, Event("failed", "train", "it"))

@@ -124,3 +124,12 @@ def test_a_guard_that_is_killed_leaves_no_call_that_waits_forever(tmp_path: Path
 def test_the_commands_own_status_comes_through_the_guard(tmp_path: Path) -> None:
     assert process.run(python("import os; os.kill(os.getpid(), 9)"), cwd=tmp_path, minutes=1, say=print) == 137
     assert process.run(python("raise SystemExit(2)"), cwd=tmp_path, minutes=1, say=print) == 2
+
+
+def test_what_runs_together_is_ended_together() -> None:
+    with process.together() as processes:
+        assert process.at_hand() is processes
+        processes.end()
+        with pytest.raises(process.EndedError):
+            process.run(["true"], cwd=Path(), minutes=1, say=print)
+    assert process.at_hand() is not processes

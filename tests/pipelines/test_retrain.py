@@ -119,11 +119,13 @@ def test_what_a_killed_run_could_not_publish_the_next_one_does(story: Story, tmp
     mine.run("git", "init", "--quiet", "--bare", str(other))
     mine.run("git", "remote", "remove", "origin")
     mine.run("git", "remote", "add", "origin", str(other))
-    publish.finish(mine.root, PROMOTE, print)
+    assert publish.finish(mine.root, PROMOTE, print) == branch
+    event = retraining.of_branch(mine.root, branch).event()
+    assert (event.kind, event.details["version"], event.details["branch"]) == ("promoted", "v0.2.0", branch)
     told = set(mine.run("git", "ls-remote", "--refs", "origin").split()[1::2])
     assert told == {f"refs/heads/{branch}", "refs/tags/encoder@v0.1.0", "refs/tags/encoder#prod#1"}
     said: list[str] = []
-    publish.finish(mine.root, PROMOTE, said.append)
+    assert publish.finish(mine.root, PROMOTE, said.append) is None
     assert said == []
 
 
@@ -172,3 +174,11 @@ def test_a_shallow_clone_is_refused_in_one_line(story: Story, tmp_path: Path) ->
     with pytest.raises(StageError, match="git fetch --unshallow --tags") as caught:
         retraining.retrain(shallow, tools(print))
     assert caught.value.status == 2
+
+
+def test_every_night_that_was_judged_or_went_wrong_is_told(story: Story) -> None:
+    told = [json.loads(line) for line in (story.root / "scratch" / "told.jsonl").read_text().splitlines()]
+    assert [one["event"] for one in told] == ["promoted", "promoted", "rejected", "rejected"]
+    rejected = told[2]
+    assert rejected["branch"] == story.branches[POISONED]
+    assert any(reason.startswith("NO: the relabelled fraction") for reason in rejected["reasons"])
