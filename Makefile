@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench peers lock clean
+.PHONY: help setup demo test lint format bench article peers lock clean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -28,6 +28,9 @@ format: $(INSTALLED) ## Let ruff put right what it can
 
 bench: $(INSTALLED) ## Measure the recipe of params.yaml over three seeds (minutes); the record goes to benchmarks/results
 	$(BIN)/python -m benchmarks.recipe --seeds 0 1 2
+
+article: $(INSTALLED) ## Measure BYOL beside what an article calls by that name (10 minutes); docs/article.md shows what it found
+	$(BIN)/python -m benchmarks.article --seeds 0 1 2 --epochs 20
 
 peers: $(INSTALLED) ## Install what benchmarks.throughput measures against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
