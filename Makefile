@@ -15,7 +15,7 @@ demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and show what 
 	$(BIN)/python -m pipelines.train
 
 test: lint ## Lint, types and tests; what CI runs
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from benchmarks.records import write_record
 
 SHRUNKEN: dict[str, Any] = {
     "pretrain": {"epochs": 10, "watch": {"knn_queries": 0}},
-    "evaluate": {"shared": {"draws": 5}, "linear": {"epochs": 10}, "logistic": {"c_count": 5}},
+    "evaluate": {"shared": {"draws": 10}, "linear": {"epochs": 10}, "logistic": {"c_count": 5}},
 }
 PORT = 4299
 LIMIT, LIMIT_NO_OP = 10.0, 5.0  # seconds

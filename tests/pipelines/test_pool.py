@@ -1,0 +1,40 @@
+"""prefect.yaml as its page has it: a work pool, a deployment, a worker, on a small project with a real server."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Project
+from tests.pipelines import nights, served, tiny
+from tests.pipelines.conftest import Server
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = nights.make(tmp_path)
+    served.link_pipelines(project)
+    shutil.copy(ROOT / "prefect.yaml", project.root / "prefect.yaml")
+    return project
+
+
+def test_a_worker_retrains_in_the_checkout_that_was_deployed(
+    project: Project, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", server.url)
+    monkeypatch.setenv("PWD", str(project.root))  # as a shell has it that was led there by `cd`
+    project.run("prefect", "work-pool", "create", "byol", "--type", "process")
+    project.run("prefect", "--no-prompt", "deploy", "--all")
+    asked = project.run("prefect", "deployment", "run", "retrain/pool")
+    with (tmp_path / "worker.log").open("w") as log:
+        command = ["prefect", "worker", "start", "--pool", "byol", "--limit", "1"]
+        worker = subprocess.Popen(command, cwd=tmp_path, env=project.environment, stdout=log, stderr=log)
+    try:
+        tiny.wait_for(lambda: any(run["name"] in asked for run in served.runs(server, "COMPLETED", "FAILED")), 180)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+    done = next(run for run in served.runs(server, "COMPLETED", "FAILED") if run["name"] in asked)
+    assert done["state_name"] == "Promoted", (tmp_path / "worker.log").read_text()
+    assert "encoder@v0.1.0" in project.run("git", "tag")
