@@ -21,7 +21,6 @@ from prefect.artifacts import (
 
 from pipelines import pages
 from pipelines.progress import parse
-from pipelines.retraining import Retraining
 from pipelines.work import Work
 
 SECONDS_BETWEEN_UPDATES = 5.0
@@ -73,9 +72,3 @@ def publish(work: Work) -> None:
         create_markdown_artifact(pages.changes(work.root), key("changes"), "Against the last commit")
         for page in pages.html(work):
             create_link_artifact(page.as_uri(), page.name, key("page", page.stem), "On the machine of this run")
-
-
-def publish_decision(done: Retraining) -> None:
-    """What a retraining came to, and why."""
-    with not_vital():
-        create_markdown_artifact(pages.decision(done), key("decision"), "What the retraining came to")

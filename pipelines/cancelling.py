@@ -20,10 +20,10 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 
 from pipelines.process import Processes
+from pipelines.runner import TERMINATED
 
 SECONDS = 2.0  # between two questions; a cancelled run has to be over within ten
 GOODBYE_SECONDS = 6.0  # to end the processes and to tell Prefect, whose server may have died too
-ENDED = 128 + signal.SIGTERM
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def watched(processes: Processes) -> Iterator[threading.Event]:
         with get_client(sync_client=True) as client:
             while not over.wait(SECONDS):
                 if served and os.getppid() != parent:
-                    threading.Timer(GOODBYE_SECONDS, os._exit, [ENDED]).start()
+                    threading.Timer(GOODBYE_SECONDS, os._exit, [TERMINATED]).start()
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
                 with suppress(httpx.HTTPError, ObjectNotFound):  # a server that is gone for a while ends no training

@@ -13,13 +13,6 @@ from pipelines import environment
 # isort: split
 import tzlocal
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
@@ -28,7 +21,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
-from pipelines import notify, retrain_flow, retraining
+from pipelines import notify, retrain_flow, retraining, runs
 from pipelines.cancelling import GOODBYE_SECONDS
 from pipelines.notify import Event
 from pipelines.runner import USER_ERROR, Say, StageError
@@ -119,9 +112,7 @@ def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say:
             f"`prefect deployment delete {name}`",
             USER_ERROR,
         )
-    left = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
-    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[known.id]))
-    for run in client.read_flow_runs(flow_run_filter=left, deployment_filter=of_this):
+    for run in runs.of_deployment(client, known.id, UNFINISHED):
         client.set_flow_run_state(run.id, Crashed(message=KILLED), force=True)
         killed = Event(notify.CRASHED, retraining.NAME, KILLED, run=str(run.id), attempt=run.run_count)
         notify.tell(root, killed, say)

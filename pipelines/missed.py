@@ -9,18 +9,11 @@ from uuid import UUID
 import httpx
 from prefect import State, runtime
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
-    FlowRunFilter,
-    FlowRunFilterNextScheduledStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
+from pipelines import runs
 from pipelines.runner import Say
 
 
@@ -35,13 +28,8 @@ def cover(say: Say) -> None:
 
 
 def _cover(deployment: str, say: Say) -> None:
-    due = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-        next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.now(UTC)),
-    )
-    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[UUID(deployment)]))
     with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=due, deployment_filter=of_this):
+        for run in runs.of_deployment(client, UUID(deployment), [StateType.SCHEDULED], due=datetime.now(UTC)):
             if run.auto_scheduled and str(run.id) != str(runtime.flow_run.id):
                 covered: State[None] = Cancelled(message=f"the run {runtime.flow_run.name} does its work")
                 client.set_flow_run_state(run.id, covered, force=True)

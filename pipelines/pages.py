@@ -5,21 +5,18 @@ The graph is drawn in Mermaid, https://mermaid.js.org/syntax/flowchart.html, whi
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from pipelines import graph as dvc
 from pipelines import worktree
 from pipelines.compare import COLUMNS, cells, shown, untested_cells
 from pipelines.differences import Judged, by_probe, of_runs
 from pipelines.graph import Stage
-from pipelines.retraining import Retraining
 from pipelines.revisions import WORKSPACE, RevisionError, changed_params, read
 from pipelines.runner import RAN, UP_TO_DATE
 from pipelines.summary import label
 from pipelines.work import FAILED, NOT_STARTED, Work
 
 PREVIOUS = "HEAD"
-GAINS = {"all": "gain", "that the champion's own run had judged": "gain_known", "new": "gain_new"}
 COLOURS = {RAN: "#b7e1cd", UP_TO_DATE: "#e8eaed", FAILED: "#f4c7c3", NOT_STARTED: "#ffffff"}
 
 
@@ -66,25 +63,6 @@ def probe(judged: Judged) -> Iterator[str]:
         return
     yield table(list(COLUMNS), [[label(row.metric), *cells(row)] for row in judged.rows])
     yield from judged.remarks
-
-
-def decision(done: Retraining) -> str:
-    """What a retraining came to, rule by rule, and the gain over the champion."""
-    made = [f"{name}: `{value}`" for name, value in (("version", done.version), ("branch", done.branch)) if value]
-    parts = [f"# {done.decision.outcome.capitalize()}", *made]
-    if not done.decision.judged:
-        return "\n\n".join([*parts, *(reason.text for reason in done.decision.reasons)])
-    rules = [[reason.rule, "ok" if reason.passed else "**no**", reason.text] for reason in done.decision.reasons]
-    parts.append(table(["rule", "", ""], rules))
-    if gains := [[name, *gain_cells(done.numbers[key])] for name, key in GAINS.items() if done.numbers.get(key)]:
-        parts += ["## Challenger against champion", table(["test images", "", "gain", "95 % interval"], gains)]
-    return "\n\n".join(parts)
-
-
-def gain_cells(gain: Mapping[str, Any]) -> list[str]:
-    """Of one set of test images."""
-    interval = f"{gain['low']:+.4f} to {gain['high']:+.4f}"
-    return [f"{gain['images']:,}", f"{gain['difference']:+.4f}", interval]
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

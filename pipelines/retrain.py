@@ -15,8 +15,8 @@ from pathlib import Path
 from pipelines import drift, graph, notify, retraining, server, train, worktree
 from pipelines.process import EndedError
 from pipelines.retraining import Retraining, Tools
-from pipelines.runner import StageError
-from pipelines.train import OTHER_ERROR, TERMINATED, say
+from pipelines.runner import TERMINATED, StageError
+from pipelines.train import OTHER_ERROR, say
 
 
 def main() -> int:

@@ -15,9 +15,10 @@ from pipelines import environment  # noqa: F401
 
 # isort: split
 from prefect import State, flow, get_run_logger, runtime
+from prefect.artifacts import create_markdown_artifact
 from prefect.states import Cancelled, Completed
 
-from pipelines import artifacts, cancelling, drift, missed, notify, process, retraining, train
+from pipelines import artifacts, cancelling, decision_page, drift, missed, notify, process, retraining, train
 from pipelines.notify import Event
 from pipelines.process import EndedError
 from pipelines.retraining import Retraining, Tools
@@ -75,7 +76,8 @@ def retrain(root: Path | None = None) -> State[Any]:
             if cancelled.is_set() or (isinstance(error, StageError) and error.status == CANCELLED):
                 return Cancelled(message="cancelled; the next run goes on from the last checkpoint")
             raise
-    artifacts.publish_decision(done)
+    with artifacts.not_vital():
+        create_markdown_artifact(decision_page.draw(done), "decision", "What the retraining came to")
     for line in done.lines:
         say(line)
     return Completed(name=done.decision.outcome.capitalize(), message=done.text or None, data=done)

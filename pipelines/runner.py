@@ -19,9 +19,9 @@ from pipelines.graph import Stage
 Say = Callable[[str], None]
 UP_TO_DATE, RAN = "up to date", "ran"
 USER_ERROR = 2  # exit status of a stage whose input is wrong
-TIMED_OUT, CANCELLED = 124, 130  # as `timeout` has it; as shells have it of an interrupt
+TIMED_OUT, CANCELLED, TERMINATED = 124, 130, 143  # as `timeout` has it; as shells have it of SIGINT and SIGTERM
 BUSY_SECONDS = 60.0  # that another DVC may hold what a stage needs; it holds it for moments, unless it moves data
-LAST_LINES = 5  # of a stage that fails, which say why
+LAST_LINES = 5  # of what fails, which say why
 BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked")
 
 

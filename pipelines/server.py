@@ -17,7 +17,7 @@ import httpx
 
 from pipelines import environment
 from pipelines.process import EndedError, Processes
-from pipelines.runner import USER_ERROR, StageError
+from pipelines.runner import LAST_LINES, USER_ERROR, StageError
 
 HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # as Prefect has it
 URL = f"http://{HOST}:{PORT}/api"
@@ -25,7 +25,6 @@ LOG = Path(".dvc", "tmp", "prefect-server.log")
 GONE_SECONDS = 8.0
 START_SECONDS = 180.0  # of one that makes its database on a busy machine
 EVER = 60.0 * 24 * 365 * 50  # minutes
-LAST_LINES = 5
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def running(root: Path) -> Iterator[None]:
     thread.start()
     try:
         until = time.monotonic() + START_SECONDS
-        while not answers():
+        while not answers(URL):
             if not thread.is_alive() or time.monotonic() > until:
                 raise StageError("\n".join([*said, f"Prefect's server does not start at {URL}"]), 1)
             time.sleep(0.5)
@@ -79,10 +78,10 @@ def wait_for_port() -> None:
             time.sleep(0.5)
 
 
-def answers() -> bool:
-    """Whether it does already."""
+def answers(url: str) -> bool:
+    """Whether a server of Prefect's there is ready."""
     try:
-        return httpx.get(f"{URL}/health", timeout=5).is_success
+        return httpx.get(f"{url}/health", timeout=5).is_success
     except httpx.HTTPError:
         return False
 

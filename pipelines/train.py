@@ -10,7 +10,6 @@ from pipelines.runner import Say
 from pipelines.work import Work
 
 OTHER_ERROR = 1
-INTERRUPTED, TERMINATED = 130, 143  # 128 + the signal, as shells have it
 KEPT = "finished stages are kept, and pretraining goes on from its last checkpoint"
 
 
@@ -20,7 +19,7 @@ def main() -> int:
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(runner.TERMINATED))  # so that the stages' processes are ended too
     try:
         with notify.telling(root, "train", say):
             outcomes = run_graph(root, say, server=not without_server)
@@ -34,7 +33,7 @@ def report(error: BaseException) -> int:
     """What ended a run, as a line on stderr; returns the exit status."""
     if isinstance(error, process.EndedError | KeyboardInterrupt):
         print(f"interrupted; {KEPT}", file=sys.stderr)
-        return INTERRUPTED
+        return runner.CANCELLED
     if isinstance(error, graph.GraphError):
         busy = isinstance(error, graph.BusyError)
         print(error if busy else f"dvc.yaml: {error}", file=sys.stderr)
@@ -42,7 +41,7 @@ def report(error: BaseException) -> int:
     assert isinstance(error, runner.StageError)
     if error.status == runner.CANCELLED:
         print(f"cancelled; {KEPT}", file=sys.stderr)
-        return INTERRUPTED
+        return runner.CANCELLED
     print(error, file=sys.stderr)
     return runner.USER_ERROR if error.status == runner.USER_ERROR else OTHER_ERROR
 

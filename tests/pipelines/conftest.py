@@ -10,6 +10,7 @@ import httpx
 import psutil
 import pytest
 
+from pipelines.server import answers
 from tests.pipelines import tiny
 
 RUNNING = {"type": {"any_": ["RUNNING"]}}
@@ -56,14 +57,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         )
     server = Server(f"http://127.0.0.1:{port}/api")
 
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{server.url}/health", timeout=5).is_success
-        except httpx.HTTPError:
-            return False
-
     try:
-        tiny.wait_for(answers, 120)
+        tiny.wait_for(lambda: answers(server.url), 120)
         yield server
     finally:
         for one in [*psutil.Process(process.pid).children(recursive=True), process]:

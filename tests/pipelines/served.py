@@ -5,13 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.conftest import ROOT, Project
-from tests.pipelines import tiny
 from tests.pipelines.conftest import Server
 
 
@@ -62,8 +60,3 @@ def deployment(server: Server) -> dict[str, Any]:
     """The newest one."""
     found: dict[str, Any] = server.ask("deployments/filter", sort="CREATED_DESC", limit=1)[0]
     return found
-
-
-def appears(path: Path, seconds: float = 180) -> None:
-    """Until it is there."""
-    tiny.wait_for(path.exists, seconds)

@@ -31,7 +31,7 @@ def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project
     slow, started = project.root / "scratch" / "slow", project.root / "scratch" / "started"
     slow.touch()
     with served.serving(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as first:
-        served.appears(started)
+        tiny.wait_for(started.exists, 180)
         said = project.run("python", "-m", "pipelines.retrain", "--serve", status=1)
         assert said == "this checkout is served already; nothing is done\n"
         time.sleep(7)  # two more are due, and wait
