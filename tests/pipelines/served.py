@@ -43,20 +43,21 @@ def serving(project: Project, *arguments: str, **environment: str) -> Iterator[p
         process.wait(60)
 
 
-def runs(server: Server, *states: str) -> list[dict[str, Any]]:
-    """Of the deployment, in the order in which they were to begin; sub-flows have none."""
+def deployments(server: Server, project: Project) -> list[dict[str, Any]]:
+    """Of this checkout; the server may know those of other tests too."""
+    found = server.ask("deployments/filter", sort="CREATED_DESC")
+    return [one for one in found if one["parameters"].get("root") == str(project.root)]
+
+
+def runs(server: Server, project: Project, *states: str) -> list[dict[str, Any]]:
+    """Of the checkout's deployment, in the order in which they were to begin; sub-flows have none."""
     chosen = {"state": {"type": {"any_": list(states)}}}
+    theirs = [one["id"] for one in deployments(server, project)]
     found = server.ask("flow_runs/filter", flow_runs=chosen, sort="EXPECTED_START_TIME_ASC")
-    return [run for run in found if run["deployment_id"]]
+    return [run for run in found if run["deployment_id"] in theirs]
 
 
 def processes_of_run(serving: psutil.Process) -> list[psutil.Process]:
     """The flow's process, which Prefect spawned, and all below it."""
     flow = next(one for one in serving.children() if "multiprocessing.spawn" in " ".join(one.cmdline()))
     return [flow, *flow.children(recursive=True)]
-
-
-def deployment(server: Server) -> dict[str, Any]:
-    """The newest one."""
-    found: dict[str, Any] = server.ask("deployments/filter", sort="CREATED_DESC", limit=1)[0]
-    return found

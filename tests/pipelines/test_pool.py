@@ -31,10 +31,11 @@ def test_a_worker_retrains_in_the_checkout_that_was_deployed(
         command = ["prefect", "worker", "start", "--pool", "byol", "--limit", "1"]
         worker = subprocess.Popen(command, cwd=tmp_path, env=project.environment, stdout=log, stderr=log)
     try:
-        tiny.wait_for(lambda: any(run["name"] in asked for run in served.runs(server, "COMPLETED", "FAILED")), 180)
+        tiny.wait_for(lambda: bool(served.runs(server, project, "COMPLETED", "FAILED")), 180)
     finally:
         worker.terminate()
         worker.wait(60)
-    done = next(run for run in served.runs(server, "COMPLETED", "FAILED") if run["name"] in asked)
+    done = served.runs(server, project, "COMPLETED", "FAILED")[0]
+    assert done["name"] in asked
     assert done["state_name"] == "Promoted", (tmp_path / "worker.log").read_text()
     assert "encoder@v0.1.0" in project.run("git", "tag")

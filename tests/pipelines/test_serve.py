@@ -42,11 +42,11 @@ def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project
     slow.unlink()
     restarted = datetime.now(UTC)
     with served.serving(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as second:
-        tiny.wait_for(lambda: answers_completed(server), 180)
-        killed = served.runs(server, "CRASHED")[0]
-        done = served.runs(server, "COMPLETED")[0]
+        tiny.wait_for(lambda: answers_completed(server, project), 180)
+        killed = served.runs(server, project, "CRASHED")[0]
+        done = served.runs(server, project, "COMPLETED")[0]
         assert done["state_name"] == "Promoted"
-        missed = [run["state"]["message"] for run in served.runs(server, "CANCELLED") if due(run) < restarted]
+        missed = [run["state"]["message"] for run in served.runs(server, project, "CANCELLED") if due(run) < restarted]
         caught_up = [message for message in missed if killed["name"] not in message]
         assert len(caught_up) >= 2
         assert set(caught_up) == {f"the run {done['name']} does its work"}
@@ -62,10 +62,10 @@ def due(run: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(run["expected_start_time"])
 
 
-def answers_completed(server: Server) -> bool:
+def answers_completed(server: Server, project: Project) -> bool:
     """Whether it runs, and a run is over."""
     try:
-        return bool(served.runs(server, "COMPLETED"))
+        return bool(served.runs(server, project, "COMPLETED"))
     except Exception:
         return False
 
@@ -91,8 +91,8 @@ def test_shutting_down_pauses_no_schedule_and_another_checkout_of_the_same_name_
 ) -> None:
     url = {"PREFECT_API_URL": server.url}
     with served.serving(project, "--cron", "0 3 * * *", **url):
-        tiny.wait_for(lambda: bool(server.ask("deployments/filter")), 60)
-    ended = served.deployment(server)
+        tiny.wait_for(lambda: bool(served.deployments(server, project)), 60)
+    ended = served.deployments(server, project)[0]
     assert (ended["paused"], ended["schedules"][0]["active"]) == (False, True)
     other = Project(tmp_path / "elsewhere" / project.root.name)
     (tmp_path / "elsewhere").mkdir()
