@@ -29,7 +29,7 @@ format: $(INSTALLED) ## Let ruff put right what it can
 bench: $(INSTALLED) ## Measure the recipe of params.yaml over three seeds (minutes); the record goes to benchmarks/results
 	$(BIN)/python -m benchmarks.recipe --seeds 0 1 2
 
-article: $(INSTALLED) ## Measure BYOL beside what an article calls by that name (10 minutes); docs/article.md shows what it found
+article: $(INSTALLED) ## Measure BYOL beside what an article calls by that name (5 to 10 minutes); docs/article.md shows what it found
 	$(BIN)/python -m benchmarks.article --seeds 0 1 2 --epochs 20
 
 peers: $(INSTALLED) ## Install what benchmarks.throughput measures against

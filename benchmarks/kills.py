@@ -29,10 +29,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kills", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--objective", default="byol", help="pretrain.objective")
     asked = parser.parse_args()
     moments = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
-        project = copy_project(Path(folder, "project"))
+        project = copy_project(Path(folder, "project"), asked.objective)
         began = time.monotonic()
         repro(project)
         seconds = time.monotonic() - began
@@ -48,14 +49,19 @@ def main() -> None:
             print(f"{kills} kills, {resumed} times resumed, {runs} runs done, the same bits: {same}", flush=True)
     settings = {"checkpoint_seconds": CHECKPOINT_SECONDS, "longest_seconds": LONGEST, "seed": asked.seed}
     found = {"kills": kills, "resumed": resumed, "runs": runs, "same_bits": same, "seconds_uninterrupted": seconds}
-    write_record("kills", {"settings": settings, **found}, "torch", "dvc")
+    write_record(
+        "kills" if asked.objective == "byol" else f"kills-{asked.objective}",
+        {"settings": settings, **found},
+        "torch",
+        "dvc",
+    )
     sys.exit(not same)
 
 
-def copy_project(to: Path) -> Path:
+def copy_project(to: Path, objective: str) -> Path:
     """The tree with its data fetched and frequent checkpoints."""
     copy_tree(to)
-    change(to / "params.yaml", {"pretrain": {"checkpoint_seconds": CHECKPOINT_SECONDS}})
+    change(to / "params.yaml", {"pretrain": {"checkpoint_seconds": CHECKPOINT_SECONDS, "objective": objective}})
     commit(to, "copied")
     typed(to, "dvc repro --quiet fetch")
     return to

@@ -89,7 +89,7 @@ def test_going_back_to_the_committed_parameters_computes_nothing_again(project: 
 
 
 def test_an_experiment_changes_one_number(project: Project) -> None:
-    output = project.run("dvc", "exp", "run", "--set-param", "pretrain.epochs=1", "--name", "short")
+    output = project.run("dvc", "exp", "run", "--set-param", "pretrain.epochs=1", "--name", "short", "pretrain")
     assert "Ran experiment" in output
     shown = json.loads(project.run("dvc", "exp", "show", "--json"))
     assert "short" in json.dumps(shown)
@@ -128,7 +128,7 @@ def test_a_flow_runs_what_is_stale_and_ends_with_the_numbers(project: Project, f
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 def test_a_killed_flow_leaves_no_training_behind_and_the_next_goes_on_to_the_same_bits(project: Project) -> None:
-    project.change(pretrain__epochs=30, pretrain__checkpoint_seconds=0)
+    project.change(pretrain__epochs=12, pretrain__checkpoint_seconds=0)
     with started(project, "--no-server") as flow:
         wait_for(lambda: any((project.root / "scratch").glob("*/state.pt")), 120)
         processes = below(flow)

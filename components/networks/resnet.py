@@ -1,11 +1,10 @@
 """Residual networks, for images of a few pixels and for larger ones (He et al., arXiv 1512.03385).
 
+torchvision takes as long to import as torch itself, so that it is where a network is built: most stages build none.
 B images, C channels, S pixels a side, D features.
 """
 
-import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 from components.params.parts.encoder import TinyResNet, TorchvisionResNet
 
@@ -19,6 +18,8 @@ def has_small_stem(params: TorchvisionResNet, side: int) -> bool:
 
 def torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: int) -> nn.Module:
     """(B, C, S, S) -> (B, D), D = 512 or 2048."""
+    import torchvision
+
     encoder: nn.Module = getattr(torchvision.models, params.name)(weights=None, zero_init_residual=False)
     encoder.fc = nn.Identity()
     if has_small_stem(params, side):
@@ -33,6 +34,8 @@ def torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: int) -
 
 def tiny_resnet(params: TinyResNet, channels: int) -> nn.Module:
     """He et al.'s CIFAR layout (section 4.2), cut to size; the side halves at each further width."""
+    from torchvision.models.resnet import BasicBlock
+
     widths = params.widths
     layers: list[nn.Module] = [
         nn.Conv2d(channels, widths[0], 3, padding=1, bias=False),  # (B, widths[0], S, S)

@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 import torch
-import torchvision.transforms.v2.functional as transforms
 from torch import Generator, Tensor, nn
 
 from components.byol.colour import count_colours
@@ -120,8 +119,10 @@ def noise(deviation: float, colours: Tensor, labels: Tensor, judge: Judge, gener
 
 def blur(sigma: float, colours: Tensor, labels: Tensor, judge: Judge, generator: Generator) -> Tensor:
     """Gaussian, mirrored at the edge, with a kernel that reaches three sigma, or as far as there are pixels."""
+    from torchvision.transforms.v2.functional import gaussian_blur  # takes seconds
+
     radius = min(math.ceil(3 * sigma), colours.shape[-1] - 1)
-    blurred: Tensor = transforms.gaussian_blur(colours, [2 * radius + 1] * 2, [sigma] * 2)
+    blurred: Tensor = gaussian_blur(colours, [2 * radius + 1] * 2, [sigma] * 2)
     return blurred
 
 
@@ -134,8 +135,7 @@ def jpeg(
 
 def brightness(factor: float, colours: Tensor, labels: Tensor, judge: Judge, generator: Generator) -> Tensor:
     """Times the factor, cut off at white."""
-    brightened: Tensor = transforms.adjust_brightness(colours, factor)
-    return brightened
+    return (factor * colours).clamp(0, 1)
 
 
 def fgsm(radius: float, colours: Tensor, labels: Tensor, judge: Judge, generator: Generator) -> Tensor:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from components.params.evaluate import Verification
 from components.probes.outcome import Curve, NothingToMeasureError, Outcome
@@ -33,6 +32,8 @@ class Pairs:
 
 def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verification) -> Outcome:
     """Judge the pairs by features (N, D) of the images that `ids` names (N,)."""
+    from sklearn.metrics import roc_auc_score, roc_curve  # takes a second, and this module is part of every probe's
+
     cosine = cosines(features[pairs.first], features[pairs.second])
     accepted = np.empty(len(cosine), dtype=bool)
     for fold in np.unique(pairs.fold):

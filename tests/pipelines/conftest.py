@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from pipelines.server import answers
@@ -61,6 +60,4 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         tiny.wait_for(lambda: answers(server.url), 120)
         yield server
     finally:
-        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-            one.kill()
-        process.wait()
+        tiny.kill(process)

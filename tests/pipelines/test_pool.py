@@ -33,8 +33,7 @@ def test_a_worker_retrains_in_the_checkout_that_was_deployed(
     try:
         tiny.wait_for(lambda: bool(served.runs(server, project, "COMPLETED", "FAILED")), 180)
     finally:
-        worker.terminate()
-        worker.wait(60)
+        tiny.kill(worker)  # Prefect's own end on SIGTERM hangs now and then
     done = served.runs(server, project, "COMPLETED", "FAILED")[0]
     assert done["name"] in asked
     assert done["state_name"] == "Promoted", (tmp_path / "worker.log").read_text()

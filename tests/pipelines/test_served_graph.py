@@ -9,7 +9,7 @@ from tests.conftest import Project, set_params
 from tests.pipelines import served, tiny
 from tests.pipelines.conftest import Server
 
-SLOW = {"pretrain.epochs": 60, "pretrain.checkpoint_seconds": 0.5, "evaluate.probes": ["logistic"]}
+SLOW = {"pretrain.epochs": 30, "pretrain.checkpoint_seconds": 0.5, "evaluate.probes": ["logistic"]}
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def below(process: subprocess.Popen[Any]) -> list[psutil.Process]:
     """Every process that it has started, whatever its session."""
     return psutil.Process(process.pid).children(recursive=True)
 
@@ -107,3 +107,10 @@ def left_after(processes: list[psutil.Process], seconds: float) -> list[psutil.P
     """Those that still run then; a zombie does not."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     return [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """And all below it; for what is not ours to end well."""
+    for one in [*below(process), process]:
+        one.kill()
+    process.wait()
