@@ -3,8 +3,9 @@
 It is not BYOL: there is no second network that is predicted (section 2.5 against arXiv 2006.07733). By its sections:
 an encoder and a decoder with mean squared error (2.5, 3.1), a centre loss and a contrastive loss (4.1), a discriminator
 that should not tell features of original images from others (2.5, 3.1). Its listings (3.2, 5.2) do not run, and leave
-out the first and the last of these; they add terms up without weights. The article trains on plain images; here every
-term is of each view, and the two are averaged: views whose strengths are all 0 are the plain image twice.
+out the first and the last of these; they add terms up without weights. Encoder and decoder have weights of their own,
+as in the listings; section 2.3 has them shared. The article trains on plain images; here every term is of each view,
+and the two are averaged: views whose strengths are all 0 are the plain image twice.
 B images of this process, C channels, S pixels a side, D features.
 """
 
@@ -28,7 +29,7 @@ from components.params.pretrain import Pretrain
 class Article(Objective):
     """Encoder, and of decoder, discriminator and direction w those that some weight asks for."""
 
-    method = "the objective of an article that calls it BYOL, an autoencoder with further terms"
+    method = 'an autoencoder with further terms, after the article "BYOL原理与代码实例讲解"'
     kept = "It is the encoder; decoder, discriminator and direction are not kept."
     watched = "feature"
 
@@ -63,10 +64,15 @@ class Article(Objective):
         return dict(self.parts.items())
 
     def loss(self, pair: Pair, engine: Engine) -> Loss:
-        """The weighted sum of the terms, each the average of both views."""
+        """The weighted sum of the terms, each the average of both views.
+
+        The adversarial term's own weight is on what encoder and decoder get of its gradient, so that the discriminator
+        learns at full rate whatever it is.
+        """
         first, second = (self.look_at(view, engine) for view in pair)
         terms = {name: (first[name] + second[name]) / 2 for name in self.terms}
-        return Loss(torch.stack([weight * terms[name] for name, weight in self.weights.items()]).sum(), terms)
+        weights = self.weights | ({"adversarial": 1.0} if "adversarial" in self.weights else {})
+        return Loss(torch.stack([weight * terms[name] for name, weight in weights.items()]).sum(), terms)
 
     def look_at(self, view: Tensor, engine: Engine) -> dict[str, Tensor]:
         """Every term of one view by name: (B, C, S, S) -> ()."""
@@ -78,8 +84,8 @@ class Article(Objective):
             if "adversarial" in self.terms:
                 with statistics_kept(self.encoder):
                     again = networks["encoder"](rebuilt)  # (B, D)
-                judge = networks["discriminator"]
-                verdicts = judge(reversed_gradient(features)), judge(reversed_gradient(again))  # (B, 1) each
+                judge, weight = networks["discriminator"], self.weights["adversarial"]
+                verdicts = [judge(reversed_gradient(one, weight)) for one in (features, again)]  # (B, 1) each
         features = precise(features)
         if "reconstruction" in self.terms:
             found["reconstruction"] = F.mse_loss(precise(rebuilt), precise(view))
@@ -124,7 +130,8 @@ def contrastive_loss(products: Tensor) -> Tensor:
     The article has - sum_i sign(z_i.w) log sign(z_i.w), which is 0 for a positive product, has no value for a negative
     one, and no gradient anywhere. This is its nearest relaxation that does what section 4.2 says of it, making the
     products large: 0 for large positive ones, and growing with negative ones. To put the sigmoid in both places,
-    -p log p, would be 0 for large negative products as well and drive images to either side.
+    -p log p, would be 0 for large negative products as well and drive images to either side. The mean in place of the
+    article's sum keeps its weight beside the centre loss, which is a mean, the same for every batch size.
     It has no minimum: it falls as w or z grow, whatever z says of an image. The gradient is at most 1 a product and
     dies with exp(-z.w), so that products grow as the logarithm of the steps under SGD; Adam, which scales small
     gradients up, goes on until they are near its 1e-8. log sigmoid is computed as such: no product overflows it.
@@ -140,10 +147,10 @@ def adversarial_loss(original: Tensor, rebuilt: Tensor) -> Tensor:
     return -(F.logsigmoid(original) + F.logsigmoid(-rebuilt)).mean() / 2
 
 
-def reversed_gradient(features: Tensor) -> Tensor:
-    """The same values, the gradient times -1, so that one step trains the discriminator to tell and the encoder and the
-    decoder to fool it (Ganin & Lempitsky, arXiv 1409.7495, section 3.1)."""
-    return 2 * features.detach() - features  # exact in floating point: a factor of 2 rounds nothing
+def reversed_gradient(features: Tensor, weight: float) -> Tensor:
+    """The same values, the gradient times -weight, so that one step trains the discriminator to tell and the encoder
+    and the decoder to fool it (Ganin & Lempitsky, arXiv 1409.7495, section 3.1, with lambda)."""
+    return features.detach() + weight * (features.detach() - features)  # what is added is 0
 
 
 def precise(values: Tensor) -> Tensor:

@@ -19,9 +19,13 @@ CHARTS = {  # column of the file: title and format of the numbers
     "knn": ("kNN on held-out train images", "0.0 %"),
     "z_std": ("z-std of the features", "0.0[000]"),
     "rank_me": ("RankMe, effective dimensions", "0[.]0"),
+    "projection_spread": ("spread of the projections", "0.0[00]"),
+    "feature_spread": ("spread of the features", "0.0[00]"),
     "learning_rate": ("learning rate", "0.0[000]"),
     "tau": ("tau of the target network", "0.00[000]"),
 }
+
+SPREAD = "share of what even directions have, 0 when collapsed; pretrain.watch.collapse stops the run"
 
 
 def charts(table: Table) -> dict[str, figure]:
@@ -59,13 +63,16 @@ def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value at the end, and what is healthy; only what was measured."""
     rows = {
         "epochs": (f"{pretrain['epochs']:,}", speed(pretrain)),
-        "loss": (three(pretrain["loss"]), "of BYOL 0 to 8"),
+        "loss": (three(pretrain["loss"]), "what was minimised; BYOL's lies between 0 and 8"),
+        "projection_spread": (three(pretrain.get("projection_spread")), SPREAD),
+        "feature_spread": (three(pretrain.get("feature_spread")), SPREAD),
         "z_std": (three(pretrain.get("z_std")), "deviation of the normalised features, 0 when collapsed"),
         "rank_me": (three(pretrain.get("rank_me")), "effective dimensions of the features, 1 when collapsed"),
         "alignment": (three(pretrain.get("alignment")), "distance of two views of an image, low is good"),
         "uniformity": (three(pretrain.get("uniformity")), "spread over the sphere, low is good, 0 when collapsed"),
     }
     spelt = {"z_std": "z-std", "rank_me": "RankMe", "loss": "final loss"}
+    spelt |= {"projection_spread": "spread of the projections", "feature_spread": "spread of the features"}
     return [(spelt.get(name, name), *row) for name, row in rows.items() if pretrain.get(name) is not None]
 
 

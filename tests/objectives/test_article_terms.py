@@ -89,11 +89,11 @@ def test_the_gradient_of_the_product_reaches_features_and_direction() -> None:
 def test_the_reversal_changes_no_value_and_turns_the_gradient_round() -> None:
     """gradcheck itself must fail there, since the gradient is not the derivative: it is minus the derivative."""
     features = draw(6, 4).requires_grad_()
-    assert torch.equal(reversed_gradient(features), features)
-    assert not gradcheck(lambda z: reversed_gradient(z).square().sum(), (features,), raise_exception=False)
+    assert torch.equal(reversed_gradient(features, 0.3), features)
+    assert not gradcheck(lambda z: reversed_gradient(z, 1.0).square().sum(), (features,), raise_exception=False)
     (plain,) = torch.autograd.grad(features.square().sum(), features)
-    (turned,) = torch.autograd.grad(reversed_gradient(features).square().sum(), features)
-    assert torch.equal(turned, -plain)
+    (turned,) = torch.autograd.grad(reversed_gradient(features, 0.25).square().sum(), features)
+    assert torch.equal(turned, -0.25 * plain)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
