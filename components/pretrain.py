@@ -105,6 +105,7 @@ def write_encoder(folder: Path, state: train.State, params: Pretrain, images: in
         seed=params.seed,
         provenance={
             "method": state.objective.method,
+            "taught": state.objective.taught,
             "kept": state.objective.kept,
             "images": images,
             "data": sha256_of_shards(shards),

@@ -73,6 +73,7 @@ def draw(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> str:
         tiny=inputs.tiny,
         views=preview(inputs.plots / "pretrain" / "views.png"),
         method=provenance.get("method", "BYOL"),
+        taught=provenance.get("taught", ""),
         provenance=json.dumps(provenance, indent=2),
         **found,
     )

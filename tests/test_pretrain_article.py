@@ -50,7 +50,7 @@ def test_the_articles_objective_tells_its_terms_and_is_not_called_byol(new_run: 
     metrics = json.loads(run.paths["metrics"].read_text())
     rows = list(csv.DictReader(run.paths["curve"].open()))
     terms = ("reconstruction", "centre", "contrastive", "adversarial")
-    weights = read_params(run.folder / "params.yaml").pretrain.article.model_dump()
+    weights = read_params(run.folder / "params.yaml").pretrain.article.model_dump() | {"adversarial": 1.0}
     for row in (rows[-1], metrics):
         assert {f"loss_{term}" for term in terms} | {"loss", "feature_spread", "z_std", "rank_me"} <= row.keys()
         total = sum(weights[term] * float(row[f"loss_{term}"]) for term in terms)
@@ -59,7 +59,8 @@ def test_the_articles_objective_tells_its_terms_and_is_not_called_byol(new_run: 
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx([1e-3] * 2 + [5e-4] * 2 + [2.5e-4] * 2)
     assert (run.folder / "live/dvclive/plots/metrics/loss_centre.tsv").is_file()
     made_of = json.loads((run.paths["encoder"] / CONFIG).read_text())["provenance"]
-    assert "article" in made_of["method"]
+    assert made_of["method"].startswith("reconstruction + centre + contrastive + adversarial, after the article")
+    assert "nothing tells it" in made_of["taught"]
     assert "decoder" in made_of["kept"]
 
 

@@ -62,7 +62,14 @@ def write_card(
 
 def network(config: Config) -> dict[str, Any]:
     """What the encoder takes and gives, and where it comes from."""
-    provenance: dict[str, Any] = {"method": "BYOL", "kept": "", "torch": "unknown", "lock": None, "data": None}
+    provenance: dict[str, Any] = {
+        "method": "BYOL",
+        "taught": "",
+        "kept": "",
+        "torch": "unknown",
+        "lock": None,
+        "data": None,
+    }
     provenance |= {"params": {}} | config.provenance
     images = config.images
     return {

@@ -29,7 +29,7 @@ from components.params.pretrain import Pretrain
 class Article(Objective):
     """Encoder, and of decoder, discriminator and direction w those that some weight asks for."""
 
-    method = 'an autoencoder with further terms, after the article "BYOL原理与代码实例讲解"'
+    taught = "Each view is taken on its own: nothing tells it that two views show the same image."
     kept = "It is the encoder; decoder, discriminator and direction are not kept."
     watched = "feature"
 
@@ -38,6 +38,7 @@ class Article(Objective):
         self.parts = networks
         self.weights = {name: weight for name, weight in weights.model_dump().items() if weight}
         self.terms = tuple(self.weights)
+        self.method = f'{" + ".join(self.terms)}, after the article "BYOL原理与代码实例讲解"'
 
     @classmethod
     def around(cls, encoder: nn.Module, params: Pretrain) -> Self:

@@ -27,6 +27,7 @@ class Byol(Objective):
     """Online and target network."""
 
     method = "BYOL, arXiv 2006.07733"
+    taught = "It is taught that the two views of an image are the same thing; what they differ in, it learns to ignore."
     kept = "It is the online encoder; projector, predictor and target are not kept."
     watched = "projection"
 

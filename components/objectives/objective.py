@@ -26,7 +26,8 @@ class Loss(NamedTuple):
 class Objective(nn.Module, ABC):
     """Networks and a loss."""
 
-    method: ClassVar[str]  # what the encoder is said to be trained by: a name, a comma, the source
+    method: str  # what the encoder is said to be trained by: a name, a comma, the source
+    taught: ClassVar[str]  # what the two views are to it, a sentence
     kept: ClassVar[str]  # what of its networks is kept and what is not, a sentence for the model card
     watched: ClassVar[str]  # what must not collapse, such as "projection": `watch` gives it
     terms: tuple[str, ...] = ()  # logged as loss_<name>; none where the loss is one thing

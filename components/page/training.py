@@ -26,6 +26,7 @@ CHARTS = {  # column of the file: title and format of the numbers
 }
 
 SPREAD = "share of what even directions have, 0 when collapsed; pretrain.watch.collapse stops the run"
+TERM = "a term of it, before its weight"
 
 
 def charts(table: Table) -> dict[str, figure]:
@@ -63,7 +64,11 @@ def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value at the end, and what is healthy; only what was measured."""
     rows = {
         "epochs": (f"{pretrain['epochs']:,}", speed(pretrain)),
-        "loss": (three(pretrain["loss"]), "what was minimised; BYOL's lies between 0 and 8"),
+        "loss": (
+            three(pretrain["loss"]),
+            "comparable within one objective and its weights only; BYOL's lies in 0 to 8",
+        ),
+        **{name: (three(pretrain[name]), TERM) for name in pretrain if name.startswith("loss_")},
         "projection_spread": (three(pretrain.get("projection_spread")), SPREAD),
         "feature_spread": (three(pretrain.get("feature_spread")), SPREAD),
         "z_std": (three(pretrain.get("z_std")), "deviation of the normalised features, 0 when collapsed"),
@@ -73,6 +78,7 @@ def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     }
     spelt = {"z_std": "z-std", "rank_me": "RankMe", "loss": "final loss"}
     spelt |= {"projection_spread": "spread of the projections", "feature_spread": "spread of the features"}
+    spelt |= {name: spell(name) for name in rows if name.startswith("loss_")}
     return [(spelt.get(name, name), *row) for name, row in rows.items() if pretrain.get(name) is not None]
 
 
