@@ -31,7 +31,13 @@ def make_encoder(
     images = Images(
         side=side, read_side=side, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
     )
-    provenance = {"method": "BYOL, arXiv 2006.07733", "taught": "It is taught so.", "images": 8, "params": {"epochs": 3}, "torch": torch.__version__}
+    provenance = {
+        "method": "BYOL, arXiv 2006.07733",
+        "taught": "It is taught so.",
+        "images": 8,
+        "params": {"epochs": 3},
+        "torch": torch.__version__,
+    }
     provenance |= {"kept": "It is the online encoder.", "data": "d" * 64, "lock": "1" * 64}
     return network.eval(), Config(encoder=encoder, images=images, features=width, seed=5, provenance=provenance)
 

@@ -126,7 +126,11 @@ class Folder:
 
     def page(self, **changes: int) -> str:
         """With the sizes of params.yaml but for some."""
-        return report.draw(self.inputs, settings(**changes), {"method": "BYOL, arXiv 2006.07733", "taught": "It is taught so.", "seed": 0})
+        return report.draw(
+            self.inputs,
+            settings(**changes),
+            {"method": "BYOL, arXiv 2006.07733", "taught": "It is taught so.", "seed": 0},
+        )
 
 
 def settings(**changes: int) -> Report:
