@@ -72,8 +72,8 @@ class Article(Objective):
         """
         first, second = (self.look_at(view, engine) for view in pair)
         terms = {name: (first[name] + second[name]) / 2 for name in self.terms}
-        weights = self.weights | ({"adversarial": 1.0} if "adversarial" in self.weights else {})
-        return Loss(torch.stack([weight * terms[name] for name, weight in weights.items()]).sum(), terms)
+        weights = self.weights | {"adversarial": 1.0}
+        return Loss(torch.stack([weights[name] * terms[name] for name in self.terms]).sum(), terms)
 
     def look_at(self, view: Tensor, engine: Engine) -> dict[str, Tensor]:
         """Every term of one view by name: (B, C, S, S) -> ()."""

@@ -77,7 +77,7 @@ def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         "uniformity": (three(pretrain.get("uniformity")), "spread over the sphere, low is good, 0 when collapsed"),
     }
     spelt = {"z_std": "z-std", "rank_me": "RankMe", "loss": "final loss"}
-    spelt |= {"projection_spread": "spread of the projections", "feature_spread": "spread of the features"}
+    spelt |= {name: CHARTS[name][0] for name in ("projection_spread", "feature_spread")}
     spelt |= {name: spell(name) for name in rows if name.startswith("loss_")}
     return [(spelt.get(name, name), *row) for name, row in rows.items() if pretrain.get(name) is not None]
 
