@@ -17,18 +17,18 @@ from torch import Tensor
 
 from benchmarks import cifar10
 from benchmarks.records import deviation, write_record
-from components.byol import train
-from components.byol.device import choose_device, prepare
-from components.model.checkpoint import Checkpoint, fingerprint
-from components.params.evaluate import Evaluate
-from components.params.pretrain import Pretrain
+from components.evaluate.params import Evaluate
+from components.evaluate.probe import Labelled, Probe
+from components.evaluate.statistics import hold_out_rows
+from components.learning.device import choose_device, prepare
+from components.pretrain import loop as train
+from components.pretrain.checkpoint import Checkpoint, fingerprint
+from components.pretrain.params import Pretrain
+from components.pretrain.readings import Sample, embed_images, knn_accuracy
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
-from components.probes.probe import Labelled, Probe
-from components.probes.statistics import hold_out_rows
-from components.stage import PARAMS_FILE, one_line_errors, read_params
-from components.watch.readings import Sample, embed_images, knn_accuracy
+from components.stage.command import PARAMS_FILE, one_line_errors, read_params
 
 Images = tuple[Tensor, Tensor]  # (N, 3, S, S) uint8 and (N,)
 

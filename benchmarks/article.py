@@ -25,23 +25,25 @@ from benchmarks import article_images
 from benchmarks.article_table import draw_figure, make_table
 from benchmarks.recipe import pretrain_outputs
 from benchmarks.records import RESULTS, write_record
-from components import embed, pretrain, stage
-from components.byol.device import prepare
-from components.data.embeddings import read_embeddings
-from components.data.encoders import OURS, PIXELS, UNTRAINED
-from components.evaluation.from_embeddings import labelled
-from components.evaluation.results import flat
-from components.params.base import RunError
-from components.params.embed import Embed
-from components.params.evaluate import Evaluate
-from components.params.parts.article import ArticleWeights
-from components.params.pretrain import Pretrain
-from components.probes.classify import classify
+from components.article.params import ArticleWeights
+from components.embed import __main__ as embed
+from components.embed.params import Embed
+from components.evaluate.classify import classify
+from components.evaluate.given import labelled
+from components.evaluate.params import Evaluate
+from components.evaluate.probe import Labelled
+from components.evaluate.results import flat
+from components.features.embeddings import read_embeddings
+from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.learning.device import prepare
+from components.pretrain import __main__ as pretrain
+from components.pretrain.params import Pretrain
 from components.probes.health import examine
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
-from components.probes.probe import Labelled
+from components.stage import command as stage
+from components.stage.errors import RunError
 
 BYOL, LISTED, EQUAL = "BYOL", "the article's, weights of params.yaml", "the article's, all weights 1"
 LABELS = 2  # a class, of the few-label accuracy
@@ -97,7 +99,7 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def objectives(params: Pretrain) -> dict[str, Pretrain]:
+def objectives(params: Any) -> dict[str, Pretrain]:
     """By the names of the table: BYOL, the article's with two sets of weights, and each term alone with weight 1."""
     terms = list(ArticleWeights.model_fields)
     weights = {LISTED: params.article, EQUAL: ArticleWeights(**dict.fromkeys(terms, 1.0))}

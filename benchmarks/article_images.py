@@ -10,8 +10,9 @@ from PIL import Image
 
 from benchmarks import cifar10
 from benchmarks.recipe import fetch_outputs
-from components import fetch, stage
-from components.data.store import TEST, TRAIN, Row, write_store
+from components.fetch import __main__ as fetch
+from components.stage import command as stage
+from components.store.store import TEST, TRAIN, Row, write_store
 from presets.apply import plain, with_presets
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

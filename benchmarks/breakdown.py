@@ -19,12 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import cifar10
 from benchmarks.records import write_record
-from components.byol import train
-from components.byol.device import choose_device, prepare
-from components.byol.engine import Engine
-from components.byol.feed import Pair, ResidentFeed
-from components.objectives.byol import regression_loss
-from components.stage import one_line_errors
+from components.byol.objective import regression_loss
+from components.learning.device import choose_device, prepare
+from components.learning.engine import Engine
+from components.learning.objective import Pair
+from components.pretrain import loop as train
+from components.pretrain.feeds.resident import ResidentFeed
+from components.stage.command import one_line_errors
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is the limit: large for the device
 ROUNDS, SECONDS = 5, 5.0  # of the step, and of the limit before and after it

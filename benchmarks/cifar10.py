@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
-from components.byol import train
-from components.byol.engine import Engine, start_engine
-from components.byol.feed import ResidentFeed, start_maker
-from components.byol.replicas import Replica
-from components.params.base import InputError
-from components.params.pretrain import Pretrain
-from components.stage import PARAMS_FILE, check_params
+from components.learning.engine import Engine, start_engine
+from components.learning.replicas import Replica
+from components.pretrain import loop as train
+from components.pretrain.feeds.resident import ResidentFeed, start_maker
+from components.pretrain.params import Pretrain
+from components.stage.command import PARAMS_FILE, check_params
+from components.stage.errors import InputError
 from presets.apply import plain, with_presets
 
 ALONE = Replica(0, 1)

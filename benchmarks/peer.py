@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import CIFAR10
 
-from components.stage import USER_ERROR
+from components.stage.command import USER_ERROR
 
 try:
     from lightly.loss import NegativeCosineSimilarity

@@ -22,15 +22,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.records import write_record
-from components.byol.device import choose_device, prepare
-from components.evaluate import device_name
-from components.params.evaluate import Evaluate
+from components.evaluate.__main__ import device_name
+from components.evaluate.params import Evaluate
+from components.evaluate.probe import Labelled, complement, standardise
+from components.evaluate.statistics import hold_out_rows
+from components.learning.device import choose_device, prepare
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
-from components.probes.probe import Labelled, complement, standardise
-from components.probes.statistics import hold_out_rows
-from components.stage import PARAMS_FILE, one_line_errors, read_params
+from components.stage.command import PARAMS_FILE, one_line_errors, read_params
 
 Result = TypeVar("Result")
 

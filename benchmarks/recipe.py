@@ -16,8 +16,12 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from benchmarks.records import deviation, write_record
-from components import embed, evaluate, fetch, pretrain, stage
-from components.data.store import TEST, TRAIN, Row, Store, write_store
+from components.embed import __main__ as embed
+from components.evaluate import __main__ as evaluate
+from components.fetch import __main__ as fetch
+from components.pretrain import __main__ as pretrain
+from components.stage import command as stage
+from components.store.store import TEST, TRAIN, Row, Store, write_store
 
 HELD_OUT_FRACTION = 0.2
 

@@ -21,12 +21,12 @@ import torch
 from benchmarks import cifar10
 from benchmarks.recipe import pretrain_outputs
 from benchmarks.records import write_record
-from components import pretrain
-from components.data.inspect import encode
-from components.data.store import TRAIN, Row, write_store
-from components.params.parts.encoder import TinyResNet
-from components.params.pretrain import Head
-from components.stage import one_line_errors
+from components.byol.params import Head
+from components.encoder.params import TinyResNet
+from components.fetch.checks.inspect import encode
+from components.pretrain import __main__ as pretrain
+from components.stage.command import one_line_errors
+from components.store.store import TRAIN, Row, write_store
 
 FACTORS = (1, 4, 16)
 

@@ -24,8 +24,8 @@ from torchvision.datasets import ImageFolder
 from benchmarks import cifar10
 from benchmarks.records import write_record
 from benchmarks.scaling import family_memory
-from components.data.store import SPLITS, TRAIN, UNLABELLED, Row, Store, write_store
-from components.stage import PARAMS_FILE, one_line_errors, read_params
+from components.stage.command import PARAMS_FILE, one_line_errors, read_params
+from components.store.store import SPLITS, TRAIN, UNLABELLED, Row, Store, write_store
 
 SIDE, QUALITY = 96, 90  # of the JPEG files
 FOLDERS = (5_000, 20_000, 80_000)

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from benchmarks import cifar10, peer
 from benchmarks.records import write_record
-from components.byol import train
-from components.byol.device import choose_device, prepare
-from components.networks.encoder import build_encoder, feature_dimension
-from components.params.pretrain import Head
-from components.stage import one_line_errors
+from components.byol.params import Head
+from components.encoder.build import build_encoder, feature_dimension
+from components.learning.device import choose_device, prepare
+from components.pretrain import loop as train
+from components.stage.command import one_line_errors
 
 Rates = dict[str, float]
 RATE, SCHEDULE = 0.01, {"tau": 0.99}  # of every step: any will do

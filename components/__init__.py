@@ -1,1 +1,1 @@
-"""The stages of the pipeline: one module each, files in, files out."""
+"""The pipeline: a stage is a folder, and what several stages stand on are folders of their own."""

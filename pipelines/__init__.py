@@ -1,1 +1,1 @@
-"""The flows over the DVC graph. They run stages as processes and import neither torch nor components."""
+"""The commands that run and compare the stages. They import neither torch nor components."""

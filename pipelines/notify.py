@@ -18,11 +18,8 @@ from typing import Any
 from filelock import FileLock
 from ruamel.yaml import YAML
 
-from pipelines.graph import GraphError
-from pipelines.process import EndedError
-from pipelines.runner import CANCELLED as CANCELLED_STATUS
-from pipelines.runner import Say, StageError
-from pipelines.worktree import BusyError
+from pipelines.errors import CANCELLED as CANCELLED_STATUS
+from pipelines.errors import BusyError, EndedError, GraphError, Say, StageError
 
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
 TOLD = Path(".dvc", "tmp", "told")  # a file a flow run of Prefect's: of each, one message

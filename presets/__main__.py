@@ -7,7 +7,7 @@ import argparse
 import itertools
 from pathlib import Path
 
-from components.stage import PARAMS_FILE, one_line_errors
+from components.stage.command import PARAMS_FILE, one_line_errors
 from presets.apply import FOLDER, names, style, with_presets
 
 

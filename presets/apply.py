@@ -11,8 +11,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from components.params.base import InputError
-from components.stage import check_params
+from components.stage.command import check_params
+from components.stage.errors import InputError
 
 FOLDER = Path(__file__).parent
 WHOLE = ("second",)

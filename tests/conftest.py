@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that spin
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
+
+from components.learning.params import View
+from components.pretrain.params import Pretrain
+from components.stage.command import read_params
 
 ROOT = Path(__file__).parent.parent
 SHRUNKEN: dict[str, Any] = {
@@ -25,6 +30,28 @@ SHRUNKEN: dict[str, Any] = {
     "evaluate.logistic.c_count": 3,
     "evaluate.logistic.c_low": 0.01,
     "evaluate.logistic.c_high": 10.0,
+}
+
+
+EVERYTHING_OFF = {
+    "crop_area": [1.0, 1.0],
+    "crop_ratio": [1.0, 1.0],
+    "flip": 0.0,
+    "rotate": 0.0,
+    "scale": 0.0,
+    "shift": 0.0,
+    "shear": 0.0,
+    "jitter": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "hue": 0.0,
+    "grayscale": 0.0,
+    "blur": 0.0,
+    "blur_sigma": [0.1, 2.0],
+    "solarise": 0.0,
+    "solarise_threshold": 0.5,
+    "noise": 0.0,
 }
 
 
@@ -135,3 +162,30 @@ def project(reproduced: Project, tmp_path: Path) -> Project:
     copied = reproduced.copy(tmp_path)
     (tmp_path / "home").mkdir()
     return copied
+
+
+@pytest.fixture
+def still() -> dict[str, Any]:
+    """The section of params.yaml whose view is the image itself."""
+    return dict(EVERYTHING_OFF)
+
+
+@pytest.fixture
+def view_with(still: dict[str, Any]) -> Callable[..., View]:
+    """`view_with(flip=0.5)`: everything off but that."""
+
+    def make(**changes: Any) -> View:
+        return View.model_validate(still | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pretrain_with() -> Callable[..., Pretrain]:
+    """`pretrain_with(epochs=2)`: the section of the shipped params.yaml but for that."""
+    section: Pretrain = read_params(ROOT / "params.yaml").pretrain
+
+    def make(**changes: Any) -> Pretrain:
+        return section.model_copy(update=changes)
+
+    return make

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from components.data.decode import decode_square
-from components.data.store import TRAIN, Row, Store, write_store
-from components.params.pretrain import Pretrain
-from components.stage import read_params
-from tests.byol.conftest import EVERYTHING_OFF
-from tests.conftest import ROOT, set_in
+from components.pretrain.params import Pretrain, WholePretrain
+from components.stage.command import read_params
+from components.store.decode import decode_square
+from components.store.store import TRAIN, Row, Store, write_store
+from tests.conftest import EVERYTHING_OFF, ROOT, set_in
 
 CLASSES = ["cat", "dog", "owl"]
 
@@ -57,4 +56,4 @@ def settings(**changes: Any) -> Pretrain:
     section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
     for key, value in changes.items():
         set_in(section, key.split("__"), value)
-    return Pretrain.model_validate(section)
+    return WholePretrain.model_validate(section)

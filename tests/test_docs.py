@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from components.stage import PARAMS_FILE, check_params
+from components.stage.command import PARAMS_FILE, check_params
 from presets.apply import merge
 from tests.conftest import ROOT
 

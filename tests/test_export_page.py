@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from components.model.files import load_encoder
-from components.model.saved import save_encoder
-from components.params.parts.encoder import TorchvisionResNet
+from components.encoder.params import TorchvisionResNet
+from components.encoder.saved import save_encoder
+from components.features.load import load_encoder
 from tests.conftest import ROOT
-from tests.model.made import make_encoder, write_encoder
+from tests.encoder.made import make_encoder, write_encoder
 
 PAGE = (ROOT / "docs" / "export.md").read_text()
 LOADER, FRAMES, ONNX, TORCHVISION = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

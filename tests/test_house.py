@@ -3,24 +3,46 @@
 import ast
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import networkx
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from components import stage
+from components.pretrain.params import OBJECTIVES
+from components.stage.command import read_params
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent
-COMPONENTS = ROOT / "components"
-STAGES = sorted(path.stem for path in COMPONENTS.glob("*.py") if path.stem not in ("__init__", "stage"))
-PROBES = YAML(typ="safe").load(ROOT / "params.yaml")["evaluate"]["probes"]
-METHODS = [f"components/{package}" for package in ("byol", "networks", "objectives", "probes")]
-DVC: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+from_yaml = YAML(typ="safe").load
+DVC: dict[str, Any] = from_yaml(ROOT / "dvc.yaml")["stages"]
+PARAMS: dict[str, Any] = from_yaml(ROOT / "params.yaml")
+STAGES = sorted(DVC)
+PROBES: list[str] = sorted(path.stem for path in (ROOT / "components/probes").glob("[!_]*.py"))
+ABOVE = {  # the rooms of components/, from the one that all stand on to those that nobody stands on
+    "stage": (),
+    "show": ("stage",),
+    "store": ("stage",),
+    "encoder": ("stage",),
+    "learning": ("stage", "encoder"),
+    "features": ("stage", "store", "encoder", "learning"),
+    "byol": ("stage", "encoder", "learning"),
+    "article": ("stage", "encoder", "learning"),
+    "fetch": ("stage", "store", "show"),
+    "pretrain": ("stage", "store", "encoder", "learning", "show"),
+    "embed": ("stage", "store", "encoder", "learning", "features", "show"),
+    "evaluate": ("stage", "store", "encoder", "learning", "features", "show"),
+    "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
+    "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
+    "report": ("stage", "store", "encoder", "features", "show"),
+    "flows": ("stage",),
+}
+FLOWS = ("train", "compare", "registry", "retrain", "flows")  # the rooms of pipelines/; each may import those before it
 
 
-def imports(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
     """Every module that a file names in an import, and the names it takes from it, wherever the import stands."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -32,17 +54,23 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def closure(path: Path) -> set[str]:
-    """The project's own files that a module needs, itself included, as paths from the root."""
-    found: set[str] = set()
-    waiting = [path]
+def own_files(path: Path) -> Iterator[Path]:
+    """The project's files that a file imports; a name may be a module or something in one."""
+    for module in imported(path):
+        file = ROOT / f"{module.replace('.', '/')}.py"
+        if file.is_file():
+            yield file
+
+
+def closure(*begin: Path) -> set[Path]:
+    """The project's own files that some files need, themselves included."""
+    found: set[Path] = set()
+    waiting = list(begin)
     while waiting:
         file = waiting.pop()
-        name = file.relative_to(ROOT).as_posix()
-        if name not in found:
-            found.add(name)
-            modules = (ROOT / f"{module.replace('.', '/')}.py" for module in imports(file))
-            waiting += [module for module in modules if module.is_file()]
+        if file not in found:
+            found.add(file)
+            waiting += own_files(file)
     return found
 
 
@@ -50,45 +78,119 @@ def python_files(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def roots(path: Path) -> set[str]:
-    return {module.split(".")[0] for module in imports(path)}
+def room_of(path: Path) -> str:
+    """The folder below components/ or pipelines/ that a file stands in, or the file itself."""
+    return path.relative_to(ROOT).parts[1]
 
 
-def test_every_stage_is_a_module_and_every_module_a_stage() -> None:
-    assert sorted(DVC) == STAGES == ["embed", "evaluate", "fetch", "pretrain", "report"]
+def packages(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imported(path)}
+
+
+def code_deps(stage: str, named: str) -> list[Path]:
+    """The deps of a stage that are code; `named`: the objective or the probe that is loaded by name."""
+    texts = [re.sub(r"\$\{(pretrain\.objective|item\.probe)\}", named, dep) for dep in DVC[stage]["deps"]]
+    return [ROOT / text for text in texts if text.startswith("components/")]
+
+
+RUNS = [(stage, "") for stage in ("fetch", "embed", "report")]
+RUNS += [("pretrain", objective) for objective in OBJECTIVES] + [("evaluate", probe) for probe in PROBES]
+
+
+def begin(stage: str, named: str) -> list[Path]:
+    """Where the imports of a run begin: the stage, and what it loads by name."""
+    files = {"pretrain": [f"{named}/objective.py", f"{named}/params.py"], "evaluate": [f"probes/{named}.py"]}
+    return [ROOT / "components" / file for file in (f"{stage}/__main__.py", *files.get(stage, []))]
+
+
+def test_every_stage_is_a_room_that_can_be_run_and_is_in_the_graph() -> None:
+    assert STAGES == ["embed", "evaluate", "fetch", "pretrain", "report"]
+    for stage in STAGES:
+        launcher = [f"${{{stage}.launcher}}"] if stage in ("pretrain", "embed") else ["python", "-m"]
+        assert DVC[stage]["cmd"].split()[: len(launcher) + 1] == [*launcher, f"components.{stage}"]
+        assert (ROOT / "components" / stage / "__main__.py").is_file()
+        assert set(DVC[stage]["meta"]) == {"retries", "minutes", "tags"}, "the flow reads them"
+        assert DVC[stage]["desc"]
 
 
 def test_dvc_itself_reads_the_stages_that_the_probes_in_params_make() -> None:
     with Repo(str(ROOT)) as repo:
         names = {stage.addressing for stage in repo.index.stages}
-    assert names == {"fetch", "pretrain", "embed", "report"} | {f"evaluate@{probe}" for probe in PROBES}
+    assert names == {"fetch", "pretrain", "embed", "report"} | {f"evaluate@{x}" for x in PARAMS["evaluate"]["probes"]}
+
+
+def test_there_is_a_section_for_every_probe_and_a_probe_for_every_section() -> None:
+    assert sorted(PARAMS["evaluate"].keys() - {"probes", "shared"}) == PROBES
+
+
+@pytest.mark.parametrize(("stage", "named"), RUNS)
+def test_a_stage_depends_on_the_rooms_that_hold_all_it_imports(stage: str, named: str) -> None:
+    """An edit of what it imports makes it stale; what is shown while it runs is no part of its result."""
+    rooms = code_deps(stage, named)
+    outside = {
+        path.relative_to(ROOT).as_posix()
+        for path in closure(*begin(stage, named))
+        if room_of(path) != "show" and not any(room in (path, *path.parents) for room in rooms)
+    }
+    assert not outside
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_runs_its_namesake(stage: str) -> None:
-    started_by = [f"${{{stage}.launcher}}"] if stage in ("pretrain", "embed") else ["python", "-m"]
-    assert DVC[stage]["cmd"].split()[: len(started_by) + 1] == [*started_by, f"components.{stage}"]
+def test_deps_are_two_to_six_folders_and_never_a_list_of_files(stage: str) -> None:
+    deps = [dep for dep in DVC[stage]["deps"] if dep.startswith("components/")]
+    files = [dep for dep in deps if dep.endswith(".py")]
+    assert 2 <= len(deps) - len(files) <= 6
+    assert files == (["components/probes/${item.probe}.py"] if stage == "evaluate" else [])
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 190
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_all_the_code_it_imports_and_on_no_other(stage: str) -> None:
-    deps = {dep for dep in DVC[stage]["deps"] if dep.endswith(".py")}
-    assert deps == closure(COMPONENTS / f"{stage}.py")
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_edit_of_what_it_does_not_import_retrains_an_encoder(objective: str) -> None:
+    used = closure(*begin("pretrain", objective))
+    held = {path for room in code_deps("pretrain", objective) for path in room.rglob("*.py")}
+    unused = {path.relative_to(ROOT).as_posix() for path in held - used if path.name != "__init__.py"}
+    assert unused == {"components/stage/__main__.py"}, "two lines by which people check params.yaml"
 
 
-def test_files_beside_the_code_are_deps_too() -> None:
-    others = {p.relative_to(ROOT).as_posix() for p in COMPONENTS.rglob("*") if p.suffix not in (".py", ".pyc", "")}
-    assert others <= {dep for stage in DVC.values() for dep in stage["deps"]}
+def test_caches_of_python_are_no_part_of_a_dep() -> None:
+    """They come and go, and a stage whose dep is a folder would turn stale with them."""
+    assert "__pycache__" in (ROOT / ".dvcignore").read_text().split()
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_flow_finds_retries_and_time_limit_at_every_stage(stage: str) -> None:
-    assert set(DVC[stage]["meta"]) == {"retries", "minutes", "tags"}
-    assert DVC[stage]["desc"]
+def test_no_room_stands_on_one_above_it() -> None:
+    assert sorted(ABOVE) == sorted(path.parent.name for path in (ROOT / "components").glob("*/__init__.py"))
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {file.relative_to(ROOT)}"
+        for path in python_files("components")
+        for file in own_files(path)
+        if len(path.relative_to(ROOT).parts) > 2
+        if room_of(file) not in (room_of(path), *ABOVE[room_of(path)])
+    ]
+    assert not wrong
+
+
+def arrows(top: str) -> networkx.DiGraph:
+    """Which room of components/ or pipelines/ imports which other."""
+    graph = networkx.DiGraph()
+    for path in python_files(top):
+        below = (room_of(file) for file in own_files(path) if file.is_relative_to(ROOT / top))
+        graph.add_edges_from((room_of(path), room) for room in below if room != room_of(path))
+    return graph
+
+
+@pytest.mark.parametrize("top", ["components", "pipelines"])
+def test_there_is_no_circle_of_rooms(top: str) -> None:
+    assert not list(networkx.simple_cycles(arrows(top)))
+
+
+def test_no_room_of_the_flows_stands_on_one_above_it() -> None:
+    rooms = [(above, below) for above, below in arrows("pipelines").edges if {above, below} <= set(FLOWS)]
+    assert len(rooms) > 5
+    assert all(FLOWS.index(above) > FLOWS.index(below) for above, below in rooms)
 
 
 def test_paths_stand_in_vars_only() -> None:
-    paths = YAML(typ="safe").load(ROOT / "dvc.yaml")["vars"][0]["path"]
+    paths = from_yaml(ROOT / "dvc.yaml")["vars"][0]["path"]
     text = (ROOT / "dvc.yaml").read_text().split("stages:", 1)[1]
     for path in paths.values():
         assert not re.search(rf"(?<![\w./}}{{@]){re.escape(path)}/", text), f"{path} is written out"
@@ -97,50 +199,51 @@ def test_paths_stand_in_vars_only() -> None:
 def test_packages_import_nothing_by_themselves() -> None:
     for path in python_files("components", "pipelines"):
         if path.name == "__init__.py":
-            body = ast.parse(path.read_text()).body
-            assert all(isinstance(node, ast.Expr) for node in body), path
+            assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
 
-@pytest.mark.parametrize("path", python_files(*METHODS), ids=str)
-def test_the_method_knows_neither_files_nor_tools(path: Path) -> None:
-    forbidden = {
-        "ruamel",
-        "yaml",
-        "argparse",
-        "pathlib",
-        "os",
-        "sys",
-        "json",
-        "csv",
-        "dvc",
-        "prefect",
-        "PIL",
-        "pyarrow",
-    }
-    assert not roots(path) & forbidden
+def test_the_method_knows_neither_files_nor_tools() -> None:
+    forbidden = {"ruamel", "yaml", "argparse", "pathlib", "os", "sys", "json", "csv", "PIL", "pyarrow"}
+    for path in python_files(*(f"components/{room}" for room in ("learning", "byol", "article", "encoder", "probes"))):
+        if path.name != "saved.py":  # the encoder's own files
+            assert not packages(path) & forbidden, path
 
 
-@pytest.mark.parametrize("path", python_files("components"), ids=str)
-def test_components_know_nothing_above_them(path: Path) -> None:
-    assert not roots(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}
-    others = {f"components.{stage}" for stage in STAGES} - {f"components.{path.stem}"}
-    assert not imports(path) & others, "a stage imports a stage"
+def test_components_know_nothing_above_them() -> None:
+    for path in python_files("components"):
+        assert not packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
 
 
-@pytest.mark.parametrize("path", python_files("pipelines"), ids=str)
-def test_flows_know_stages_only_through_dvc(path: Path) -> None:
-    assert not roots(path) & {"torch", "torchvision", "components", "albumentations", "sklearn"}
-    names = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-    assert not names & set(STAGES), "a stage named in Python"
+def test_no_path_that_is_shared_knows_of_one_objective() -> None:
+    """A new one is a room of its own, with its settings."""
+    shared = [*python_files("components/pretrain"), *python_files("components/learning")]
+    assert len(shared) > 30
+    for path in shared:
+        assert "article" not in path.read_text().lower(), path
+        assert not imported(path) & {"components.byol.objective", "components.byol.params"}, path
+
+
+def test_flows_know_stages_only_through_dvc() -> None:
+    for path in python_files("pipelines"):
+        assert not packages(path) & {"torch", "torchvision", "components", "albumentations", "sklearn"}, path
+        names = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        assert not names & set(STAGES), f"{path}: a stage named in Python"
+
+
+def test_one_module_and_the_registry_alone_know_what_dvc_is_inside() -> None:
+    for path in python_files("pipelines"):
+        if path != ROOT / "pipelines/train/graph.py" and room_of(path) != "registry":
+            assert not packages(path) & {"dvc", "gto"}, path
 
 
 def test_no_default_hides_in_the_types_of_params() -> None:
-    for path in python_files("components/params"):
+    files = [*ROOT.glob("components/*/params.py"), *ROOT.glob("components/flows/*.py")]
+    assert len(files) > 12
+    for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 for field in node.body:
-                    if isinstance(field, ast.AnnAssign):
-                        assert field.value is None, f"{path.name}: {ast.unparse(field)}"
+                    assert not isinstance(field, ast.AnnAssign) or field.value is None, f"{path}: {ast.unparse(field)}"
 
 
 def test_every_package_of_the_lock_has_a_hash_and_no_index_is_named() -> None:
@@ -152,11 +255,26 @@ def test_every_package_of_the_lock_has_a_hash_and_no_index_is_named() -> None:
     assert "index-url" not in lock
 
 
+def differences(recorded: Any, now: Any, key: str) -> Iterator[str]:
+    """The keys that the record knows and that are not so any more; what came since it was made is not asked."""
+    if isinstance(recorded, dict) and isinstance(now, dict):
+        for name, value in recorded.items():
+            yield from differences(value, now.get(name), f"{key}.{name}")
+    elif recorded != now:
+        yield f"{key}: {recorded} is {now} now"
+
+
 def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
-    params = stage.read_params(ROOT / "params.yaml").model_dump(mode="json")
+    params = read_params(ROOT / "params.yaml").model_dump(mode="json")
     for section in ("data", "pretrain", "embed", "evaluate"):  # what decides its numbers
-        assert record["params"][section] == params[section], "make bench"
+        assert not [*differences(record["params"][section], params[section], section)], "make bench"
+
+
+def test_a_key_that_came_after_the_record_asks_for_no_new_one() -> None:
+    assert not [*differences({"a": {"b": 1}}, {"a": {"b": 1, "new": 2}}, "")]
+    assert [*differences({"a": {"b": 1}}, {"a": {"b": 2}}, "params")] == ["params.a.b: 1 is 2 now"]
+    assert [*differences({"a": {"b": 1}}, {"a": {}}, "params")] == ["params.a.b: 1 is None now"]
 
 
 def test_no_page_is_half_written() -> None:

@@ -1,1 +1,1 @@
-"""How an encoder is trained, whatever the objective: views, feeds, optimisers, loop. Tensors and numbers only."""
+"""BYOL, and nothing else."""

@@ -1,1 +1,1 @@
-"""What frozen features are worth: classifiers and statistics on them. Tensors and numbers only."""
+"""What features are worth: a file for each probe, loaded by its name."""

@@ -19,18 +19,44 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from components.byol import geometry, views
-from components.byol.normalise import normalise
-from components.byol.optimiser import parameter_groups
-from components.byol.schedules import cosine
-from components.params.evaluate import Finetune, Shared
-from components.params.pretrain import Images, View
-from components.probes.outcome import Curve, Outcome
-from components.probes.probe import complement
-from components.probes.statistics import accuracy, draw_rows, hold_out_rows, share_of_each
+from components.encoder.normalise import normalise
+from components.encoder.params import Images
+from components.evaluate.given import Given, labelled, labelled_rows
+from components.evaluate.outcome import Curve, Outcome
+from components.evaluate.params import Evaluate, Finetune, Shared
+from components.evaluate.probe import complement
+from components.evaluate.statistics import accuracy, draw_rows, hold_out_rows, share_of_each
+from components.features.encoders import OURS
+from components.learning import geometry, views
+from components.learning.optimiser import parameter_groups
+from components.learning.params import View
+from components.learning.schedules import cosine
+from components.show.progress import Progress
+from components.store.store import TEST, TRAIN
 
 PORTION = 256  # images that are judged at once
-COLOURLESS = {"jitter": 0.0, "grayscale": 0.0, "blur": 0.0, "solarise": 0.0, "noise": 0.0}
+
+
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge the encoder, and the same network from scratch, by what they learn from shares of the labels."""
+    own, table = params.finetune, given.table(OURS)
+    part, shape = labelled(table), given.encoder.config.images
+    pictures = Pictures(
+        train=given.read_images(table, labelled_rows(table, TRAIN), shape.read_side),
+        labels=part.labels,
+        test=given.read_images(table, labelled_rows(table, TEST), shape.side),
+        truth=part.truth,
+        ids=part.ids,
+        shape=shape,
+        view=given.views.first,
+        device=given.device,
+    )
+    portions = draw_portions(part.labels, own, params.shared)
+    progress = Progress("evaluate finetune", len(given.networks) * count_steps(portions, own), "steps")
+    return {
+        encoder: finetune(network, pictures, portions, own, params.shared.seed, progress.advance)
+        for encoder, network in given.networks.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,7 @@ class Tuner:
         self, encoder: nn.Module, pictures: Pictures, params: Finetune, seed: int, advance: Callable[[int], None]
     ) -> None:
         self.encoder, self.pictures, self.params, self.seed, self.advance = encoder, pictures, params, seed, advance
-        self.view = pictures.view.model_copy(update=COLOURLESS)
+        self.view = pictures.view.colourless
         self.labels = torch.from_numpy(pictures.labels)
 
     def choose(self, portion: Portion) -> float:

@@ -9,11 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.params.evaluate import Knn, Vote
-from components.probes.probe import Answers, Labelled
-from components.probes.vote import vote
+from components.evaluate.classify import judge_classifier
+from components.evaluate.given import Given
+from components.evaluate.outcome import Outcome
+from components.evaluate.params import Evaluate, Knn, Vote
+from components.evaluate.probe import Answers, Labelled
+from components.learning.vote import vote
 
 PORTION = 2**25  # cosines that are held at once: 128 MiB
+
+
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge every encoder by its accuracy from all labels and from few."""
+    return judge_classifier("knn", KnnProbe, params, given)
 
 
 class KnnProbe:

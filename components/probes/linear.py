@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.byol.schedules import cosine
-from components.params.evaluate import Linear
-from components.probes.logistic import best_of, predict, with_ones
-from components.probes.probe import Answers, Labelled, complement, standardise
+from components.evaluate.classify import judge_classifier
+from components.evaluate.given import Given
+from components.evaluate.outcome import Outcome
+from components.evaluate.params import Evaluate, Linear
+from components.evaluate.probe import Answers, Labelled, complement, standardise
+from components.evaluate.regression import best_of, predict, with_ones
+from components.learning.schedules import cosine
 
 SMALL = 1e-30  # beside any probability nothing, but with it none is a denormal number, with which products are slow
 DRAWN = 2**27  # numbers of drawn rows' features that are held at once
@@ -25,6 +28,11 @@ class Setting(NamedTuple):
 
     learning_rate: float
     weight_decay: float
+
+
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge every encoder by its accuracy from all labels and from few."""
+    return judge_classifier("linear", LinearProbe, params, given)
 
 
 class LinearProbe:

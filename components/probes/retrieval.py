@@ -13,13 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.params.evaluate import Retrieval
-from components.probes.outcome import Curve, NothingToMeasureError, Outcome
-from components.probes.probe import Labelled
-from components.probes.statistics import Estimate, accuracy, mean
+from components.evaluate.given import Given, labelled
+from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
+from components.evaluate.params import Evaluate, Retrieval
+from components.evaluate.probe import Labelled
+from components.evaluate.statistics import Estimate, accuracy, mean
+from components.show.progress import Progress
 
 PORTION = 2**24  # cosines that are held and sorted at once
 RANKS = 100  # of the curve of precisions
+
+
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge every encoder by how well test images find their class."""
+    progress = Progress("evaluate retrieval", None, "queries")
+    return {
+        encoder: retrieve(
+            labelled(given.table(encoder)), params.retrieval, params.shared.seed, given.device, progress.advance
+        )
+        for encoder in given.encoders
+    }
 
 
 def retrieve(

@@ -17,20 +17,57 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from components.byol.colour import count_colours
-from components.byol.normalise import normalise
-from components.params.evaluate import Robustness, Shared
-from components.params.pretrain import Images
-from components.probes.logistic import Regression
-from components.probes.outcome import Outcome
-from components.probes.probe import Labelled
-from components.probes.statistics import accuracy, hold_out_rows
+from components.encoder.normalise import normalise
+from components.encoder.params import Images
+from components.evaluate.given import Given, labelled, labelled_rows
+from components.evaluate.jpeg import as_jpeg
+from components.evaluate.outcome import Outcome
+from components.evaluate.params import Evaluate, Robustness, Shared
+from components.evaluate.probe import Labelled
+from components.evaluate.regression import Regression
+from components.evaluate.statistics import accuracy, hold_out_rows
+from components.features.encoders import OURS
+from components.learning.colour import count_colours
+from components.show.progress import Progress
+from components.store.squares import draw
+from components.store.store import TEST
 
 NEVER = -1e9  # the logit of a class that train has not
 PORTION = 64  # images at once: gradients are taken through the whole network
 Judge = Callable[[Tensor], Tensor]  # colours (B, L, S, S) in 0..1 -> logits (B, K)
 Disturb = Callable[[Tensor, Tensor, Judge, Generator], Tensor]  # colours, labels (B,) -> colours, all in 0..1
 Compress = Callable[[Tensor, int], Tensor]  # colours (B, L, S, S) uint8 on the CPU, quality -> as JPEG has them
+
+
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge both networks on the same disturbed test images, each by a linear classifier on its own features."""
+    own, seed = params.robustness, params.shared.seed
+    networks = {encoder: network for encoder, network in given.networks.items() if encoder in given.encoders}
+    tables = {encoder: given.table(encoder) for encoder in networks}
+    parts = {encoder: labelled(table) for encoder, table in tables.items()}
+    chosen = draw(np.arange(len(parts[OURS].truth)), own.images, np.random.default_rng(seed))
+    shape = given.encoder.config.images
+    images = given.read_images(tables[OURS], labelled_rows(tables[OURS], TEST)[chosen], shape.side)
+    ways = disturbances(own, as_jpeg)
+    progress = Progress("evaluate robustness", len(networks) * len(ways) * len(chosen), "images")
+    return {
+        encoder: resist(
+            network,
+            fit_classifier(parts[encoder], own, params.shared, given.device),
+            images,
+            tested_on(parts[encoder], chosen),
+            shape,
+            ways,
+            seed,
+            progress.advance,
+        )
+        for encoder, network in networks.items()
+    }
+
+
+def tested_on(part: Labelled, chosen: np.ndarray) -> Labelled:
+    """Keep these of the test images alone: (n,)."""
+    return replace(part, test=part.test[chosen], truth=part.truth[chosen], ids=part.ids[chosen])
 
 
 @dataclass(frozen=True)

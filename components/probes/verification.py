@@ -7,27 +7,39 @@ P pairs, N images, D features.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from components.params.evaluate import Verification
-from components.probes.outcome import Curve, NothingToMeasureError, Outcome
-from components.probes.statistics import CONFIDENCE, Estimate, accuracy, by_class
+from components.evaluate.given import Given, labelled_rows
+from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
+from components.evaluate.pairs import Pairs, read_pairs
+from components.evaluate.params import Evaluate, Verification
+from components.evaluate.statistics import CONFIDENCE, Estimate, accuracy, by_class
+from components.features.embeddings import Embeddings
+from components.store.store import TEST
 
 RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve
 ROUNDS = 20  # of drawing further pairs for those that were drawn before
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Row numbers of both images, whether they show the same class, and the fold: (P,) each."""
+def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
+    """Judge every encoder on the same pairs: those of the file that params.yaml names, or of the test labels."""
+    found: dict[str, Outcome] = {}
+    pairs: Pairs | None = None
+    for encoder in given.encoders:
+        table = given.table(encoder)
+        pairs = pairs or choose_pairs(params, table)
+        found[encoder] = verify(table.features, table.ids, pairs, params.verification)
+    return found
 
-    first: np.ndarray
-    second: np.ndarray
-    same: np.ndarray
-    fold: np.ndarray
+
+def choose_pairs(params: Evaluate, table: Embeddings) -> Pairs:
+    """Read the pairs of the file that params.yaml names, or draw some from the labels of the test images."""
+    if params.verification.pairs is not None:
+        return read_pairs(params.verification.pairs, table.ids)
+    tested = labelled_rows(table, TEST)
+    return draw_pairs(tested, table.labels[tested], params.verification, params.shared.seed)
 
 
 def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verification) -> Outcome:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.article import BYOL, EQUAL, LISTED, objectives, train
-from components.params.pretrain import Pretrain
-from components.stage import read_params
+from components.pretrain.params import Pretrain
+from components.stage.command import read_params
 from tests.conftest import ROOT
-from tests.runs import fetch_digits, small_run
+from tests.pretrain.runs import fetch_digits, small_run
 
 
 @pytest.fixture

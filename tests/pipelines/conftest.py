@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.server import answers
+from pipelines.flows.server import answers
 from tests.pipelines import tiny
 
 RUNNING = {"type": {"any_": ["RUNNING"]}}

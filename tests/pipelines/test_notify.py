@@ -11,11 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipelines import notify
-from pipelines.graph import GraphError
+from pipelines.errors import CANCELLED, BusyError, EndedError, GraphError, StageError
 from pipelines.notify import Event
-from pipelines.process import EndedError
-from pipelines.runner import CANCELLED, StageError
-from pipelines.worktree import BusyError
 from tests.conftest import Project, set_params
 
 EVERYTHING = ["failed", "crashed", "cancelled", "promoted", "rejected"]

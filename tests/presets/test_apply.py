@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from components.byol.optimiser import peak_learning_rate
-from components.byol.views import make_view
-from components.params.base import InputError
-from components.stage import check_params
+from components.learning.optimiser import peak_learning_rate
+from components.learning.views import make_view
+from components.stage.command import check_params
+from components.stage.errors import InputError
 from presets.apply import merge, names, plain, with_presets
 from tests.conftest import ROOT, set_params
 

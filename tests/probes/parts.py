@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from components.probes.probe import Labelled
+from components.evaluate.probe import Labelled
 
 CPU = torch.device("cpu")
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from components.params.evaluate import Evaluate, Finetune, Shared
-from components.params.pretrain import Images, View
+from components.encoder.params import Images
+from components.evaluate.outcome import Outcome
+from components.evaluate.params import Evaluate, Finetune, Shared
+from components.learning.params import View
 from components.probes.finetune import Pictures, Tuner, count_steps, draw_portions, finetune, plain
-from components.probes.outcome import Outcome
-from components.stage import read_params
-from tests.byol.conftest import EVERYTHING_OFF
-from tests.conftest import ROOT
+from components.stage.command import read_params
+from tests.conftest import EVERYTHING_OFF, ROOT
 
 SIDE, CLASSES = 8, 3
 EVALUATE: Evaluate = read_params(ROOT / "params.yaml").evaluate

@@ -9,8 +9,8 @@ from scipy.special import hyp0f1
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
+from components.evaluate.outcome import Outcome
 from components.probes.health import alpha_req, eigenvalues, examine
-from components.probes.outcome import Outcome
 
 
 def gaussian(images: int, features: int) -> torch.Tensor:

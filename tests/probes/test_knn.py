@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from components.params.evaluate import Knn, Vote
+from components.evaluate.params import Knn, Vote
 from components.probes.knn import KnnProbe
 from tests.probes.parts import CPU, part
 

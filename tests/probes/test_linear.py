@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from components.evaluate.regression import predict, with_ones
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from components.params.evaluate import Linear
+from components.evaluate.params import Linear
 from components.probes.linear import LinearProbe, Setting, fit
-from components.probes.logistic import predict, with_ones
 from tests.probes.parts import CPU, part
 
 CLASSES = 3

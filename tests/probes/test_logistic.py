@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from components.params.evaluate import Logistic
+from components.evaluate.params import Logistic
 from components.probes.logistic import LogisticProbe
 from tests.probes.parts import CPU, part
 
@@ -192,6 +192,6 @@ def test_problems_and_rows_in_portions_are_fitted_as_together(monkeypatch: pytes
     made = LogisticProbe(part(train, labels, train), PARAMS, 0, CPU)
     values = torch.logspace(-3, 2, 7, dtype=torch.float64)
     together = made.sweep(made.train, made.labels, values)
-    monkeypatch.setattr("components.probes.logistic.WEIGHTS", 2 * 13 * 3)
-    monkeypatch.setattr("components.probes.logistic.PROBABILITIES", 50)
+    monkeypatch.setattr("components.evaluate.regression.WEIGHTS", 2 * 13 * 3)
+    monkeypatch.setattr("components.evaluate.regression.PROBABILITIES", 50)
     torch.testing.assert_close(made.sweep(made.train, made.labels, values), together, atol=1e-6, rtol=0)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from components.params.evaluate import Retrieval
-from components.probes.outcome import NothingToMeasureError, Outcome
-from components.probes.probe import Labelled
+from components.evaluate.outcome import NothingToMeasureError, Outcome
+from components.evaluate.params import Retrieval
+from components.evaluate.probe import Labelled
+from components.evaluate.statistics import Estimate
 from components.probes.retrieval import retrieve
-from components.probes.statistics import Estimate
 from tests.probes.parts import CPU, part
 
 PARAMS = Retrieval(recall_at=(1, 5))

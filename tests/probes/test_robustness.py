@@ -8,15 +8,15 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from components.params.evaluate import Evaluate
-from components.params.pretrain import Images
+from components.encoder.params import Images
+from components.evaluate.outcome import Outcome
+from components.evaluate.params import Evaluate
+from components.evaluate.probe import Labelled
+from components.evaluate.statistics import hold_out_rows
 from components.probes import robustness
 from components.probes.logistic import LogisticProbe
-from components.probes.outcome import Outcome
-from components.probes.probe import Labelled
 from components.probes.robustness import Classifier, disturbances, fit_classifier, resist
-from components.probes.statistics import hold_out_rows
-from components.stage import read_params
+from components.stage.command import read_params
 from tests.conftest import ROOT
 
 SIDE, EPSILON = 8, 4.0

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from components.params.evaluate import Verification
-from components.probes.outcome import NothingToMeasureError, Outcome
-from components.probes.statistics import Estimate
+from components.evaluate.outcome import NothingToMeasureError, Outcome
+from components.evaluate.params import Verification
+from components.evaluate.statistics import Estimate
 from components.probes.verification import (
     Pairs,
     best_threshold,

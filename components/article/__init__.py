@@ -1,0 +1,1 @@
+"""The objective that an article describes under BYOL's name."""

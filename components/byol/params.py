@@ -1,0 +1,25 @@
+"""What BYOL adds to `pretrain`: its two heads and the decay of its moving average."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.learning.params import Training
+from components.stage.types import Count, Params, Probability
+
+
+class Head(Params):
+    """The sizes of BYOL's projector and predictor: hidden layer and output."""
+
+    hidden: Count
+    out: Annotated[int, Field(ge=2)]
+
+
+class ByolSettings(Training):
+    """Everything that BYOL is told."""
+
+    head: Head
+    tau_base: Probability  # decay of the target's moving average at the first step
+
+
+OBJECTIVE = ByolSettings

@@ -1,0 +1,133 @@
+"""Have the images changed? New images of a store against the reference of an encoder, without a label -> drift.json.
+
+`python -m components.drift`, which is no stage: what is compared are two versions of the data. The reference
+is embeddings/byol.parquet as stage embed wrote it with the same encoder; new are the images of the store whose ids are
+not in it, embedded here as that stage does (section `embed`). What the p-value is, components/drift/difference.py says.
+
+M images of the reference, N new ones, n rows of either, D features.
+"""
+
+import components.stage.openmp  # noqa: F401  (before torch)
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from components.drift.difference import Difference, compare
+from components.drift.params import Drift
+from components.embed.params import Embed
+from components.features.embedders import make_embedders
+from components.features.embeddings import read_tables
+from components.features.encoders import OURS
+from components.features.load import LoadedEncoder, load_encoder
+from components.learning.device import choose_device, choose_precision, prepare
+from components.show.progress import Progress
+from components.stage import command as stage
+from components.stage.errors import InputError, RunError
+from components.stage.files import write_json
+from components.store.squares import draw, read_squares
+from components.store.store import SPLITS, Store
+
+FEWEST = 2  # images a side that can be compared
+
+
+def run(params: Drift, embed: Embed, *, encoder: Path, reference: Path, store: Path, metrics: Path) -> None:
+    """Test whether the new images of a store look to the encoder like those it was embedded on before."""
+    loaded, opened = load_encoder(encoder), Store(store)
+    known = read_ids(reference, loaded)
+    fresh = np.flatnonzero(~pc.is_in(opened.table(["id"])["id"], value_set=known).to_numpy())
+    rng = np.random.default_rng(params.seed)
+    old, new = (draw(rows, params.images, rng) for rows in (np.arange(len(known)), fresh))
+    found = None
+    if len(new) >= FEWEST:
+        features = read_features(reference, old), embed_rows(opened, new, loaded, embed)
+        if not all(np.isfinite(side).all() for side in features):
+            raise RunError(f"{encoder}: gives features that are not finite numbers; was it trained to the end?")
+        found = compare(*features, permutations=params.permutations, seed=params.seed)
+    print(f"drift: {describe(found, len(new), len(fresh), len(old))}", flush=True)
+    write_json(
+        metrics,
+        {
+            "p_value": found and found.p_value,
+            "statistic": found and found.statistic,
+            "mean_cosine": found and found.mean_cosine,
+            "new": len(new),
+            "reference": len(old),
+            "permutations": params.permutations,
+        },
+    )
+
+
+def read_ids(reference: Path, loaded: LoadedEncoder) -> pa.ChunkedArray:
+    """Ids of the reference (M,). Raises InputError where the file is not this encoder's embeddings of two images."""
+    if not reference.is_file():
+        raise InputError(f"{reference}: no such file; `dvc repro embed` writes it")
+    try:
+        schema = pq.read_schema(reference)
+    except (OSError, pa.ArrowInvalid):
+        raise InputError(f"{reference}: cannot be read as Parquet; `dvc repro embed` writes it") from None
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    if "id" not in kinds or not pa.types.is_fixed_size_list(kinds.get("embedding", pa.null())):
+        raise InputError(f"{reference}: no columns id and embedding; `dvc repro embed` writes them")
+    width = kinds["embedding"].list_size
+    if width != loaded.config.features:
+        raise InputError(
+            f"{reference}: {width} features an image, the encoder gives {loaded.config.features}: "
+            f"--reference must be what stage embed wrote with --encoder"
+        )
+    ids = pq.read_table(reference, columns=["id"])["id"]
+    if len(ids) < FEWEST:
+        raise InputError(f"{reference}: images: {len(ids)}; at least {FEWEST} are needed to compare others with")
+    return ids
+
+
+def read_features(reference: Path, rows: np.ndarray) -> np.ndarray:
+    """Of those rows in rising order, a row group in memory at a time: (n, D) float32."""
+
+    def parts() -> Iterator[np.ndarray]:
+        first = 0
+        for table in read_tables(reference):
+            wanted = rows[(rows >= first) & (rows < first + len(table))] - first
+            first += len(table)
+            column = table["embedding"].combine_chunks()
+            yield column.flatten().to_numpy().reshape(len(table), -1)[wanted]
+
+    return np.concatenate(list(parts()))
+
+
+def embed_rows(store: Store, rows: np.ndarray, loaded: LoadedEncoder, params: Embed) -> np.ndarray:
+    """Of those rows of the store in rising order: (n, D) float32."""
+    device = choose_device(params.device, "embed.device")
+    prepare(device, params.threads)
+    precision = choose_precision(params.precision, device)
+    embedder = make_embedders(loaded, device, precision, pixels_side=params.pixels_side)[OURS]
+    shape = loaded.config.images
+    progress = Progress("drift", len(rows), "images")
+    parts = []
+    for first in range(0, len(rows), params.batch_size):
+        batch = rows[first : first + params.batch_size]
+        squares = read_squares(store, SPLITS, batch, side=shape.side, channels=shape.channels)  # (B, C, S, S)
+        parts.append(embedder(torch.from_numpy(squares)).cpu().numpy())
+        progress.advance(len(batch))
+    return np.concatenate(parts)
+
+
+def describe(found: Difference | None, new: int, fresh: int, old: int) -> str:
+    """One line for the log."""
+    if fresh == 0:
+        return "no new images"
+    if found is None:
+        return f"{fresh} new image, too few to compare: at least {FEWEST} are needed"
+    return (
+        f"p = {found.p_value:.4f}, MMD^2 {found.statistic:.5f}, cosine of the means {found.mean_cosine:.4f} "
+        f"({new:,} of {fresh:,} new images against {old:,} of the reference)"
+    )
+
+
+if __name__ == "__main__":
+    stage.main(run)

@@ -1,0 +1,1 @@
+"""Stage embed: the encoder and two baselines embed every image."""

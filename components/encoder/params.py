@@ -1,0 +1,57 @@
+"""`pretrain.encoder` and `pretrain.images`: the networks that params.yaml can name, and what they see."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.stage.types import Count, Counts, Params, Positive
+
+PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
+
+
+class Images(Params):
+    """How an image of the store becomes the network's input: side x side pixels; (x - mean) / std per channel."""
+
+    side: Annotated[int, Field(ge=8)]
+    read_side: Annotated[int, Field(ge=8)]  # images are decoded to such a square, and views are cut from it
+    mean: PerChannel  # one: gray, two: gray and alpha, three: RGB, four: RGBA
+    std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError("mean and std need one number a channel each")
+        if self.read_side < self.side:
+            raise ValueError(f"read_side is at least side, {self.side}")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Number of image channels."""
+        return len(self.mean)
+
+
+class TinyResNet(Params):
+    """A ResNet for images of a few pixels: one stage a width, `blocks` basic blocks in each."""
+
+    name: Literal["tiny_resnet"]
+    widths: Counts
+    blocks: Count
+
+
+class TorchvisionResNet(Params):
+    """One of torchvision's; small stem: 3x3, stride 1, no max-pool. `auto` is small at 64 pixels and below."""
+
+    name: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+    stem: Literal["auto", "small", "large"]
+
+
+class ArticleNetwork(Params):
+    """The article's own (section 5.2): two convolutions with pooling, then two layers of these sizes."""
+
+    name: Literal["article"]
+    hidden: Count
+    features: Count
+
+
+Encoder = Annotated[TinyResNet | TorchvisionResNet | ArticleNetwork, Field(discriminator="name")]

@@ -1,0 +1,58 @@
+"""Stage evaluate: what the features are worth by one probe -> metrics/<probe>.json, predictions and plots.
+
+Every encoder is judged on the same draws of labels and the same held-out rows; the test split only scores. What the
+images do not allow (a probe that needs labels where there are none) is skipped, and the metrics say why.
+"""
+
+import components.stage.openmp  # noqa: F401  (before torch)
+
+import importlib
+from pathlib import Path
+
+import torch
+
+from components.evaluate import results
+from components.evaluate.given import Given
+from components.evaluate.outcome import NothingToMeasureError
+from components.evaluate.params import Evaluate
+from components.features.encoders import OURS
+from components.learning.device import choose_device, prepare
+from components.stage import command as stage
+from components.stage.errors import InputError
+
+
+def run(
+    params: Evaluate,
+    *,
+    probe: str,
+    store: Path,
+    encoder: Path,
+    embeddings: Path,
+    metrics: Path,
+    predictions: Path,
+    plots: Path,
+) -> None:
+    """Judge every encoder in the folder of embeddings with one probe."""
+    if probe not in params.known:
+        raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(params.known)}")
+    device = choose_device(device_name(params.shared.device), "evaluate.shared.device")
+    prepare(device, params.shared.threads)
+    given = Given(store, encoder, embeddings, device)
+    try:
+        outcomes = importlib.import_module(f"components.probes.{probe}").judge(params, given)  # the others are no deps
+        results.write_metrics(metrics, outcomes)
+    except NothingToMeasureError as reason:
+        print(f"evaluate {probe}: skipped: {reason}", flush=True)
+        outcomes = {}
+        results.write_skipped(metrics, given.encoders, str(reason))
+    results.write_predictions(predictions, outcomes)
+    results.write_plots(plots, outcomes, OURS)
+
+
+def device_name(name: str) -> str:
+    """`auto` never takes Apple's GPU: it knows no double precision, which several probes need."""
+    return name if name != "auto" or torch.cuda.is_available() else "cpu"
+
+
+if __name__ == "__main__":
+    stage.main(run)

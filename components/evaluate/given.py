@@ -1,0 +1,99 @@
+"""What a probe may ask for, read when it does: embeddings, images, the networks.
+
+M train images, N test images, n of them, C channels, S pixels a side, D features.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from components.encoder.saved import CONFIG
+from components.evaluate.outcome import NothingToMeasureError
+from components.evaluate.probe import Labelled
+from components.features.embeddings import Embeddings, read_embeddings
+from components.features.encoders import OURS, UNTRAINED
+from components.features.load import LoadedEncoder, load_encoder, untrained_encoder
+from components.learning.params import Views
+from components.stage.errors import InputError
+from components.store.squares import read_squares
+from components.store.store import SPLITS, TEST, TRAIN, Store
+
+
+@dataclass(frozen=True)
+class Given:
+    """Names the outputs of earlier stages, and the device to compute on."""
+
+    store_folder: Path
+    encoder_folder: Path
+    embeddings_folder: Path
+    device: torch.device
+
+    @cached_property
+    def encoders(self) -> list[str]:
+        """Name the encoders whose embeddings there are. Raises InputError where the encoder's own are missing."""
+        if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
+            raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
+        return sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+
+    def table(self, encoder: str) -> Embeddings:
+        """Read one encoder's embeddings, each time anew: together they may not fit the memory."""
+        return read_embeddings(self.embeddings_folder / f"{encoder}.parquet")
+
+    @cached_property
+    def store(self) -> Store:
+        """The images."""
+        return Store(self.store_folder)
+
+    @cached_property
+    def encoder(self) -> LoadedEncoder:
+        """The trained network, on the CPU."""
+        return load_encoder(self.encoder_folder)
+
+    @cached_property
+    def networks(self) -> dict[str, nn.Module]:
+        """Both networks in eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
+        both = {OURS: self.encoder.network, UNTRAINED: untrained_encoder(self.encoder.config)}
+        return {name: network.to(self.device) for name, network in both.items()}
+
+    @cached_property
+    def views(self) -> Views:
+        """The views that the encoder was trained on. Raises InputError where its config does not say."""
+        try:
+            return Views.model_validate((self.encoder.config.provenance.get("params") or {}).get("views"))
+        except ValidationError as error:
+            key = ".".join(str(part) for part in ("provenance", "params", "views", *error.errors()[0]["loc"]))
+            raise InputError(
+                f"{self.encoder_folder / CONFIG}: {key}: {error.errors()[0]['msg']}; it should hold the section "
+                "pretrain that made the encoder, as `dvc repro pretrain` writes it"
+            ) from None
+
+    def read_images(self, table: Embeddings, rows: np.ndarray, side: int) -> Tensor:
+        """Read images of the store, scaled to cover a square and cut to it: (n, C, side, side) uint8. Raises
+        InputError where the embeddings are of other images."""
+        if not np.array_equal(self.store.table(["id"])["id"].to_numpy().astype(str), table.ids):
+            raise InputError(f"{self.embeddings_folder}: not of the images in {self.store_folder}; `dvc repro embed`")
+        channels = self.encoder.config.images.channels
+        return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels))
+
+
+def labelled(table: Embeddings) -> Labelled:
+    """Pick the labelled images of train and test. Raises NothingToMeasureError where they tell no classes apart."""
+    (train, labels), (test, truth) = table.train, table.test
+    if not len(labels) and not len(truth):
+        raise NothingToMeasureError("needs labelled images, and there are none")
+    for split, count in ((TRAIN, len(labels)), (TEST, len(truth))):
+        if not count:
+            raise NothingToMeasureError(f"needs labelled images to train and to test on, and {split} has none")
+    if len(np.unique(labels)) < 2:
+        raise NothingToMeasureError("needs two classes or more among the train images, and there is one")
+    return Labelled(train, labels, test, truth, table.ids[labelled_rows(table, TEST)])
+
+
+def labelled_rows(table: Embeddings, split: str) -> np.ndarray:
+    """Find the labelled images of a split: row numbers (n,)."""
+    return np.flatnonzero((table.splits == split) & (table.labels >= 0))

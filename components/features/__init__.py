@@ -1,0 +1,1 @@
+"""An encoder put to use: loaded, fed with images, its embeddings written and read."""

@@ -1,0 +1,1 @@
+"""Stage fetch: the sources' images become one checked store."""

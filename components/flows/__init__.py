@@ -1,0 +1,1 @@
+"""The parameters of what runs the stages. No stage depends on them."""

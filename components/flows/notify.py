@@ -1,0 +1,19 @@
+"""`notify`: who is told what became of a run; pipelines/notify.py tells."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.stage.types import Params
+
+Address = Annotated[str, Field(pattern=r"^(https?://\S+|\$[A-Za-z_][A-Za-z0-9_]*)$")]
+
+
+class Notify(Params):
+    """Of `python -m pipelines.train` and `python -m pipelines.retrain`."""
+
+    events: Annotated[
+        tuple[Literal["failed", "crashed", "cancelled", "promoted", "rejected"], ...], Field(strict=False)
+    ]
+    file: str | None
+    webhook: Address | None  # or `$NAME`, the environment variable that holds it

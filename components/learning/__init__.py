@@ -1,0 +1,1 @@
+"""What any training shares, whatever its objective. Tensors and numbers only."""

@@ -1,0 +1,29 @@
+"""Learning rate as a pure function of the step: linear warm-up from 0, then a decay.
+
+BYOL's is a cosine to 0 (arXiv 2006.07733, section 3.3 and appendix J).
+"""
+
+import math
+
+from components.learning.params import Constant, Cosine, Decay, Step
+
+
+def cosine(step: float, steps: float) -> float:
+    """Falls from 1 at step 0 to 0 at step `steps`, along half a cosine."""
+    return (math.cos(math.pi * step / steps) + 1) / 2
+
+
+def learning_rate(step: int, steps: int, *, base: float, warmup: int, decay: Decay, epoch: int) -> float:
+    """Learning rate of step `step` of `steps`, the first being 0; `warmup` in steps may be all of them.
+
+    `epoch`: how many steps one has. Epochs of a decay count from the end of the warm-up.
+    """
+    if step < warmup:
+        return base * step / warmup
+    match decay:
+        case Cosine():
+            return base * cosine(step - warmup, steps - warmup)
+        case Constant():
+            return base
+        case Step():
+            return base * float(decay.factor ** ((step - warmup) // (decay.every_epochs * epoch)))

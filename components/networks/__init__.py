@@ -1,1 +1,0 @@
-"""Encoders, and decoders that mirror them. Tensors and numbers only."""

@@ -1,1 +1,0 @@
-"""What can be trained: BYOL, and what else is measured beside it. Tensors and numbers only."""

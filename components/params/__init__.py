@@ -1,1 +1,0 @@
-"""The types of params.yaml: one module a section, named as the section."""

@@ -1,0 +1,1 @@
+"""Stage pretrain: the store's images become an encoder."""

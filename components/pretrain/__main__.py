@@ -1,0 +1,130 @@
+"""Stage pretrain: data/store -> models/encoder, by the objective that params.yaml names, without a test image.
+
+Labels of the train split are read for one thing: the online kNN that is shown while the run goes on.
+"""
+
+import components.stage.openmp  # noqa: F401  (before torch)
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.encoder.build import build_encoder, feature_dimension
+from components.encoder.saved import ONNX, Config, save_encoder
+from components.learning import replicas
+from components.learning.device import choose_device, choose_precision, prepare
+from components.learning.engine import compiles_networks, start_engine
+from components.learning.replicas import Replica
+from components.pretrain import loop
+from components.pretrain.checkpoint import Checkpoint, fingerprint
+from components.pretrain.feeds.choose import choose_feed, count_images, open_feed
+from components.pretrain.observer import Observer, Row
+from components.pretrain.onnx import export_onnx
+from components.pretrain.params import Pretrain
+from components.pretrain.preview import draw_preview
+from components.pretrain.provenance import sha256_of_lock, sha256_of_shards
+from components.pretrain.sample import draw_sample
+from components.stage import command as stage
+from components.stage.errors import InputError
+from components.stage.files import write_json
+from components.store.store import TRAIN, UNLABELLED, Store
+
+SPLITS = (TRAIN, UNLABELLED)
+
+
+def run(
+    params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: Path, views: Path, scratch: Path, live: Path
+) -> None:
+    """Train the encoder; write it, its curves, a picture of the two views, and what the run was like.
+
+    A run that was interrupted goes on from its checkpoint in the scratch folder.
+    """
+    device = choose_device(params.device, "pretrain.device")
+    prepare(device, params.threads)
+    replica = replicas.join(params.batch_size, device)
+    opened = Store(store)
+    images = count_images(opened, SPLITS, params)
+    checkpoint = Checkpoint(scratch, identify(params, opened, device, replica))
+    remembered = take_up(checkpoint, replica)
+    kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
+    feed = open_feed(kind, opened, SPLITS, params, device, replica)
+    state = loop.begin(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
+    if remembered:
+        loop.restore(state, remembered["state"])
+    engine = start_engine(state.objective.networks, params, device, replica)
+    if not replica.writes:
+        loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
+        replicas.leave()
+        return
+    sample = draw_sample(opened, SPLITS, params)
+    draw_preview(sample.images, params, views)
+    observer = Observer(
+        params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
+    )
+    loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
+    replicas.leave()
+    observer.close()
+    write_encoder(encoder, state, params, images, opened.shards)
+    write_curve(curve, observer.rows)
+    write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
+    checkpoint.remove()
+
+
+def identify(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
+    """The fingerprint of this run: all that its result depends on, what `auto` comes to on this machine included."""
+    precision, compiled = choose_precision(params.precision, device), compiles_networks(params, device, replica)
+    facts = device.type, replica.world, precision, compiled
+    return replicas.agree(fingerprint(params.model_dump_json(), store.shards, *facts) if replica.writes else "")
+
+
+def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
+    """What an earlier process of this very run left, as soon as none is at it; only then is its memory free."""
+    if replica.writes:
+        checkpoint.claim()
+    replicas.wait()
+    remembered = checkpoint.load()
+    step = remembered["state"]["step"] if remembered else 0
+    if replicas.agree(step) != step:
+        raise InputError(
+            f"{checkpoint.folder}: not what the first process has there: the machines must share the folder"
+        )
+    return remembered
+
+
+def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int, shards: list[Path]) -> None:
+    """Weights, config and ONNX; no date and no path, so that the same run writes the same bytes."""
+    shape = {"channels": params.images.channels, "side": params.images.side}
+    network = build_encoder(params.encoder, **shape)  # as it was before it was shared or laid out for a device
+    network.load_state_dict(state.objective.encoder.state_dict())
+    config = Config(
+        encoder=params.encoder,
+        images=params.images,
+        features=feature_dimension(network, **shape),
+        seed=params.seed,
+        provenance={
+            "method": state.objective.method,
+            "images": images,
+            "data": sha256_of_shards(shards),
+            "lock": sha256_of_lock(),
+            "torch": str(torch.__version__),
+            "params": params.model_dump(mode="json"),
+        },
+    )
+    save_encoder(folder, network, config)
+    export_onnx(network, folder / ONNX, params.images)
+
+
+def write_curve(path: Path, rows: list[Row]) -> None:
+    """One row an epoch, for `dvc plots` and the report; readings stand where they were taken."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    stage.main(run)

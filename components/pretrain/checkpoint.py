@@ -1,0 +1,109 @@
+"""Where an interrupted run goes on: one file in a scratch folder, keyed by all that decides the run's result.
+
+The key is a fingerprint of parameters, data, code and versions: a checkpoint of anything else is never taken up. DVC
+deletes a stage's outputs before it runs, so the file lies outside of them (dvc.yaml names the folder). It is written
+beside, flushed and renamed: a run that is killed at any moment leaves the old file or the new one.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import traceback
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from components.stage.errors import InputError, RunError
+
+FILE = "state.pt"
+DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
+
+
+def fingerprint(params: str, files: list[Path], *facts: object) -> str:
+    """Of parameters as text, the files' names and bytes, this program's own code as imported, and further facts."""
+    digest = hashlib.sha256()
+    ours = ("components", "__main__")  # the stage itself is __main__ to `python -m`
+    code = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ours}
+    sources = [Path(str(module.__file__)) for _, module in sorted(code.items()) if getattr(module, "__file__", None)]
+    for part in (params, *versions(), *facts):
+        digest.update(f"{part}\0".encode())
+    for path in [*sources, *files]:
+        with path.open("rb") as file:
+            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def versions() -> list[str]:
+    """Of the packages that decide the bits of a run, as far as they are installed."""
+    installed = []
+    for name in DECISIVE:
+        with suppress(PackageNotFoundError):
+            installed.append(f"{name} {version(name)}")
+    return installed
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Python's, a device's or PyTorch's on the CPU, which has no type of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class Checkpoint:
+    """The one file of a run."""
+
+    def __init__(self, scratch: Path, key: str) -> None:
+        self.folder = scratch / key
+        self.lock = FileLock(scratch / f"{key}.lock")
+
+    def claim(self) -> None:
+        """Wait until no other process trains this very run: one that outlived its killed parent may still be at it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: no checkpoint can be kept there: {error.strerror}") from None
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{self.folder}: another process is training this run; waiting for it to end", flush=True)
+            self.lock.acquire()
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved last, on the host, or None where there is nothing that can be read. No code is unpickled."""
+        try:
+            loaded: dict[str, Any] = torch.load(self.folder / FILE, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # broken bytes make the unpickler fail in many ways: KeyError, struct.error ...
+            if is_lack_of_memory(error):
+                raise  # the file may be sound: another time it can be read
+            reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+            print(f"{self.folder / FILE}: cannot be read, so the run begins anew: {reason}", flush=True)
+            return None
+        return loaded
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Replace it whole. Raises RunError where that cannot be; the old one stays."""
+        beside = self.folder / f"{FILE}.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.folder / FILE)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer has no word of its own for a full disk
+            with suppress(OSError):
+                beside.unlink()
+            raise RunError(
+                f"{self.folder}: the state cannot be saved, is the disk full? The run goes on from its last checkpoint "
+                f"when it is begun again ({str(error).splitlines()[0]})"
+            ) from None
+
+    def remove(self) -> None:
+        """The run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.lock.release()

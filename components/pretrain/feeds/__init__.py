@@ -1,0 +1,1 @@
+"""Where the training loop gets its views from."""

@@ -1,0 +1,65 @@
+"""`pretrain`: what the stage itself adds to what its objective is told, which stands in components/learning/params.py.
+
+The section holds the settings of every objective side by side, so that one word changes the objective. Their types are
+found by name, in the rooms of components/ whose params.py names an `OBJECTIVE`: a change of the one that is not in use
+makes no stage stale.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, create_model, model_validator
+
+from components.learning.params import Training
+from components.stage.rooms import find_in_rooms
+from components.stage.types import Count, Launcher, NotNegative, Params, Positive, Share
+
+
+class Feed(Params):
+    """Where the images are while they are trained on, and who makes the views of them."""
+
+    kind: Literal["auto", "resident", "streaming"]
+    resident_share: Share  # of the device's free memory: `auto` is resident while the decoded images take no more
+    executor: Literal["batched", "albumentations"]
+    workers: Annotated[int, Field(ge=0)]  # processes that decode, when streaming; 0 decodes in the training process
+    shuffle_images: Count  # that a worker shuffles at a time, when streaming
+
+    @model_validator(mode="after")
+    def _residents_are_batched(self) -> Self:
+        if self.kind == "resident" and self.executor == "albumentations":
+            raise ValueError("executor: a resident feed makes its views on the device; say batched, or streaming")
+        return self
+
+
+class Watch(Params):
+    """What is looked at during the run, and where it is logged."""
+
+    every_epochs: Count
+    sample: Annotated[int, Field(ge=2)]  # images, always the same, whose features tell the encoder's health
+    collapse: NotNegative  # the run stops when the spread that the objective watches falls below; 0 lets it go on
+    knn_queries: Annotated[int, Field(ge=0)]  # held-out train images that an online kNN classifies; 0 leaves it out
+    knn_bank: Count  # train images at most that vote
+    knn_k: Count
+    knn_temperature: Positive
+    loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False)]
+
+
+class Pretrain(Training):
+    """Everything that decides the encoder, given the images."""
+
+    launcher: Launcher
+    checkpoint_seconds: NotNegative  # between two of them
+    feed: Feed
+    watch: Watch
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> Self:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective: one of {', '.join(OBJECTIVES)}, not '{self.objective}'")
+        if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
+            raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
+        return self
+
+
+OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # by the name that `pretrain.objective` has for it
+WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
+SECTIONS = {"pretrain": WholePretrain}

@@ -1,0 +1,33 @@
+"""A picture of what the encoder learns from: originals, and below each a first and a second view of it."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor
+
+from components.learning import views
+from components.learning.colour import count_colours
+from components.learning.randomness import PREVIEW, derive
+from components.pretrain.params import Pretrain
+from components.store.decode import to_channels
+
+COLUMNS, WIDTH = 12, 960
+
+
+def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:
+    """Write it, of the first of the images: (N, C, R, R) uint8."""
+    originals = images[:COLUMNS].float() / 255  # (B, C, R, R)
+    side = params.images.side
+    generator = Generator().manual_seed(derive(params.seed, PREVIEW))
+    first = views.make_view(originals, params.views.first, generator, side)
+    second = views.make_view(originals, params.views.second, generator, side)
+    rows = torch.stack([F.interpolate(originals, (side, side), mode="area"), first, second])  # (3, B, C, S, S)
+    rows = F.pad(rows, (1, 1, 1, 1), value=1.0)  # a white frame around each
+    grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (3 (S + 2), B (S + 2), C)
+    scale = max(1, WIDTH // grid.shape[1])
+    pixels = (grid * 255).byte().numpy().repeat(scale, 0).repeat(scale, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    to_channels(picture, count_colours(pixels.shape[2])).save(path)  # as pages show it: transparent over white

@@ -1,0 +1,1 @@
+"""The report's page: a file for each kind of thing that it shows."""

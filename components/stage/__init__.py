@@ -1,0 +1,1 @@
+"""What every stage stands on: its command line, the checked params.yaml, errors, small files."""

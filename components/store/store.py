@@ -1,0 +1,218 @@
+"""The store: Parquet shards in the layout that Hugging Face `datasets` reads as images with class labels.
+
+Columns: id (string), image (struct<bytes: binary, path: string>), label (int64, null when unlabelled), split. The names
+of the classes stand in the schema's metadata under the key that `datasets` uses, so that they travel with the images.
+https://huggingface.co/docs/datasets/image_dataset#parquet
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.stage.errors import InputError
+
+TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
+GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
+SHARD_BYTES = 256_000_000  # of images a file: few files for DVC to hash and move, each small enough to move again
+SPLITS = (TRAIN, TEST, UNLABELLED)
+COLUMNS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("label", pa.int64()),
+        ("split", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the store."""
+
+    id: str
+    image: bytes
+    path: str
+    label: int | None  # index into the class names
+    split: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The wanted rows of a row group, which is what can be read at once."""
+
+    shard: int
+    group: int  # of the shard
+    rows: tuple[int, ...] | None  # of the group; None is all
+    count: int  # of wanted rows
+
+
+def _schema(class_names: list[str]) -> pa.Schema:
+    text = {"dtype": "string", "_type": "Value"}
+    features = {
+        "id": text,
+        "image": {"_type": "Image"},
+        "label": {"names": class_names, "_type": "ClassLabel"},
+        "split": text,
+    }
+    return COLUMNS.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> None:
+    """Write the rows as shards, holding a row group of them at a time; the same rows give the same bytes.
+
+    The shards take the place of the folder's older ones only when all are written.
+    """
+    schema = _schema(class_names)
+    _write_shards(folder, (_table(group, schema) for group in _groups(rows)), schema)
+
+
+def write_labelled(
+    folder: Path, store: "Store", *, labels: np.ndarray, splits: list[str], kept: np.ndarray, class_names: list[str]
+) -> None:
+    """A store again, with its labels (-1: none) and splits and only what is kept, a row group at a time: (N,) each."""
+    schema = _schema(class_names)
+
+    def tables() -> Iterator[pa.Table]:
+        first = 0
+        for table in store.tables():
+            rows = slice(first, first + len(table))
+            first += len(table)
+            label = pa.array(labels[rows], mask=labels[rows] < 0)
+            columns = [table["id"], table["image"], label, pa.array(splits[rows])]
+            wanted = pa.table(columns, schema=schema).filter(pa.array(kept[rows]))
+            if len(wanted):
+                yield wanted
+
+    _write_shards(folder, tables(), schema)
+
+
+def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """A table a row group."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.parquet.new"):  # by a writing that failed
+        left.unlink()
+    number, size, writer = 0, 0, None
+    for table in groups:
+        if writer is None:
+            writer = pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")
+        writer.write_table(table.combine_chunks())  # one row group
+        size += table.nbytes
+        if size >= SHARD_BYTES:
+            writer.close()
+            number, size, writer = number + 1, 0, None
+    if writer is not None or number == 0:
+        (writer or pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")).close()
+        number += 1
+    names = [_shard(shard) for shard in range(number)]
+    for name in names:
+        (folder / f"{name}.new").replace(folder / name)
+    for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
+        stale.unlink()
+
+
+def _shard(number: int) -> str:
+    return f"part-{number:05}.parquet"
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows, in portions that fit a row group."""
+    group: list[Row] = []
+    size = 0
+    for row in rows:
+        if group and (len(group) == GROUP_ROWS or size + len(row.image) > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += len(row.image)
+    if group:
+        yield group
+
+
+def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+    columns = {
+        "id": [row.id for row in rows],
+        "image": [{"bytes": row.image, "path": row.path} for row in rows],
+        "label": [row.label for row in rows],
+        "split": [row.split for row in rows],
+    }
+    return pa.table(columns, schema=schema)
+
+
+class Store:
+    """A store opened for reading; nothing is read before it is asked for. Workers may take a copy of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shards = sorted(folder.glob("*.parquet"))
+        if not self.shards:
+            raise InputError(f"{folder}: no Parquet shards; `dvc repro fetch` writes them")
+        described = json.loads(pq.read_schema(self.shards[0]).metadata[b"huggingface"])
+        self.class_names: list[str] = described["info"]["features"]["label"]["names"]
+        self.found: dict[tuple[str, ...], list[Group]] = {}
+
+    def table(self, columns: list[str]) -> pa.Table:
+        """The named columns of all rows, in the order of the shards."""
+        return pa.concat_tables(pq.read_table(shard, columns=columns) for shard in self.shards)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All columns, a row group at a time."""
+        for shard in self.shards:
+            with pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group)
+
+    def groups(self, splits: tuple[str, ...]) -> list[Group]:
+        """The row groups that hold images of the splits, in the order of the shards."""
+        if splits not in self.found:
+            self.found[splits] = list(self._find(splits))
+        return self.found[splits]
+
+    def _find(self, splits: tuple[str, ...]) -> Iterator[Group]:
+        for number, shard in enumerate(self.shards):
+            with pq.ParquetFile(shard) as file:
+                for group in range(file.num_row_groups):
+                    column = file.read_row_group(group, columns=["split"])["split"].to_pylist()
+                    rows = tuple(row for row, split in enumerate(column) if split in splits)
+                    if rows:
+                        yield Group(number, group, None if len(rows) == len(column) else rows, len(rows))
+
+    def read_group(self, group: Group) -> list[bytes]:
+        """Its encoded images, in the order of the rows."""
+        return next(self.read_groups([group]))
+
+    def read_groups(self, groups: list[Group]) -> Iterator[list[bytes]]:
+        """The encoded images of each, one group at a time."""
+        for column in self._columns(groups, "image"):
+            yield [image.as_py() for image in column.combine_chunks().field("bytes")]
+
+    def pick(self, rows: np.ndarray, splits: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+        """Place in `rows` and encoded image of rows counted in the order of `groups`; each group is read once."""
+        groups = self.groups(splits)
+        firsts = np.cumsum([0] + [group.count for group in groups])
+        owners = np.searchsorted(firsts, rows, side="right") - 1
+        needed = np.unique(owners)
+        for owner, images in zip(needed, self.read_groups([groups[owner] for owner in needed]), strict=True):
+            for place in np.flatnonzero(owners == owner).tolist():
+                yield place, images[rows[place] - firsts[owner]]
+
+    def labels(self, splits: tuple[str, ...]) -> np.ndarray:
+        """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
+        columns = self._columns(self.groups(splits), "label")
+        return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
+
+    def _columns(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
+        """A column of the wanted rows of each group; a shard is opened once for all of its own that follow each other.
+
+        That takes the longer the more groups a shard has: 14 ms for 5,000.
+        """
+        for shard, of_shard in groupby(groups, lambda group: group.shard):
+            with pq.ParquetFile(self.shards[shard]) as file:
+                for group in of_shard:
+                    column = file.read_row_group(group.group, columns=[name])[name]
+                    yield column if group.rows is None else column.take(pa.array(group.rows))

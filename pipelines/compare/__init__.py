@@ -1,0 +1,1 @@
+"""Two revisions compared on the same test images, in pairs."""

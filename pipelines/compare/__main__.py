@@ -1,0 +1,40 @@
+"""`python -m pipelines.compare A [B]`: what changed between two runs, and whether the numbers moved by more than noise.
+
+A and B are Git revisions or DVC experiments; without B, the workspace. How to read it: docs/compare.md. Exit status: 0
+compared, 2 a revision cannot be read.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.compare import revisions, table
+from pipelines.errors import USER_ERROR, GraphError, RevisionError
+from pipelines.train import graph
+from pipelines.train.graph import WORKSPACE
+
+
+def main() -> int:
+    """Compare and print; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.compare", description="Compare two runs.")
+    parser.add_argument("a", metavar="A", help="a branch, tag, commit or DVC experiment")
+    parser.add_argument("b", metavar="B", nargs="?", default=WORKSPACE, help="another (without it: the workspace)")
+    asked = parser.parse_args()
+    root = Path.cwd()
+    try:
+        a, b = revisions.read_revisions(root, [asked.a, asked.b])
+        changes = graph.changed_params(root, asked.a, asked.b)
+        stale = graph.changes(root) if WORKSPACE in (asked.a, asked.b) else {}
+    except (GraphError, RevisionError) as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    if stale:
+        print(f"the workspace is not up to date, run `dvc repro`: {', '.join(stale)}", file=sys.stderr)
+    table.show(Console(highlight=False), a, b, changes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

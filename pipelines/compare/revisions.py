@@ -1,0 +1,70 @@
+"""What a run of any revision said: its metrics, and the predictions that the same stages wrote, read through DVC.
+
+A revision is what DVC takes for one (https://dvc.org/doc/command-reference/metrics/diff): a branch, tag, commit or
+experiment, or `workspace`. Nothing is checked out; a file that is not in the cache is read from the remote.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import RevisionError
+from pipelines.train import graph
+from pipelines.train.graph import WORKSPACE, Tree
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One run. Files by their path from the root."""
+
+    name: str
+    metrics: dict[str, Any]
+    predictions: dict[str, pa.Table]  # by the metrics file of the same stage
+
+
+def read_revisions(root: Path, names: list[str]) -> list[Revision]:
+    """Read each of the named revisions. Raises RevisionError or GraphError."""
+    return [_read(name, tree) for name, tree in graph.read_trees(root, names)]
+
+
+def _read(name: str, tree: Tree) -> Revision:
+    short = tree.commit if tree.commit == WORKSPACE else tree.commit[:7]
+    title = name if name.startswith(short) else f"{name} ({short})"
+    metrics: dict[str, Any] = {}
+    predictions: dict[str, pa.Table] = {}
+    for metrics_file, predictions_file in tree.results:
+        content = _read_metrics(tree, metrics_file, title)
+        if content is not None:
+            metrics[metrics_file] = content
+            if predictions_file is not None and tree.exists(predictions_file):
+                predictions[metrics_file] = _read_predictions(tree, predictions_file, title, short)
+    return Revision(title, metrics, predictions)
+
+
+def _read_metrics(tree: Tree, path: str, revision: str) -> Any:
+    """Read a metrics file; None where that run did not write it."""
+    try:
+        return json.loads(tree.read(path))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise RevisionError(f"{path} of {revision}: not JSON") from None
+
+
+def _read_predictions(tree: Tree, path: str, revision: str, commit: str) -> pa.Table:
+    try:
+        return pq.read_table(pa.BufferReader(tree.read(path)))
+    except pa.ArrowInvalid:
+        raise RevisionError(f"{path} of {revision}: not a Parquet file") from None
+    except Exception as error:  # a remote's own kind, whichever it is
+        why = "neither in DVC's cache nor on a remote" if isinstance(error, FileNotFoundError) else _line(error)
+        back = "" if commit == WORKSPACE else f"`git checkout {commit}`, then "
+        raise RevisionError(f"{path} of {revision}: {why}; bring it here: {back}`dvc pull` or `dvc repro`") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

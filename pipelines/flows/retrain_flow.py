@@ -1,0 +1,85 @@
+"""A retraining as a flow of Prefect's: the stages are its sub-flow `train`, the decision is its state and an artifact.
+
+Whatever ends it is told once (pipelines/notify.py): by itself, or where it was killed by the hooks, which the runner or
+the worker calls.
+"""
+
+import functools
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipelines.flows import environment  # noqa: F401
+
+# isort: split
+from prefect import State, flow, get_run_logger, runtime
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import Cancelled, Completed
+
+from pipelines import notify
+from pipelines.errors import CANCELLED, BusyError, EndedError, StageError
+from pipelines.flows import artifacts, cancelling, decision_page, missed
+from pipelines.flows.flow import run_graph
+from pipelines.notify import Event
+from pipelines.retrain import drift, retraining
+from pipelines.retrain.retraining import Retraining, Tools
+from pipelines.train import process
+
+SKIPPED = "Skipped"
+
+
+def run(root: Path) -> Retraining:
+    """Now, in this process. Raises BusyError, StageError or GraphError."""
+    state: State[Any] = retrain(root, return_state=True)
+    if state.is_cancelled():
+        raise StageError("cancelled", CANCELLED)
+    if state.name == SKIPPED:
+        raise BusyError(state.message)
+    done: Retraining = state.result()
+    return done
+
+
+def _hook(kind: str) -> Callable[..., None]:
+    def tell(flow: Any, flow_run: Any, state: State[Any]) -> None:
+        root = Path(flow_run.parameters.get("root") or Path.cwd())
+        text, attempt = state.message or state.name or "", flow_run.run_count
+        notify.tell(root, Event(kind, retraining.NAME, text, run=str(flow_run.id), attempt=attempt), print)
+
+    tell.__name__ = f"tell_that_it_{kind}"  # Prefect's log names it
+    return tell
+
+
+@flow(
+    name=retraining.NAME,
+    persist_result=False,
+    on_crashed=[_hook(notify.CRASHED)],
+    on_cancellation=[_hook(notify.CANCELLED)],
+)
+def retrain(root: Path | None = None) -> State[Any]:
+    """Look for new data, train on it, and promote what is better. `root`: the checkout; by default where it runs."""
+    root = root or Path.cwd()
+    log = get_run_logger()
+
+    def say(line: str) -> None:
+        log.info("%s", line)
+
+    if runtime.deployment.id and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who serves has it too, and ends this by SIGTERM
+    measure, cover = functools.partial(drift.measure, say=say), functools.partial(missed.cover, say)
+    tools = Tools(say, run_graph, measure, cover)
+    with process.together() as processes, cancelling.watched(processes) as cancelled:
+        try:
+            done = retraining.retrain(root, tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
+        except BusyError as error:
+            return Completed(name=SKIPPED, message=str(error))
+        except (StageError, EndedError) as error:
+            if cancelled.is_set() or (isinstance(error, StageError) and error.status == CANCELLED):
+                return Cancelled(message="cancelled; the next run goes on from the last checkpoint")
+            raise
+    with artifacts.not_vital():
+        create_markdown_artifact(decision_page.draw(done), "decision", "What the retraining came to")
+    for line in done.lines:
+        say(line)
+    return Completed(name=done.decision.outcome.capitalize(), message=done.text or None, data=done)

@@ -1,0 +1,1 @@
+"""Versions of the encoder: who is in production, promotion, rollback, what is published."""

@@ -1,0 +1,1 @@
+"""One retraining: when it begins, the challenger, the gate."""

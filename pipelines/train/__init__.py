@@ -1,0 +1,1 @@
+"""The graph read out of DVC and run, with or without Prefect."""

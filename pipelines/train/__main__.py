@@ -1,0 +1,34 @@
+"""`python -m pipelines.train`: the whole graph as a Prefect flow; `--no-server`: the same stages without Prefect."""
+
+import argparse
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+from pipelines import notify
+from pipelines.errors import TERMINATED, EndedError, GraphError, StageError
+from pipelines.train import graph, plain, summary
+from pipelines.train.ending import report, say
+
+
+def main() -> int:
+    """Run the graph; returns the exit status: 0 done, 2 the user's input is wrong, 1 anything else."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.train", description="Bring every stage up to date.")
+    parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
+    without_server = parser.parse_args().no_server
+    root = Path.cwd()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
+    try:
+        with notify.telling(root, "train", say):
+            # By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
+            runs = plain if without_server else importlib.import_module("pipelines.flows.flow")
+            outcomes = runs.run_graph(root, say)
+    except (StageError, GraphError, EndedError, KeyboardInterrupt) as error:
+        return report(error)
+    summary.show(graph.read_stages(root), outcomes, graph.metrics(root), root)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""`python -m components.drift` on real digits: what of a store is new, and whether that is told.
+
+The reference is what stage embed wrote of the first digits; the store then holds others as well.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from components.drift import __main__ as drift
+from components.drift.__main__ import embed_rows, read_features
+from components.drift.params import Drift
+from components.embed import __main__ as embed
+from components.encoder.saved import save_encoder
+from components.features import embeddings
+from components.features.embeddings import read_embeddings
+from components.features.load import load_encoder
+from components.stage import command as stage
+from components.stage.errors import InputError, RunError
+from tests.conftest import ROOT
+from tests.embed.embedded import settings
+from tests.encoder.made import make_encoder
+from tests.small import fill_store
+
+KNOWN, NEW = 400, 120
+PARAMS = Drift(images=300, permutations=499, seed=0)
+DIGITS = np.random.default_rng(0).permutation(load_digits().images * 15.9)  # else those of a writer stand together
+FIRST, OTHERS = list(DIGITS[:KNOWN]), list(DIGITS[KNOWN : KNOWN + NEW])
+SPLITS = ["train", "test", "unlabelled", "train"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`encoder` and `embeddings` of the first digits, in several row groups."""
+    folder = tmp_path_factory.mktemp("champion")
+    store(folder / "store", FIRST)
+    save_encoder(folder / "encoder", *make_encoder())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embeddings, "GROUP_ROWS", 90)
+        embed.run(settings(), store=folder / "store", encoder=folder / "encoder", embeddings=folder / "embeddings")
+    return folder
+
+
+def store(folder: Path, images: list[np.ndarray]) -> Path:
+    labels = [None if split == "unlabelled" else 0 for split in SPLITS] * (len(images) // 4)
+    fill_store(folder, images, labels=labels, splits=SPLITS * (len(images) // 4))
+    return folder
+
+
+def run(folder: Path, held: Path, params: Drift = PARAMS, **inputs: Path) -> dict[str, Any]:
+    given = {"encoder": folder / "encoder", "reference": folder / "embeddings" / "byol.parquet", "store": held}
+    drift.run(params, settings(), **(given | inputs), metrics=held / "drift.json")
+    found: dict[str, Any] = json.loads((held / "drift.json").read_text())
+    return found
+
+
+def test_more_of_the_same_digits_are_no_drift(folder: Path, tmp_path: Path) -> None:
+    found = run(folder, store(tmp_path, FIRST + OTHERS))
+    assert found["p_value"] > 0.05
+    assert abs(found["statistic"]) < 0.01
+    assert found["mean_cosine"] > 0.99
+    assert (found["new"], found["reference"], found["permutations"]) == (NEW, 300, 499)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [np.zeros_like, lambda image: 255 - image, np.rot90, lambda image: np.where(np.arange(8) < 4, image, 0)],
+    ids=["blank", "negative", "turned", "half"],
+)
+def test_spoiled_digits_are_found(spoil: Any, folder: Path, tmp_path: Path) -> None:
+    found = run(folder, store(tmp_path, FIRST + [spoil(image) for image in OTHERS]))
+    assert found["p_value"] == 1 / 500
+
+
+def test_a_few_blank_ones_among_many_are_found(folder: Path, tmp_path: Path) -> None:
+    found = run(folder, store(tmp_path, FIRST + [image * (n % 5 > 0) for n, image in enumerate(OTHERS)]))
+    assert found["p_value"] < 0.05
+
+
+def test_nothing_new_is_said_so_and_one_image_is_too_few(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nothing = {"p_value": None, "statistic": None, "mean_cosine": None, "reference": 300, "permutations": 499}
+    assert run(folder, store(tmp_path / "none", FIRST[:40])) == nothing | {"new": 0}
+    assert capsys.readouterr().out == "drift: no new images\n"
+    fill_store(tmp_path / "one", FIRST + OTHERS[:1])
+    assert run(folder, tmp_path / "one") == nothing | {"new": 1}
+    assert capsys.readouterr().out == "drift: 1 new image, too few to compare: at least 2 are needed\n"
+
+
+def test_the_same_run_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(folder, store(tmp_path / name, FIRST + OTHERS), PARAMS.model_copy(update={"images": 50}))
+    assert (tmp_path / "one" / "drift.json").read_bytes() == (tmp_path / "two" / "drift.json").read_bytes()
+
+
+def test_images_are_embedded_as_the_stage_does_and_the_reference_is_read_where_it_stands(folder: Path) -> None:
+    loaded, opened = load_encoder(folder / "encoder"), drift.Store(folder / "store")
+    expected = read_embeddings(folder / "embeddings" / "byol.parquet").features
+    rows = np.array([0, 3, 89, 90, 91, 270, 398, 399])
+    np.testing.assert_array_equal(read_features(folder / "embeddings" / "byol.parquet", rows), expected[rows])
+    np.testing.assert_allclose(embed_rows(opened, rows, loaded, settings(batch_size=3)), expected[rows], atol=1e-5)
+
+
+def test_embeddings_of_another_width_are_refused(folder: Path, tmp_path: Path) -> None:
+    store(tmp_path, FIRST[:40])
+    with pytest.raises(InputError, match="16 features an image, the encoder gives 8: --reference must be what"):
+        run(folder, tmp_path, reference=folder / "embeddings" / "pixels.parquet")
+
+
+def test_what_is_no_reference_is_named(folder: Path, tmp_path: Path) -> None:
+    held = store(tmp_path / "store", FIRST[:40])
+    (tmp_path / "text").write_text("id")
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "ids")
+    pq.write_table(pa.table({"id": ["a"], "embedding": [[0.0]]}), tmp_path / "lists")
+    pq.write_table(pq.read_table(folder / "embeddings" / "byol.parquet")[:1], tmp_path / "short")
+    reasons = {
+        "gone": "no such file",
+        "store": "no such file",
+        "text": "cannot be read as Parquet",
+        "ids": "no columns id and",
+        "lists": "no columns id and",
+        "short": "images: 1; at least 2",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(InputError, match=f"{name}: {reason}"):
+            run(folder, held, reference=tmp_path / name)
+
+
+def test_an_encoder_that_broke_is_told_from_drift(folder: Path, tmp_path: Path) -> None:
+    network, config = make_encoder()
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    save_encoder(tmp_path / "encoder", network, config)
+    store(tmp_path, FIRST + OTHERS)
+    with pytest.raises(RunError, match="not finite"):
+        run(folder, tmp_path, encoder=tmp_path / "encoder")
+
+
+def test_the_command_writes_the_file_and_a_wrong_folder_is_one_line_and_status_2(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = store(tmp_path / "store", FIRST + OTHERS)
+
+    def flags(encoder: Path) -> list[str]:
+        paths = {"encoder": encoder, "reference": folder / "embeddings" / "byol.parquet", "store": held}
+        paths["metrics"] = tmp_path / "metrics" / "drift.json"
+        return [part for flag, path in paths.items() for part in (f"--{flag}", str(path))]
+
+    line = [sys.executable, "-m", "components.drift", *flags(folder / "encoder")]
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "120 of 120 new images against 400 of the reference" in said
+    assert json.loads((tmp_path / "metrics" / "drift.json").read_text())["new"] == NEW
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["drift", *flags(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit) as ended:
+        stage.main(drift.run)
+    assert ended.value.code == 2
+    assert re.fullmatch(r".*/nowhere: no encoder here .*\n", capsys.readouterr().err)

@@ -1,0 +1,214 @@
+"""evaluate: known answers on embeddings whose classes are perfectly apart, or not there; what it leaves behind."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.evaluate import __main__ as evaluate
+from components.evaluate.params import Evaluate
+from components.features.embeddings import write_embeddings
+from components.stage import command as stage
+from components.stage.errors import InputError, RunError
+from tests.conftest import ROOT, SHRUNKEN, set_params
+
+CLASSES, PER_CLASS = 5, 40
+TEST = CLASSES * PER_CLASS // 2
+
+
+def read(folder: Path, **changes: Any) -> Evaluate:
+    """The section as it is shipped, shrunken, and with changes."""
+    path = folder / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    set_params(path, SHRUNKEN | {"evaluate.linear.epochs": 30} | changes)
+    found: Evaluate = stage.read_params(path).evaluate
+    return found
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Evaluate:
+    return read(tmp_path)
+
+
+def write(folder: Path, *, labelled: bool = True, classes: int = CLASSES) -> None:
+    """`byol` tells the classes perfectly; `random` is noise."""
+    generator = np.random.default_rng(0)
+    labels = np.tile(np.arange(CLASSES), PER_CLASS) % classes
+    splits = np.where(np.arange(len(labels)) < len(labels) // 2, "train", "test")
+    rows = pa.table(
+        {
+            "id": [f"folder/{n}.png" for n in range(len(labels))],
+            "split": splits.tolist() if labelled else ["unlabelled"] * len(labels),
+            "label": pa.array(labels.tolist() if labelled else [None] * len(labels), pa.int64()),
+        }
+    )
+    apart = 10 * np.eye(CLASSES)[labels] + generator.normal(0, 0.1, (len(labels), CLASSES))
+    write_embeddings(folder / "byol.parquet", rows, apart)
+    write_embeddings(folder / "random.parquet", rows, generator.normal(0, 1, apart.shape))
+
+
+def run(params: Evaluate, probe: str, folder: Path) -> dict[str, dict[str, Any]]:
+    evaluate.run(
+        params,
+        probe=probe,
+        store=folder / "store",
+        encoder=folder / "encoder",
+        embeddings=folder / "embeddings",
+        metrics=folder / "metrics.json",
+        predictions=folder / "predictions" / "probe.parquet",
+        plots=folder / "plots",
+    )
+    metrics: dict[str, dict[str, Any]] = json.loads((folder / "metrics.json").read_text())
+    return metrics
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear", "logistic"])
+def test_classes_that_are_apart_are_told_and_noise_is_chance(probe: str, params: Evaluate, tmp_path: Path) -> None:
+    write(tmp_path / "embeddings")
+    metrics = run(params, probe, tmp_path)
+    assert metrics["byol"]["accuracy"] == 1
+    assert metrics["byol"]["accuracy_2_per_class"] == 1
+    assert metrics["byol"]["accuracy_low"] > 0.95
+    assert metrics["random"]["accuracy_low"] < 1 / CLASSES < metrics["random"]["accuracy_high"]
+    assert metrics["random"]["accuracy_2_per_class"] == pytest.approx(1 / CLASSES, abs=0.07)
+
+
+@pytest.mark.parametrize(("probe", "metric"), [("retrieval", "map"), ("verification", "accuracy")])
+def test_retrieval_and_verification_tell_them_too(probe: str, metric: str, params: Evaluate, tmp_path: Path) -> None:
+    write(tmp_path / "embeddings")
+    metrics = run(params, probe, tmp_path)
+    assert metrics["byol"][metric] == 1
+    assert metrics["random"][metric] < 0.6
+    assert metrics["random"][f"{metric}_low"] < metrics["random"][metric] < metrics["random"][f"{metric}_high"]
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear", "logistic", "retrieval", "verification"])
+def test_what_two_runs_are_compared_by_is_what_the_metrics_are_means_of(
+    probe: str, params: Evaluate, tmp_path: Path
+) -> None:
+    write(tmp_path / "embeddings")
+    metrics = run(params, probe, tmp_path)
+    rows = pq.read_table(tmp_path / "predictions" / "probe.parquet").to_pandas()
+    assert list(rows.columns[:4]) == ["id", "encoder", "actual", "predicted"]
+    scored = rows.columns[4:]
+    assert set(scored) == {name.removesuffix("_low") for name in metrics["byol"] if name.endswith("_low")}
+    for encoder in ("byol", "random"):
+        of_encoder = rows[rows["encoder"] == encoder]
+        assert of_encoder["id"].is_unique
+        for name in scored:
+            assert of_encoder[name].mean() == pytest.approx(metrics[encoder][name], abs=1e-5)
+        assert (of_encoder["actual"] == of_encoder["predicted"]).mean() == pytest.approx(
+            metrics[encoder].get("accuracy", metrics[encoder].get("recall_at_1")), abs=1e-5
+        )
+
+
+def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_path: Path) -> None:
+    write(tmp_path / "embeddings")
+    metrics = run(params, "knn", tmp_path)
+    confusion = read_csv(tmp_path / "plots" / "confusion.csv")
+    assert len(confusion) == TEST
+    assert all(row["actual"] == row["predicted"] for row in confusion)
+    found = {
+        row["labels_per_class"]: (row["byol"], row["random"]) for row in read_csv(tmp_path / "plots/few_labels.csv")
+    }
+    assert found["2.0"] == ("1.0", str(metrics["random"]["accuracy_2_per_class"]))
+    run(params, "verification", tmp_path)
+    roc = read_csv(tmp_path / "plots" / "roc.csv")
+    assert [float(row["random"]) for row in roc] == sorted(float(row["random"]) for row in roc)
+    assert roc[-1] == {"false_accept_rate": "1.0", "byol": "1.0", "random": "1.0"}
+
+
+def test_the_same_seed_gives_the_same_numbers(params: Evaluate, tmp_path: Path) -> None:
+    write(tmp_path / "embeddings")
+    assert run(params, "linear", tmp_path) == run(params, "linear", tmp_path)
+
+
+def test_an_empty_folder_or_an_unknown_probe_ruins_nothing(params: Evaluate, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("kept")
+    with pytest.raises(InputError, match=r"no byol\.parquet"):
+        run(params, "knn", tmp_path)
+    with pytest.raises(InputError, match="no probe is called 'svm'"):
+        run(params, "svm", tmp_path)
+    assert (tmp_path / "metrics.json").read_text() == "kept"
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear", "logistic", "retrieval", "verification"])
+def test_a_probe_that_needs_labels_is_skipped_with_a_reason_where_there_are_none(
+    probe: str, params: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "embeddings", labelled=False)
+    metrics = run(params, probe, tmp_path)
+    assert set(metrics) == {"byol", "random"}
+    assert metrics["byol"]["skipped"].startswith("needs labelled")
+    assert f"evaluate {probe}: skipped: needs labelled" in capsys.readouterr().out
+    assert pq.read_table(tmp_path / "predictions" / "probe.parquet").num_rows == 0
+    assert list((tmp_path / "plots").iterdir()) == []
+
+
+def test_one_class_is_nothing_to_tell_apart(params: Evaluate, tmp_path: Path) -> None:
+    write(tmp_path / "embeddings", classes=1)
+    assert run(params, "knn", tmp_path)["byol"]["skipped"].startswith("needs two classes or more")
+
+
+def test_pairs_come_from_a_file_that_is_named(tmp_path: Path) -> None:
+    """Ada's two photographs are alike, Bob's are alike, and theirs are not."""
+    names = [f"lfw/{name}/{name}_{n:04}.jpg" for name in ("Ada", "Bob") for n in (1, 2)]
+    rows = pa.table({"id": names, "split": ["train", "test", "unlabelled", "test"], "label": pa.nulls(4, pa.int64())})
+    write_embeddings(tmp_path / "embeddings/byol.parquet", rows, np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]]))
+    (tmp_path / "pairs.txt").write_text("2 1\nAda 1 2\nAda 1 Bob 1\nBob 1 2\nAda 2 Bob 2\n")
+    named = read(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "pairs.txt")})
+    found = run(named, "verification", tmp_path)
+    assert found["byol"]["accuracy"] == found["byol"]["roc_auc"] == 1
+    (tmp_path / "pairs.txt").write_text("2 1\nAda 1 2\nAda 1 Eve 1\nBob 1 2\nAda 2 Bob 2\n")
+    with pytest.raises(InputError, match=r"pairs\.txt: pair 2: no image of the store is called \.\.\./Eve/Eve_0001"):
+        run(named, "verification", tmp_path)
+    (tmp_path / "pairs.txt").write_bytes("2 1\nJosé 1 2".encode("latin-1"))
+    with pytest.raises(InputError, match=r"evaluate\.verification\.pairs: .*pairs\.txt cannot be read: not UTF-8"):
+        run(named, "verification", tmp_path)
+    missing = read(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "none.txt")})
+    with pytest.raises(InputError, match=r"evaluate\.verification\.pairs: .*none\.txt cannot be read"):
+        run(missing, "verification", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("evaluate.shared.label_fractions", [0.1, 0.1], "each number once"),
+        ("evaluate.knn.also", [{"k": 5, "temperature": 0.1}, {"k": 5, "temperature": 1.0}], "each k once"),
+        ("evaluate.shared.device", "mps", "device"),
+        ("evaluate.verification.pairs_per_fold", 7, "multiple of 2"),
+        ("evaluate.robustness.jpeg", [0], "greater than or equal to 1"),
+        ("evaluate.finetune.fractions", [1.5], "less than or equal to 1"),
+    ],
+)
+def test_a_slip_in_the_section_is_found_before_any_work(tmp_path: Path, key: str, value: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(tmp_path, **{key: value})
+
+
+@pytest.mark.parametrize("probe", ["knn", "linear", "logistic", "retrieval", "verification"])
+def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(
+    probe: str, params: Evaluate, tmp_path: Path
+) -> None:
+    """DVC reruns it when these change; were another section read as well, its numbers would be stale and none would
+    know. The probes from images are held to it in tests/evaluation."""
+    write(tmp_path / "embeddings")
+    others = [name for name in Evaluate.model_fields if name not in ("shared", probe)]
+    run(params.model_copy(update=dict.fromkeys(others)), probe, tmp_path)
+
+
+def test_features_that_are_no_numbers_are_said_in_one_line(params: Evaluate, tmp_path: Path) -> None:
+    rows = pa.table({"id": ["a", "b"], "split": ["train", "test"], "label": [0, 1]})
+    write_embeddings(tmp_path / "embeddings/byol.parquet", rows, np.array([[1.0, 0.0], [np.nan, 1.0]]))
+    with pytest.raises(RunError, match=r"byol\.parquet: 1 of 2 rows are not finite; did the training diverge"):
+        run(params, "knn", tmp_path)

@@ -1,0 +1,79 @@
+"""The views as a GPU makes them, where no operation may ask which images it is meant for, tried out on a CPU.
+
+A jittered picture may differ by 2e-5, as hue is divided by small spans; solarisation turns a difference at its
+threshold into a large one, so that the threshold is at white.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.encoder.params import Images
+from components.learning import colour, views
+from components.learning.params import View, Views
+from components.learning.replicas import Replica
+from components.pretrain.feeds.resident import PairMaker
+from tests.learning.checks import SIDE, generator, photos
+
+CLOSE = {"rtol": 0, "atol": 2e-5}
+ALL = {"crop_area": [0.3, 1.0], "flip": 0.5, "jitter": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4}
+ALL |= {"hue": 0.1, "grayscale": 0.2, "blur": 0.5, "solarise": 0.3, "solarise_threshold": 1.0, "noise": 0.05}
+TURNED = {"rotate": 20.0, "scale": 0.1, "shift": 0.1, "shear": 5.0}
+BATCH = 20
+
+
+@pytest.fixture(params=[{}, TURNED], ids=["cut", "turned"])
+def view(request: pytest.FixtureRequest, view_with: Callable[..., View]) -> View:
+    return view_with(**ALL, **request.param)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return photos(BATCH)
+
+
+@pytest.fixture
+def drawn(view: View) -> views.Drawn:
+    return views.draw(view, views.Shape(BATCH, 3, SIDE, SIDE), generator())
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    return lambda: monkeypatch.setattr(colour, "some_rows", colour.all_rows)
+
+
+def test_the_picture_is_the_same(
+    view: View, images: Tensor, drawn: views.Drawn, as_on_a_gpu: Callable[[], None]
+) -> None:
+    few = views.apply(images, view, drawn, SIDE)
+    as_on_a_gpu()
+    torch.testing.assert_close(views.apply(images, view, drawn, SIDE), few, **CLOSE)
+
+
+def test_a_compiler_can_follow_the_views_from_end_to_end(
+    view: View, images: Tensor, drawn: views.Drawn, as_on_a_gpu: Callable[[], None]
+) -> None:
+    """A break in its graph would leave hundreds of small kernels to launch at every step."""
+    as_on_a_gpu()
+    compiled = torch.compile(views.apply, fullgraph=True)
+    expected = views.apply(images, view, drawn, SIDE)
+    torch.testing.assert_close(compiled(images, view, drawn, SIDE), expected, **CLOSE)
+
+
+def test_a_pair_is_one_graph_for_all_steps(view: View, as_on_a_gpu: Callable[[], None]) -> None:
+    """A step that is compiled anew, or in pieces, would cost more than compiling saves."""
+    as_on_a_gpu()
+    params = Images(side=SIDE, read_side=SIDE, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    both = Views(first=view, second=view.model_copy(update={"blur": 0.1}))
+    plain, compiled = (
+        PairMaker(both, params, seed=0, batch_size=BATCH, replica=Replica(0, 1), compiled=way) for way in (False, True)
+    )
+    images = (photos(BATCH) * 255).byte()
+    torch.compiler.reset()
+    for step in range(3):
+        with torch.compiler.set_stance("default" if step == 0 else "fail_on_recompile"):
+            found = compiled.make(images, step)
+        for one, expected in zip(found, plain.make(images, step), strict=True):
+            torch.testing.assert_close(one, expected, rtol=0, atol=2e-4)  # the deviations above divided by 0.2

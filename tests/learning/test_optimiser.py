@@ -1,0 +1,163 @@
+"""Which parameters are decayed and adapted, and the steps of the optimisers against float64 arithmetic by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from components.byol.objective import Byol
+from components.byol.params import Head
+from components.encoder.build import build_encoder
+from components.encoder.params import TinyResNet, TorchvisionResNet
+from components.learning.lars import LARS
+from components.learning.optimiser import build_optimiser, peak_learning_rate
+from components.learning.params import Adam, AdamW, Cosine, Lars, Optimiser, RmsProp, Sgd
+from tests.pretrain.tiny import PretrainWith, build
+
+TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
+RESNET18 = TorchvisionResNet(name="resnet18", stem="small")
+
+
+COMMON = {"learning_rate": 0.05, "weight_decay": 0.1, "warmup_epochs": 0.0, "decay": Cosine(name="cosine")}
+SETTINGS: dict[str, Optimiser] = {
+    "adam": Adam(name="adam", beta1=0.9, beta2=0.999, **COMMON),
+    "adamw": AdamW(name="adamw", beta1=0.9, beta2=0.999, **COMMON),
+    "rmsprop": RmsProp(name="rmsprop", smoothing=0.99, momentum=0.9, **COMMON),
+    "sgd": Sgd(name="sgd", momentum=0.9, **COMMON),
+    "lars": Lars(name="lars", momentum=0.9, trust_coefficient=0.01, trust_clip=False, **COMMON),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("encoder", [TINY, RESNET18], ids=["tiny", "resnet18"])
+def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
+    encoder: TinyResNet | TorchvisionResNet, name: str, pretrain_with: PretrainWith
+) -> None:
+    params = pretrain_with(encoder=encoder, head=Head(hidden=8, out=4))
+    with torch.device("meta"):
+        online = Byol.around(build_encoder(encoder, channels=1, side=8), params).online
+    norms = {
+        f"{name}.{part}"
+        for name, module in online.named_modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+        for part in ("weight", "bias")
+    }
+    name_of = {id(parameter): name for name, parameter in online.named_parameters()}
+    decay = {}
+    for group in build_optimiser(online, SETTINGS[name]).param_groups:
+        for parameter in group["params"]:
+            assert id(parameter) in name_of
+            assert name_of[id(parameter)] not in decay, "a parameter in two groups takes two steps"
+            decay[name_of[id(parameter)]] = group["weight_decay"]
+    assert decay.keys() == set(name_of.values()), "a parameter in no group never learns"
+    for key, value in decay.items():
+        assert value == (0 if key in norms or key.endswith(".bias") else 0.1), key
+    assert {"projector.0.weight", "predictor.3.weight"} <= {key for key, value in decay.items() if value}
+    assert {"projector.0.bias", "predictor.1.weight"} <= {key for key, value in decay.items() if not value}
+
+
+def test_what_does_not_learn_is_not_optimised() -> None:
+    byol = build()
+    optimised = [one for group in build_optimiser(byol, SETTINGS["sgd"]).param_groups for one in group["params"]]
+    assert {id(one) for one in optimised} == {id(one) for one in byol.online.parameters()}
+
+
+def run(name: str, gradients: list[float], start: float) -> tuple[float, float]:
+    """A weight and a bias that both begin at `start` and get the same gradients: where they end."""
+    layer = nn.Linear(1, 1).double()
+    nn.init.constant_(layer.weight, start)
+    nn.init.constant_(layer.bias, start)
+    optimiser = build_optimiser(layer, SETTINGS[name])
+    for gradient in gradients:
+        layer.weight.grad = torch.full_like(layer.weight, gradient)
+        layer.bias.grad = torch.full_like(layer.bias, gradient)
+        optimiser.step()
+    return layer.weight.item(), layer.bias.item()
+
+
+def adamw(value: float, gradients: list[float], *, rate: float, beta1: float, decay: float) -> float:
+    """Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, with beta2 0.999 and eps 1e-8."""
+    first = second = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        value -= rate * decay * value
+        first = beta1 * first + (1 - beta1) * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        value -= rate * (first / (1 - beta1**step)) / ((second / (1 - 0.999**step)) ** 0.5 + 1e-8)
+    return value
+
+
+def adam(value: float, gradients: list[float], *, rate: float, beta1: float, decay: float) -> float:
+    """Kingma & Ba, arXiv 1412.6980, algorithm 1, with beta2 0.999 and eps 1e-8; the decay is part of the gradient."""
+    first = second = 0.0
+    for step, gradient in enumerate(gradients, start=1):
+        whole = gradient + decay * value
+        first = beta1 * first + (1 - beta1) * whole
+        second = 0.999 * second + 0.001 * whole**2
+        value -= rate * (first / (1 - beta1**step)) / ((second / (1 - 0.999**step)) ** 0.5 + 1e-8)
+    return value
+
+
+def rmsprop(value: float, gradients: list[float], *, rate: float, momentum: float, decay: float) -> float:
+    """Tieleman & Hinton's lecture 6.5 with smoothing 0.99 and eps 1e-8; the buffer gathers scaled gradients."""
+    square = velocity = 0.0
+    for gradient in gradients:
+        whole = gradient + decay * value
+        square = 0.99 * square + 0.01 * whole**2
+        velocity = momentum * velocity + whole / (square**0.5 + 1e-8)
+        value -= rate * velocity
+    return value
+
+
+def sgd(value: float, gradients: list[float], *, rate: float, momentum: float, decay: float) -> float:
+    """Momentum as PyTorch means it: the buffer gathers gradients, not steps; the decay is part of the gradient."""
+    velocity = 0.0
+    for gradient in gradients:
+        velocity = momentum * velocity + gradient + decay * value
+        value -= rate * velocity
+    return value
+
+
+def test_adamw_takes_the_steps_of_its_paper() -> None:
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("adamw", gradients, 3.0)
+    assert weight == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.0), rel=1e-12)
+
+
+def test_adam_takes_the_steps_of_its_paper() -> None:
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("adam", gradients, 3.0)
+    assert weight == pytest.approx(adam(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(adam(3.0, gradients, rate=0.05, beta1=0.9, decay=0.0), rel=1e-12)
+    assert weight != pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-3)
+
+
+def test_rmsprop_takes_the_steps_of_its_lecture() -> None:
+    """First step of the bias: sqrt(0.01 * 0.25) = 0.05, so 3 - 0.05 * 0.5 / 0.05 = 2.5."""
+    assert run("rmsprop", [0.5], 3.0)[1] == pytest.approx(2.5, rel=1e-6)
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("rmsprop", gradients, 3.0)
+    assert weight == pytest.approx(rmsprop(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(rmsprop(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)
+
+
+def test_sgd_takes_the_steps_worked_out_by_hand() -> None:
+    """First step of the weight: 3 - 0.05 * (0.5 + 0.1 * 3) = 2.96; of the bias: 3 - 0.05 * 0.5 = 2.975."""
+    assert run("sgd", [0.5], 3.0) == pytest.approx((2.96, 2.975), rel=1e-12)
+    gradients = [0.5, -2.0, 0.1]
+    weight, bias = run("sgd", gradients, 3.0)
+    assert weight == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
+    assert bias == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)
+
+
+def test_lars_adapts_what_it_decays_and_nothing_else() -> None:
+    optimiser = build_optimiser(nn.Linear(3, 2), SETTINGS["lars"])
+    assert isinstance(optimiser, LARS)
+    assert [(group["adapt"], group["weight_decay"]) for group in optimiser.param_groups] == [(True, 0.1), (False, 0.0)]
+
+
+def test_the_stated_rate_is_that_of_a_batch_of_256() -> None:
+    """0.2 at 4096 images is 3.2: the paper's rate for its own batch."""
+    paper = SETTINGS["lars"].model_copy(update={"learning_rate": 0.2})
+    assert peak_learning_rate(paper, 4096) == pytest.approx(3.2)
+    assert peak_learning_rate(paper, 256) == 0.2
+    assert peak_learning_rate(paper, 64) == pytest.approx(0.05)

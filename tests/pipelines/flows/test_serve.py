@@ -1,0 +1,104 @@
+"""A small project, served: what a kill leaves, how what was missed is caught up, that no schedule is paused."""
+
+import json
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import Project
+from tests.pipelines import tiny
+from tests.pipelines.conftest import Server, free_port
+from tests.pipelines.flows import served
+from tests.pipelines.retrain import nights
+
+EVERY_THREE_SECONDS = ("--cron", "* * * * * */3")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = nights.make(tmp_path)
+    served.link_pipelines(project)
+    (project.root / "scratch").mkdir()
+    return project
+
+
+def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project: Project) -> None:
+    port = free_port()
+    server = Server(f"http://127.0.0.1:{port}/api")
+    slow, started = project.root / "scratch" / "slow", project.root / "scratch" / "started"
+    slow.touch()
+    with served.serving(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as first:
+        tiny.wait_for(started.exists, 180)
+        said = project.run("python", "-m", "pipelines.retrain", "--serve", status=1)
+        assert said == "this checkout is served already; nothing is done\n"
+        time.sleep(7)  # two more are due, and wait
+        processes = first.children(recursive=True)
+        assert any("work.py learn" in " ".join(one.cmdline()) for one in processes)
+        first.kill()
+        assert tiny.left_after(processes, 10) == []
+    slow.unlink()
+    restarted = datetime.now(UTC)
+    with served.serving(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as second:
+        tiny.wait_for(lambda: answers_completed(server, project), 180)
+        killed = served.runs(server, project, "CRASHED")[0]
+        done = served.runs(server, project, "COMPLETED")[0]
+        assert done["state_name"] == "Promoted"
+        missed = [run["state"]["message"] for run in served.runs(server, project, "CANCELLED") if due(run) < restarted]
+        caught_up = [message for message in missed if killed["name"] not in message]
+        assert len(caught_up) >= 2
+        assert set(caught_up) == {f"the run {done['name']} does its work"}
+        processes = [second, *second.children(recursive=True)]
+        second.send_signal(signal.SIGINT)
+        assert tiny.left_after(processes, 10) == []
+    told = [json.loads(line)["event"] for line in (project.root / "scratch" / "told.jsonl").read_text().splitlines()]
+    assert told in (["cancelled", "promoted"], ["crashed", "promoted"]), "the killed one had a moment, or its successor"
+
+
+def due(run: dict[str, Any]) -> datetime:
+    """When it was to begin."""
+    return datetime.fromisoformat(run["expected_start_time"])
+
+
+def answers_completed(server: Server, project: Project) -> bool:
+    """Whether it runs, and a run is over."""
+    try:
+        return bool(served.runs(server, project, "COMPLETED"))
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["--serve", "--cron", "at three"],
+            '--cron: five fields, such as "0 3 * * *" for 3 in the morning, not "at three"',
+        ),
+        (["--cron", "0 3 * * *"], "--cron: only together with --serve"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_in_a_line(project: Project, arguments: list[str], said: str) -> None:
+    printed = project.run("python", "-m", "pipelines.retrain", *arguments, status=2)
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+def test_shutting_down_pauses_no_schedule_and_another_checkout_of_the_same_name_is_not_mistaken_for_it(
+    project: Project, server: Server, tmp_path: Path
+) -> None:
+    url = {"PREFECT_API_URL": server.url}
+    with served.serving(project, "--cron", "0 3 * * *", **url):
+        tiny.wait_for(lambda: bool(served.deployments(server, project)), 60)
+    ended = served.deployments(server, project)[0]
+    assert (ended["paused"], ended["schedules"][0]["active"]) == (False, True)
+    other = Project(tmp_path / "elsewhere" / project.root.name)
+    (tmp_path / "elsewhere").mkdir()
+    project.root.rename(other.root)
+    with served.serving(other, **url) as process:
+        assert psutil.wait_procs([process], timeout=60)[1] == []
+    assert "knows" in (tmp_path / "elsewhere" / "served.log").read_text()

@@ -1,0 +1,89 @@
+"""Which server of Prefect's is used, and what is said where there can be none; no server is started here."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
+from pipelines.flows import deployment, environment, serve, server
+from pipelines.train import __main__ as train
+from tests.pipelines.conftest import free_port
+
+
+@pytest.fixture(autouse=True)
+def nothing_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(environment.URL, raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+
+
+def test_a_profile_names_a_server_as_the_environment_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.api_url() is None
+    profiles = 'active = "work"\n[profiles.home]\n[profiles.work]\nPREFECT_API_URL = "http://a/api"\n'
+    (tmp_path / "profiles.toml").write_text(profiles)
+    assert environment.api_url() == "http://a/api"
+    monkeypatch.setenv("PREFECT_PROFILE", "home")
+    assert environment.api_url() is None
+    monkeypatch.setenv(environment.URL, "http://b/api")
+    assert environment.api_url() == "http://b/api"
+
+
+def test_a_named_server_that_is_down_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert server.reached() is None
+    monkeypatch.setenv(environment.URL, f"http://127.0.0.1:{free_port()}/api")
+    with pytest.raises(StageError, match="no server of Prefect's answers at http") as caught:
+        server.reached()
+    assert caught.value.status == 1
+
+
+def test_a_port_that_is_taken_or_no_number_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "GONE_SECONDS", 0.1)
+    with socket.socket() as listener:
+        listener.bind((server.HOST, 0))
+        listener.listen()
+        monkeypatch.setattr(server, "PORT", str(listener.getsockname()[1]))
+        with pytest.raises(StageError, match="is taken") as caught:
+            server.wait_for_port()
+    assert caught.value.status == 2
+    server.wait_for_port()
+    monkeypatch.setattr(server, "PORT", "abc")
+    with pytest.raises(StageError, match="PREFECT_SERVER_API_PORT: a number, not abc"):
+        server.wait_for_port()
+
+
+def test_a_name_that_prefect_refuses_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve.settings, "read", lambda root: {})
+    with pytest.raises(StageError, match="with & in its name") as caught:
+        serve.serve(tmp_path / "R&D", None, print)
+    assert caught.value.status == 2
+
+
+@pytest.mark.parametrize("found", [None, LookupError])
+def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> object:
+        if found is LookupError:
+            raise LookupError
+        return found
+
+    monkeypatch.setattr(deployment.tzlocal, "get_localzone_name", look)
+    with pytest.raises(StageError, match="set TZ") as caught:
+        deployment.schedule_of("0 3 * * *")
+    assert caught.value.status == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (StageError("fetch: failed", 2), 2, "fetch: failed"),
+        (StageError("fetch: failed", 137), 1, "fetch: failed"),
+        (StageError("fetch: cancelled", CANCELLED), 130, "cancelled; finished stages are kept"),
+        (GraphError("no such stage"), 2, "dvc.yaml: no such stage"),
+        (LockedError("locked"), 1, "locked"),
+        (EndedError(), 130, "interrupted; finished stages are kept"),
+    ],
+)
+def test_whatever_ends_a_run_is_a_line_and_a_status(
+    error: Exception, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.report(error) == status
+    assert capsys.readouterr().err.startswith(said)

@@ -1,0 +1,137 @@
+"""What the gate lets through: a challenger that is better by enough and not by luck, and nothing that is ill."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.compare.paired import Paired
+from pipelines.retrain import evidence, gate
+from pipelines.retrain.evidence import Evidence, Rivals
+
+PROMOTE: dict[str, Any] = {
+    "probe": "vote",
+    "metric": "accuracy",
+    "minimal_gain": 0.01,
+    "minimal_gain_low": 0.0,
+    "floor": 0.5,
+    "health": {"min_rank_me": 2.0, "min_z_std": 0.01},
+    "data": {"max_rejected_fraction": 0.05, "max_repeated_fraction": 0.2, "max_relabelled_fraction": 0.05},
+    "drift": {"hold_below": 0.001},
+}
+FIRST = Evidence(0.9, {"rank_me": 8.0, "z_std": 0.1}, {"rejected_fraction": 0.0, "repeated_fraction": 0.0})
+GAIN = Paired(images=200, difference=0.05, low=0.02, high=0.08, p=0.001)
+BETTER = replace(FIRST, champion="v0.1.0", gain=GAIN, data={**FIRST.data, "relabelled_fraction": 0.0})
+
+
+def against(found: Evidence, promote: Mapping[str, Any] = PROMOTE) -> list[str]:
+    return [reason.rule for reason in gate.decide(found, promote).against]
+
+
+def test_the_first_champion_needs_no_other_to_beat() -> None:
+    assert gate.decide(FIRST, PROMOTE).promoted
+
+
+def test_a_clear_gain_is_promoted_and_every_rule_says_its_value_and_its_limit() -> None:
+    decision = gate.decide(BETTER, PROMOTE)
+    assert decision.promoted
+    assert len(decision.reasons) == 8
+    gain = decision.reasons[0].text
+    assert gain == "the gain in vote accuracy over v0.1.0 on 200 test images is +0.0500; it must be at least 0.01"
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"gain": replace(GAIN, difference=0.009)}, "minimal_gain"),
+        ({"gain": replace(GAIN, low=-0.001)}, "minimal_gain_low"),
+        ({"gain": None}, "minimal_gain"),
+        ({"score": 0.49}, "floor"),
+        ({"score": None}, "floor"),
+        ({"health": {"rank_me": 1.9, "z_std": 0.1}}, "health.min_rank_me"),
+        ({"health": {"rank_me": 8.0, "z_std": 0.009}}, "health.min_z_std"),
+        ({"health": {"rank_me": 8.0}}, "health.min_z_std"),
+        ({"health": {"rank_me": float("nan"), "z_std": 0.1}}, "health.min_rank_me"),
+        ({"data": {"rejected_fraction": 0.06, "repeated_fraction": 0.0}}, "data.max_rejected_fraction"),
+        ({"data": {"rejected_fraction": None, "repeated_fraction": 0.0}}, "data.max_rejected_fraction"),
+        ({"data": {"rejected_fraction": 0.0, "repeated_fraction": 0.21}}, "data.max_repeated_fraction"),
+        ({"data": {**BETTER.data, "relabelled_fraction": 0.06}}, "data.max_relabelled_fraction"),
+        ({"drift": {"p_value": 0.0009, "statistic": 0.1, "new": 50, "reference": 900}}, "drift.hold_below"),
+    ],
+)
+def test_one_fault_is_enough_to_be_kept_out(change: dict[str, Any], rule: str) -> None:
+    assert against(replace(BETTER, **change)) == [rule]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert against(replace(BETTER, score=0.4, gain=replace(GAIN, difference=-0.1, low=-0.2))) == [
+        "minimal_gain",
+        "minimal_gain_low",
+        "floor",
+    ]
+
+
+@pytest.mark.parametrize("p", [0.001, 0.5, None])
+def test_new_images_that_look_like_the_old_ones_hold_nothing_up(p: float | None) -> None:
+    assert against(replace(BETTER, drift={"p_value": p, "statistic": 0.0, "new": 0, "reference": 900})) == []
+
+
+def test_drift_holds_nothing_up_where_params_say_never() -> None:
+    drifted = replace(BETTER, drift={"p_value": 0.0001, "statistic": 0.1, "new": 50, "reference": 900})
+    assert against(drifted, {**PROMOTE, "drift": {"hold_below": None}}) == []
+
+
+def predictions(ids: range, right: range) -> pa.Table:
+    rows = [
+        {"encoder": encoder, "id": f"{n}", "actual": 0, "accuracy": float(n in right or encoder != "byol")}
+        for encoder in ("byol", "pixels")
+        for n in ids
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def test_the_gain_is_told_apart_for_the_images_that_are_new() -> None:
+    rivals = Rivals(
+        "v0.1.0",
+        judged=predictions(range(100), right=range(50)),
+        challenger=predictions(range(100), right=range(70)),
+        own=predictions(range(60), right=range(50)),
+        relabelled=0.25,
+        drift=None,
+    )
+    found = evidence.against(FIRST, rivals, "accuracy")
+    assert [(one.images, one.difference) for one in (found.gain, found.gain_known, found.gain_new) if one] == [
+        (100, pytest.approx(0.2)),
+        (60, pytest.approx(1 / 6)),
+        (40, pytest.approx(0.25)),
+    ]
+    assert found.data["relabelled_fraction"] == 0.25
+
+
+def test_where_no_image_is_in_both_there_is_nothing_to_have_been_relabelled() -> None:
+    same = predictions(range(100), right=range(100))
+    strangers = Rivals("v0.1.0", same, same, own=predictions(range(200, 300), range(0)), relabelled=None, drift=None)
+    found = evidence.against(FIRST, strangers, "accuracy")
+    assert "relabelled_fraction" not in found.data
+    assert "data.max_relabelled_fraction" not in [reason.rule for reason in gate.decide(found, PROMOTE).reasons]
+
+
+def test_metrics_files_are_known_by_what_they_say() -> None:
+    metrics = {
+        "m/a.json": {"images": 5, "rank_me": 3.0, "z_std": 0.2, "epochs": 2},
+        "m/b.json": {"images": 80, "rejected": 20, "repeated": 8},
+        "m/vote.json": {"byol": {"accuracy": 0.75}},
+    }
+    found = evidence.of_run(metrics, "m/vote.json", "accuracy")
+    assert found.score == 0.75
+    assert dict(found.health) == {"rank_me": 3.0, "z_std": 0.2}
+    assert dict(found.data) == {"rejected_fraction": 0.2, "repeated_fraction": 0.1}
+
+
+def test_a_probe_that_was_skipped_has_no_score() -> None:
+    found = evidence.of_run({"vote.json": {"byol": {"skipped": "one class"}}}, "vote.json", "accuracy")
+    assert found.score is None
+    assert np.isnan(found.health.get("z_std", np.nan))

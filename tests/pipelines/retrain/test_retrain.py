@@ -1,0 +1,185 @@
+"""Some nights in the life of an encoder (tests/pipelines/retrain/story.py): what is promoted and what is kept out."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from pipelines.errors import StageError
+from pipelines.registry import publish, versions
+from pipelines.retrain import gate, retraining
+from tests.conftest import Project, set_params
+from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, tell, tools
+
+PROMOTED, POISONED = 1, 2  # which of the branches
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    with pytest.MonkeyPatch.context() as patch:  # the identity is that of the repository's configuration
+        for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+            patch.delenv(name, raising=False)
+        return tell(tmp_path_factory.mktemp("story"))
+
+
+def clone(story: Story, folder: Path) -> Project:
+    (folder / "home").mkdir()
+    mine = Project(folder / "clone")
+    story.project.run("git", "clone", "--quiet", str(story.root.parent / "origin.git"), str(mine.root))
+    mine.run("git", "config", "user.name", "Ada")
+    mine.run("git", "config", "user.email", "ada@example.org")
+    return mine
+
+
+def test_the_first_night_makes_the_first_champion(story: Story) -> None:
+    assert story.decisions["first"].promoted
+    assert story.champions["first"] == "v0.1.0"
+
+
+def test_a_night_without_news_is_done_in_seconds(story: Story) -> None:
+    assert story.decisions["nothing"].outcome == gate.NOTHING_NEW
+    assert story.seconds["nothing"] < 15
+
+
+def test_of_ten_starts_at_once_one_works_and_the_others_say_so(story: Story) -> None:
+    assert len(story.others) == STARTS - 1
+    assert {status for status, _ in story.others} == {0}
+    assert all("another retraining is at work" in said for _, said in story.others)
+
+
+def test_a_killed_night_changes_nothing_and_the_next_one_takes_up_its_finished_stages(story: Story) -> None:
+    assert story.champions["killed"] == "v0.1.0"
+    said = story.said["new photos"]
+    assert any("'collect' is cached - skipping run" in line for line in said), said
+    assert "worktree" not in story.project.run("git", "worktree", "list").replace(str(story.root), "")
+    assert list((story.root / ".dvc/tmp/retrain").iterdir()) == []
+
+
+def test_new_photos_that_make_it_better_are_promoted(story: Story) -> None:
+    decision = story.decisions["new photos"]
+    assert decision.promoted
+    assert story.champions["new photos"] == "v0.2.0"
+    assert decision.reasons[0].text.startswith("the gain in vote accuracy over v0.1.0 on 250 test images is +0.16")
+
+
+def test_a_poisoned_night_is_rejected_for_the_right_reason_and_the_champion_stays(story: Story) -> None:
+    decision = story.decisions["poisoned"]
+    assert decision.outcome == gate.REJECTED
+    rules = {reason.rule for reason in decision.against}
+    assert {"minimal_gain", "data.max_relabelled_fraction"} <= rules
+    assert story.champions["poisoned"] == "v0.2.0"
+    assert len(story.branches) == 4
+    branch = story.branches[POISONED]
+    assert story.project.run("git", "tag", "--points-at", branch) == ""
+    assert "NO: the gain in vote accuracy" in story.project.run("git", "log", "-1", "--format=%B", branch)
+
+
+def test_what_was_rejected_is_not_tried_every_night(story: Story) -> None:
+    assert story.decisions["poisoned again"].outcome == gate.NOTHING_NEW
+
+
+def test_what_a_stage_says_against_its_input_is_the_reason(story: Story) -> None:
+    decision = story.decisions["refused"]
+    assert [reason.rule for reason in decision.against] == ["stages"]
+    assert "params.yaml: data.folder: no photo there" in decision.against[0].text
+    assert story.champions["refused"] == "v0.1.0"
+
+
+def test_a_roll_back_holds(story: Story) -> None:
+    assert story.champions["rolled back"] == "v0.1.0"
+    assert story.decisions["after the roll-back"].outcome == gate.NOTHING_NEW
+    assert story.champions["after the roll-back"] == "v0.1.0"
+
+
+def test_the_users_checkout_is_never_touched(story: Story) -> None:
+    assert story.untouched
+    assert story.project.run("git", "status", "--porcelain").split() == ["M", "work.py", "??", "half-written.txt"]
+
+
+def test_the_decision_says_all_that_it_was_made_of(story: Story) -> None:
+    record = json.loads(story.project.run("git", "show", "encoder@v0.2.0:metrics/decision.json"))
+    assert (record["outcome"], record["version"], record["champion"]["name"]) == ("promoted", "v0.2.0", "v0.1.0")
+    assert record["numbers"]["gain_known"]["images"] == 100
+    assert record["numbers"]["gain_new"]["images"] == 150
+    assert re.fullmatch("[0-9a-f]{64}", record["snapshot"]["digest"])
+
+
+def test_promoted_nights_go_into_the_users_branch_by_a_plain_merge(story: Story, tmp_path: Path) -> None:
+    mine = clone(story, tmp_path)
+    mine.run("git", "merge", "--ff-only", "encoder@v0.1.0")
+    mine.run("git", "merge", "--ff-only", "encoder@v0.2.0")
+
+
+def test_what_a_killed_run_could_not_publish_the_next_one_does(story: Story, tmp_path: Path) -> None:
+    mine, branch, other = clone(story, tmp_path), story.branches[PROMOTED], tmp_path / "other.git"
+    mine.run("git", "branch", "--no-track", branch, f"origin/{branch}")
+    mine.run("git", "tag", "--delete", *mine.run("git", "tag").split())
+    mine.run("git", "init", "--quiet", "--bare", str(other))
+    mine.run("git", "remote", "remove", "origin")
+    mine.run("git", "remote", "add", "origin", str(other))
+    assert publish.finish(mine.root, PROMOTE, print) == branch
+    event = retraining.of_branch(mine.root, branch).event()
+    assert (event.kind, event.details["version"], event.details["branch"]) == ("promoted", "v0.2.0", branch)
+    told = set(mine.run("git", "ls-remote", "--refs", "origin").split()[1::2])
+    assert told == {f"refs/heads/{branch}", "refs/tags/encoder@v0.1.0", "refs/tags/encoder#prod#1"}
+    said: list[str] = []
+    assert publish.finish(mine.root, PROMOTE, said.append) is None
+    assert said == []
+
+
+def test_what_other_clones_decide_is_learnt_and_a_dead_network_stops_nothing(story: Story, tmp_path: Path) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    mine.run("git", "tag", "--delete", *mine.run("git", "tag").split())
+    publish.fetch(mine.root, said.append)
+    assert [one.name for one in versions.registered(mine.root, "encoder")] == ["v0.1.0", "v0.2.0"]
+    assert said == []
+    mine.run("git", "remote", "set-url", "origin", str(tmp_path / "gone"))
+    publish.fetch(mine.root, said.append)
+    assert said[0].startswith("going on with what is known here: git ")
+
+
+def test_another_clone_gets_the_bytes_of_what_is_in_production(story: Story, tmp_path: Path) -> None:
+    mine = clone(story, tmp_path)
+    mine.run("dvc", "artifacts", "get", ".", "encoder", "--stage", "prod", "--out", "got")
+    with Repo(str(story.root), rev="encoder@v0.1.0") as repo:
+        assert (mine.root / "got/encoder.bin").read_bytes() == repo.dvcfs.read_bytes("models/encoder/encoder.bin")
+
+
+def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tmp_path: Path) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
+    before = state_of_refs(mine)
+    assert retraining.check(mine.root, said.append)
+    assert said == ["up to date; the encoder is v0.1.0, which is prod"]
+    mine.run("git", "checkout", "--quiet", f"origin/{story.branches[POISONED]}")  # what it needs, it pulls
+    assert not retraining.check(mine.root, said.append)
+    assert any(line.startswith("NO: the relabelled fraction of the images is 0.5000") for line in said), said
+    set_params(mine.root / "params.yaml", {"vote.k": 2})
+    mine.commit("no run")
+    assert not retraining.check(mine.root, said.append)
+    assert said[-1] == "dvc.lock is stale: vote; run `dvc repro` and commit"
+    assert state_of_refs(mine) == before
+
+
+def state_of_refs(project: Project) -> str:
+    return project.run("git", "for-each-ref")
+
+
+def test_a_shallow_clone_is_refused_in_one_line(story: Story, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    shallow = tmp_path / "shallow"
+    story.project.run("git", "clone", "--quiet", "--depth", "1", f"file://{story.root.parent}/origin.git", str(shallow))
+    with pytest.raises(StageError, match="git fetch --unshallow --tags") as caught:
+        retraining.retrain(shallow, tools(print))
+    assert caught.value.status == 2
+
+
+def test_every_night_that_was_judged_or_went_wrong_is_told(story: Story) -> None:
+    told = [json.loads(line) for line in (story.root / "scratch" / "told.jsonl").read_text().splitlines()]
+    assert [one["event"] for one in told] == ["promoted", "promoted", "rejected", "rejected"]
+    rejected = told[2]
+    assert rejected["branch"] == story.branches[POISONED]
+    assert any(reason.startswith("NO: the relabelled fraction") for reason in rejected["reasons"])

@@ -1,0 +1,83 @@
+"""The table that a run ends with: everything that was measured, to be read on 80 columns."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.train import summary
+
+FULL = {"accuracy": 0.9823, "accuracy_low": 0.965, "accuracy_high": 1.0}
+METRICS: dict[str, Any] = {
+    "metrics/data.json": {"images": 1797},
+    "metrics/health.json": {encoder: {"skipped": "no images [at all]"} for encoder in ("byol", "pixels", "random")},
+    "metrics/logistic.json": {
+        "byol": {
+            **FULL,
+            "accuracy_10_per_class": 0.97,
+            "accuracy_10_per_class_low": 0.9557,
+            "accuracy_10_per_class_high": 0.9838,
+            "accuracy_1_percent": 0.87,
+            "c": 1e-05,
+            "images": 12345,
+            "true_accept_rate_at_0.001": 0.5,
+            "true_accept_rate_at_0.001_low": 0.4,
+            "true_accept_rate_at_0.001_high": 0.6,
+        },
+        "pixels": FULL,
+        "random": {"skipped": "too small"},
+    },
+}
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines on a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    summary.show([], {"fetch": "ran"}, METRICS, Path())
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+def row(shown: list[str], name: str) -> list[str]:
+    """What stands beside the name."""
+    return next(line.strip().removeprefix(name).split() for line in shown if line.strip().startswith(f"{name}  "))
+
+
+def test_three_encoders_with_intervals_fit_80_columns_and_no_metric_is_broken_or_cut(shown: list[str]) -> None:
+    assert max(map(len, shown)) <= 80
+    assert not any("…" in line for line in shown)
+    assert row(shown, "accuracy") == ["0.982", ".965-1.00", "0.982", ".965-1.00", "–"]
+    assert row(shown, "accuracy 10 per class")[:2] == ["0.970", ".956-.984"]
+    assert row(shown, "true accept rate at 0.001")[:2] == ["0.500", ".400-.600"]
+
+
+def test_numbers_without_an_interval_keep_three_digits_and_are_never_shown_as_nothing(shown: list[str]) -> None:
+    assert row(shown, "accuracy 1 percent") == ["0.87", "–", "–"]
+    assert row(shown, "c") == ["1e-05", "–", "–"]
+    assert row(shown, "images") == ["12,345", "–", "–"]
+
+
+def test_what_was_skipped_says_why_once(shown: list[str]) -> None:
+    assert shown.count("health skipped: no images [at all]") == 1
+    assert shown.count("logistic of random skipped: too small") == 1
+    assert not any("skipped" in line for line in shown if "skipped:" not in line)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.99961, "1.00"), (1.0, "1.00"), (0.0, ".000"), (129.76, "130")])
+def test_the_ends_of_an_interval_are_short(value: float, text: str) -> None:
+    assert summary.end(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e-05, "1e-05"),
+        (0.056234, "0.0562"),
+        (29.7638, "29.8"),
+        (999.94, "1,000"),
+        (1856.13, "1,856"),
+        (1057767424.0, "1,057,767,424"),
+    ],
+)
+def test_a_number_has_three_digits_or_is_whole(value: float, text: str) -> None:
+    assert summary.number(value) == text

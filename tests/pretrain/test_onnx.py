@@ -1,0 +1,70 @@
+"""encoder.onnx gives what PyTorch gives, at any batch size, and says itself how it is to be fed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from components.encoder.params import ArticleNetwork, Encoder, TorchvisionResNet
+from components.encoder.saved import ONNX, save_encoder
+from components.features.load import load_encoder
+from components.pretrain.onnx import export_onnx
+from tests.encoder.made import TINY, make_encoder
+
+
+@pytest.mark.parametrize("trained", [False, True], ids=["first statistics", "moved statistics"])
+@pytest.mark.parametrize(
+    ("encoder", "channels", "side"),
+    [
+        (TINY, 1, 8),
+        (TorchvisionResNet(name="resnet18", stem="small"), 3, 16),
+        (TorchvisionResNet(name="resnet18", stem="large"), 3, 48),
+        (ArticleNetwork(name="article", hidden=24, features=12), 3, 18),
+    ],
+    ids=["tiny", "small stem", "large stem", "article"],
+)
+def test_the_live_the_loaded_and_the_onnx_network_agree(
+    encoder: Encoder, channels: int, side: int, trained: bool, tmp_path: Path
+) -> None:
+    network, config = make_encoder(encoder, channels=channels, side=side, trained=trained)
+    save_encoder(tmp_path, network, config)
+    export_onnx(network, tmp_path / ONNX, config.images)
+    loaded = load_encoder(tmp_path).network
+    session = onnxruntime.InferenceSession(tmp_path / ONNX)
+    for batch_size in (1, 2, 7):
+        batch = torch.randn(batch_size, channels, side, side)
+        (found,) = session.run(["features"], {"images": batch.numpy()})
+        with torch.inference_mode():
+            live, read = network(batch).numpy(), loaded(batch).numpy()
+        assert found.shape == (batch_size, config.features)
+        assert np.abs(live).max() > 0.01, "there is something to agree about"
+        np.testing.assert_allclose(read, live, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(found, live, rtol=1e-4, atol=1e-4)
+
+
+def test_the_file_is_one_and_says_how_to_feed_it(tmp_path: Path) -> None:
+    network, config = make_encoder(channels=3)
+    export_onnx(network, tmp_path / ONNX, config.images)
+    assert [path.name for path in tmp_path.iterdir()] == [ONNX], "the weights are inside"
+    said = onnxruntime.InferenceSession(tmp_path / ONNX).get_modelmeta().custom_metadata_map
+    assert (json.loads(said["mean"]), json.loads(said["std"])) == ([0.4, 0.5, 0.3], [0.25, 0.2, 0.3])
+    assert (said["side"], said["channels"]) == ("8", "R, G, B")
+    assert said["layout"].startswith("NCHW")
+    assert "bicubic" in said["resize"]
+
+
+def test_no_path_of_this_machine_is_in_it(tmp_path: Path) -> None:
+    """The exporter notes where each operation stood; elsewhere the same run would give other bytes."""
+    network, config = make_encoder()
+    for name in ("a.onnx", "b.onnx"):
+        export_onnx(network, tmp_path / name, config.images)
+    written = (tmp_path / "a.onnx").read_bytes()
+    assert b"site-packages" not in written
+    assert b".py" not in written
+    assert str(tmp_path).encode() not in written
+    assert (tmp_path / "b.onnx").read_bytes() == written
+    onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)

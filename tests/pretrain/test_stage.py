@@ -1,0 +1,186 @@
+"""The stage as its user meets it: killed and begun again, collapsed, diverged, shared by two processes."""
+
+import csv
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from components.encoder.saved import CONFIG, ONNX, WEIGHTS
+from components.learning import engine
+from components.learning.replicas import Replica
+from components.pretrain import __main__ as pretrain
+from components.pretrain.checkpoint import Checkpoint
+from components.pretrain.feeds import choose as feeds
+from components.pretrain.provenance import sha256_of_shards
+from components.stage.command import read_params
+from components.stage.errors import InputError, RunError
+from components.store.store import Store
+from tests.conftest import ROOT
+from tests.pretrain.runs import Interrupted, Run, fetch_digits, small_run
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fetch_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="session")
+def new_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    return lambda **changes: small_run(tmp_path_factory.mktemp("run"), digits, **changes)
+
+
+STREAM = {"pretrain__feed__kind": "streaming", "pretrain__feed__shuffle_images": 300}
+
+
+@pytest.mark.parametrize("changes", [{}, STREAM], ids=["resident", "streaming"])
+def test_killed_at_any_moment_it_ends_with_the_same_bits(changes: dict[str, Any], new_run: Callable[..., Run]) -> None:
+    whole = new_run(**changes)
+    whole.finish()
+    killed = new_run(**changes, pretrain__checkpoint_seconds=0.0)
+    killed.kill_after_checkpoint()
+    assert "going on after step" in killed.kill_after_checkpoint()
+    assert "going on after step" in killed.finish()
+    whole_config, config = (json.loads((run.folder / "encoder/config.json").read_text()) for run in (whole, killed))
+    assert config["provenance"]["params"]["checkpoint_seconds"] == 0
+    config["provenance"] = whole_config["provenance"]
+    assert config == whole_config
+    for name in ("encoder/encoder.safetensors", "encoder/encoder.onnx", "curve.csv", "views.png"):
+        assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    with (killed.folder / "live/dvclive/plots/metrics/loss.tsv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file, delimiter="\t")] == ["1", "2", "3", "4", "5", "6"]
+    assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
+
+
+@pytest.mark.parametrize("free", [(10**12, 0), (0, 10**12)], ids=["little is free now", "much is free now"])
+def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
+    free: tuple[int, int],
+    new_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The other feed would show the images in another order, and end with another encoder."""
+    whole, cut = (new_run(pretrain__feed__workers=0, pretrain__checkpoint_seconds=0.0) for _ in range(2))
+    monkeypatch.setattr(feeds, "free_memory", lambda device: free[0])
+    whole.here()
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain, "Observer", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cut.here()
+    monkeypatch.setattr(feeds, "free_memory", lambda device: free[1])
+    capsys.readouterr()
+    cut.here()
+    assert "going on after step 15" in capsys.readouterr().out
+    assert cut.results() == whole.results()
+
+
+def test_an_interrupt_is_one_line(new_run: Callable[..., Run]) -> None:
+    run = new_run(pretrain__epochs=1000)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run unattended, it may be ignored
+    process = run.start()
+    signal.signal(signal.SIGINT, before)
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            if line.startswith("pretrain: "):
+                break
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "pretrain: interrupted"
+    assert "Traceback" not in said
+
+
+def test_a_checkpoint_of_other_parameters_is_not_taken_up(new_run: Callable[..., Run]) -> None:
+    run = new_run(pretrain__checkpoint_seconds=0.0)
+    run.kill_after_checkpoint()
+    run.set(pretrain__seed=1)
+    assert "going on" not in run.finish()
+
+
+def test_what_is_written(new_run: Callable[..., Run]) -> None:
+    run = new_run()
+    run.here()
+    metrics = json.loads(run.paths["metrics"].read_text())
+    assert metrics["images"] == 1349
+    assert {"loss", "knn", "z_std", "rank_me", "alignment", "uniformity", "projection_spread"} <= metrics.keys()
+    assert {"seconds", "images_per_second", "peak_memory_bytes", "gradient_norm"} <= metrics.keys()
+    assert 0 < metrics["knn"] <= 1
+    rows = list(csv.DictReader(run.paths["curve"].open()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [bool(row["knn"]) for row in rows] == [False, True] * 3
+    assert float(rows[-1]["loss"]) == pytest.approx(metrics["loss"])
+    assert (run.folder / "live/dvclive/metrics.json").is_file()
+    assert list((run.folder / "live/tensorboard").glob("events.*"))
+    assert sorted(path.name for path in run.paths["encoder"].iterdir()) == sorted((CONFIG, ONNX, WEIGHTS))
+    made_of = json.loads((run.paths["encoder"] / CONFIG).read_text())["provenance"]
+    assert (made_of["data"], len(made_of["lock"])) == (sha256_of_shards(Store(run.store).shards), 64)
+
+
+def test_the_columns_of_byol_stay_as_they_were(new_run: Callable[..., Run]) -> None:
+    run = new_run()
+    run.here()
+    columns = next(csv.reader(run.paths["curve"].open()))
+    assert columns[:5] == ["epoch", "loss", "learning_rate", "tau", "gradient_norm"]
+    assert columns[5:] == ["z_std", "rank_me", "alignment", "uniformity", "projection_spread", "knn"]
+
+
+def test_two_processes_train_one_encoder_and_go_on_after_a_kill(new_run: Callable[..., Run]) -> None:
+    whole = new_run()
+    said = whole.finish(*TORCHRUN)
+    assert said.count("feed: ") == 1, "one process speaks"
+    assert "Warning" not in said
+    killed = new_run(pretrain__checkpoint_seconds=0.0)
+    killed.kill_after_checkpoint(*TORCHRUN)
+    said = killed.finish(*TORCHRUN)
+    assert "going on after step" in said
+    assert "another process" not in said, "the processes that torchrun had started ended with it"
+    weights = "encoder/encoder.safetensors"
+    assert (killed.folder / weights).read_bytes() == (whole.folder / weights).read_bytes()
+    assert (killed.folder / "curve.csv").read_bytes() == (whole.folder / "curve.csv").read_bytes()
+
+
+def test_half_precision_that_auto_took_is_another_run(monkeypatch: Any, digits: Path) -> None:
+    """Moved to a processor without AMX, a run would else go on in another precision."""
+    params = read_params(ROOT / "params.yaml").pretrain.model_copy(update={"precision": "auto"})
+    keys = []
+    for there in (True, False):
+        monkeypatch.setattr(engine, "has_amx", lambda there=there: there)
+        keys.append(pretrain.identify(params, Store(digits), torch.device("cpu"), Replica(0, 1)))
+    assert keys[0] != keys[1]
+
+
+def test_processes_that_find_different_checkpoints_do_not_go_on(tmp_path: Path, monkeypatch: Any) -> None:
+    """On machines that do not share the scratch folder each would train from a step of its own."""
+    monkeypatch.setattr(pretrain.replicas, "agree", lambda step: step + 10)
+    with pytest.raises(InputError, match="not what the first process has there"):
+        pretrain.take_up(Checkpoint(tmp_path, "key"), Replica(1, 2))
+
+
+def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]) -> None:
+    """A rate at which the network answers every image alike within a few epochs."""
+    run = new_run(pretrain__optimiser__learning_rate=50.0, pretrain__tau_base=0.0, pretrain__epochs=40)
+    with pytest.raises(RunError, match=r"collapse after step \d+: .*pretrain\.tau_base too low \(0\)") as error:
+        run.here()
+    assert "\n" not in str(error.value)
+    assert not run.paths["encoder"].exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(new_run: Callable[..., Run]) -> None:
+    optimiser = {"name": "sgd", "learning_rate": 1e30, "momentum": 0.9, "weight_decay": 1.0, "warmup_epochs": 0.0}
+    optimiser["decay"] = {"name": "constant"}
+    with pytest.raises(RunError, match=r"the loss is not finite after step \d+: lower pretrain\.optimiser"):
+        new_run(pretrain__optimiser=optimiser).here()
+
+
+def test_a_batch_larger_than_the_images_is_refused(new_run: Callable[..., Run]) -> None:
+    with pytest.raises(InputError, match=r"pretrain\.batch_size: 2000 is more than the 1349 images"):
+        new_run(pretrain__batch_size=2000).here()

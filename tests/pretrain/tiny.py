@@ -1,0 +1,74 @@
+"""A network, batches and settings small enough that a test of the training takes no time."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from components.byol.objective import Byol, Online, build_head
+from components.byol.params import Head
+from components.encoder.build import build_encoder
+from components.encoder.params import TinyResNet
+from components.learning.engine import Engine, start_engine
+from components.learning.objective import Objective, Pair
+from components.learning.params import AdamW, Cosine, Lars, Sgd
+from components.learning.replicas import Replica
+from components.pretrain.loop import State, build_objective, start
+from components.pretrain.params import Pretrain
+from tests.byol.reference import DECAY, MOMENTUM
+from tests.small import settings
+
+TINY = TinyResNet(name="tiny_resnet", widths=(8, 16), blocks=1)
+COSINE = Cosine(name="cosine")
+HEAD = Head(hidden=8, out=4)
+CPU = torch.device("cpu")
+SGD = Sgd(name="sgd", learning_rate=0.1, momentum=MOMENTUM, weight_decay=DECAY, warmup_epochs=0.0, decay=COSINE)
+ADAMW = AdamW(
+    name="adamw", learning_rate=0.01, beta1=0.9, beta2=0.999, weight_decay=DECAY, warmup_epochs=1.0, decay=COSINE
+)
+LARS = Lars(
+    name="lars",
+    learning_rate=0.5,
+    momentum=MOMENTUM,
+    weight_decay=DECAY,
+    warmup_epochs=1.0,
+    decay=COSINE,
+    trust_coefficient=0.02,
+    trust_clip=True,
+)
+PretrainWith = Callable[..., Pretrain]
+
+
+def build(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -> Byol:
+    torch.manual_seed(seed)
+    features = encoder.widths[-1]
+    network = build_encoder(encoder, channels=1, side=8)
+    return Byol(Online(network, build_head(features, HEAD), build_head(HEAD.out, HEAD)), tau_base=tau_base)
+
+
+def build_article() -> Objective:
+    """The other objective, every term of it."""
+    weights = {"reconstruction": 1.0, "centre": 0.5, "contrastive": 0.5, "adversarial": 0.5}
+    encoder = {"name": "tiny_resnet", "widths": (4, 8), "blocks": 1}
+    return build_objective(settings(objective="article", article=weights, encoder=encoder))
+
+
+def begin(params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None) -> tuple[State, Engine]:
+    """A state before its first step and the engine that runs it; BYOL's where nothing else is said."""
+    state = start(objective or build(tau_base=params.tau_base), params, steps_per_epoch=steps_per_epoch)
+    return state, start_engine(state.objective.networks, params, CPU, Replica(0, 1))
+
+
+def pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[Pair]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (
+            torch.randn(batch, 1, 8, 8, generator=generator, dtype=dtype),
+            torch.randn(batch, 1, 8, 8, generator=generator, dtype=dtype),
+        )
+        for _ in range(count)
+    ]
+
+
+def parameters(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.named_parameters()}

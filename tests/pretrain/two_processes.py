@@ -1,0 +1,46 @@
+"""Each of torchrun's processes trains the tiny networks on its rows of every batch and saves what came of it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.learning import replicas
+from components.learning.engine import start_engine
+from components.learning.objective import Objective
+from components.learning.replicas import Replica
+from components.pretrain.loop import start, train_step
+from components.pretrain.params import Pretrain
+from components.stage.command import read_params
+from tests.pretrain.tiny import CPU, SGD, build, build_article, pairs
+
+BATCH, STEPS = 8, 3
+MADE = {"byol": build, "article": build_article}
+
+
+def main(folder: Path) -> None:
+    section: Pretrain = read_params(Path("params.yaml")).pretrain
+    params = section.model_copy(update={"optimiser": SGD, "batch_size": BATCH})
+    torch.set_num_threads(1)
+    replica = replicas.join(BATCH, CPU)
+    content: dict[str, Any] = {"agreed": [replicas.agree(replica.rank == rank) for rank in (0, 1)]}
+    for name, made in MADE.items():
+        content[name] = learn(made(), params, replica)
+    torch.save(content, folder / f"{replica.rank}.pt")
+    replicas.leave()
+
+
+def learn(objective: Objective, params: Pretrain, replica: Replica) -> dict[str, Any]:
+    """Some steps."""
+    rows = replica.rows(BATCH)
+    state = start(replicas.synchronise_norms(objective, replica, CPU), params, steps_per_epoch=STEPS)
+    engine = start_engine(state.objective.networks, params, CPU, replica)
+    for number, (first, second) in enumerate(pairs(STEPS, batch=BATCH)):
+        views = first[rows], second[rows]
+        state.losses[number] = train_step(state, engine, views, learning_rate=0.1, schedule={"tau": 0.9})
+    return {"objective": state.objective.state_dict(), "losses": replicas.average(state.losses)}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,189 @@
+"""The probes that read images and networks, on real digits of three classes and an encoder that is not trained."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from components.encoder.build import build_encoder
+from components.encoder.saved import Config, save_encoder
+from components.evaluate.given import Given
+from components.evaluate.outcome import NothingToMeasureError
+from components.evaluate.params import Evaluate
+from components.evaluate.statistics import Estimate
+from components.features.embeddings import write_embeddings
+from components.features.load import LoadedEncoder, untrained_encoder
+from components.pretrain.params import Pretrain, WholePretrain
+from components.probes import finetune, health, logistic, robustness
+from components.stage.command import read_params
+from components.stage.errors import InputError
+from components.store.store import SPLITS
+from tests.conftest import ROOT
+from tests.small import decoded, fill_store, settings
+
+IMAGES, TRAIN = 120, 75
+PRETRAIN = settings(encoder__widths=[8, 16], images__read_side=12, images__mean=[0.3], images__std=[0.37])
+Make = Callable[..., Given]
+
+
+@pytest.fixture(scope="module")
+def params() -> Evaluate:
+    """Quick ones."""
+    whole: Evaluate = read_params(ROOT / "params.yaml").evaluate
+    changes: dict[str, dict[str, Any]] = {
+        "logistic": {"c_count": 5},
+        "finetune": {"fractions": (0.1, 1.0), "learning_rates": (0.1,), "epochs": 10, "min_steps": 30},
+        "robustness": {"noise": (0.3,), "blur": (), "pgd": (4.0,), "pgd_steps": 3, "images": 1000}
+        | {"classifier": whole.robustness.classifier.model_copy(update={"c_count": 5})},
+        "health": {"images": 50},
+        "shared": {"labels_per_class": (2,), "label_fractions": (), "draws": 10},
+    }
+    return whole.model_copy(update={name: getattr(whole, name).model_copy(update=new) for name, new in changes.items()})
+
+
+def embed(given: Given, images: torch.Tensor) -> None:
+    """As the stage does: `byol` has other weights than `random`."""
+    loaded = given.encoder
+    rows = given.store.table(["id", "split", "label"])
+    with torch.no_grad():
+        for name, network in (("byol", loaded.network), ("random", untrained_encoder(loaded.config))):
+            features = LoadedEncoder(network, loaded.config).features(images)
+            write_embeddings(given.embeddings_folder / f"{name}.parquet", rows, features.numpy())
+    write_embeddings(given.embeddings_folder / "pixels.parquet", rows, images.flatten(1).float().numpy() / 255)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Store, encoder and embeddings, of 12 x 12 pixels that the encoder sees as 8 x 8."""
+    digits = load_digits(n_class=3)
+    pixels = np.kron(digits.images[:IMAGES] * 15.9, np.ones((2, 2)))[:, 2:14, 2:14]
+
+    def make_given(labels: list[int | None], pretrain: Pretrain | None = PRETRAIN) -> Given:
+        folder = tmp_path_factory.mktemp("given")
+        splits = ["train" if n < TRAIN else "test" for n in range(IMAGES)]
+        splits = [split if label is not None else "unlabelled" for split, label in zip(splits, labels, strict=True)]
+        fill_store(folder / "store", list(pixels), labels=labels, splits=splits)
+        torch.manual_seed(1)
+        network = build_encoder(PRETRAIN.encoder, channels=1, side=8)
+        provenance = {} if pretrain is None else {"params": pretrain.model_dump()}
+        config = Config(encoder=PRETRAIN.encoder, images=PRETRAIN.images, features=16, seed=0, provenance=provenance)
+        save_encoder(folder / "encoder", network, config)
+        given = Given(folder / "store", folder / "encoder", folder / "embeddings", torch.device("cpu"))
+        embed(given, torch.from_numpy(decoded(given.store, SPLITS)))
+        return given
+
+    return make_given
+
+
+@pytest.fixture(scope="module")
+def given(make: Make) -> Given:
+    """With the digits' own labels, but for two images that have none."""
+    labels: list[int | None] = load_digits(n_class=3).target[:IMAGES].tolist()
+    return make([None, *labels[1:-1], None])
+
+
+def ids_of_test(given: Given) -> list[str]:
+    rows = given.store.table(["id", "split"]).to_pylist()
+    return [str(row["id"]) for row in rows if row["split"] == "test"]
+
+
+def test_fine_tuning_tells_real_digits_whatever_the_encoder_began_with(params: Evaluate, given: Given) -> None:
+    found = finetune.judge(params, given)
+    assert set(found) == {"byol", "random"}
+    for outcome in found.values():
+        whole, tenth = outcome.metrics["accuracy"], outcome.metrics["accuracy_10_percent"]
+        assert isinstance(whole, Estimate)
+        assert isinstance(tenth, Estimate)
+        assert whole.value > 0.9
+        assert tenth.value > 1 / 3
+        assert outcome.ids.tolist() == ids_of_test(given)
+    byol, random = (found[encoder].scores["accuracy_10_percent"] for encoder in ("byol", "random"))
+    assert np.any(byol != random), "both began with the same weights"
+
+
+def test_fine_tuning_cuts_views_from_what_is_read_and_judges_what_is_embedded(
+    params: Evaluate, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("components.probes.finetune.finetune", lambda encoder, pictures, *others: seen.append(pictures))
+    finetune.judge(params, given)
+    assert {len(seen[0].train), len(seen[0].labels)} == {TRAIN - 1}
+    assert seen[0].train.shape[1:] == (1, 12, 12)
+    assert seen[0].test.shape == (IMAGES - TRAIN - 1, 1, 8, 8)
+
+
+def test_undisturbed_images_are_told_as_the_logistic_probe_tells_their_embeddings(
+    params: Evaluate, given: Given
+) -> None:
+    found, expected = robustness.judge(params, given), logistic.judge(params, given)
+    assert set(found) == {"byol", "random"}
+    for encoder, outcome in found.items():
+        np.testing.assert_array_equal(outcome.predicted, expected[encoder].predicted)
+        np.testing.assert_array_equal(outcome.ids, expected[encoder].ids)
+        assert outcome.metrics["accuracy"] == expected[encoder].metrics["accuracy"]
+        assert outcome.scores["accuracy_noise_0.3"].mean() < outcome.scores["accuracy"].mean()
+
+
+def test_a_sample_of_the_test_images_is_judged_each_as_among_all(params: Evaluate, given: Given) -> None:
+    few = params.model_copy(update={"robustness": params.robustness.model_copy(update={"images": 10})})
+    whole, sample = (robustness.judge(one, given)["byol"] for one in (params, few))
+    places = [whole.ids.tolist().index(one) for one in sample.ids]
+    assert len(set(places)) == 10
+    assert places != list(range(10))
+    for name in ("accuracy", "accuracy_fgsm_4", "accuracy_jpeg_40"):
+        np.testing.assert_array_equal(sample.scores[name], whole.scores[name][places])
+
+
+def test_health_is_of_the_same_sample_for_every_encoder_and_needs_no_label(
+    params: Evaluate, given: Given, make: Make
+) -> None:
+    for one in (given, make([None] * IMAGES)):
+        found = health.judge(params, one)
+        assert [found[name].metrics["images"] for name in ("byol", "random", "pixels")] == [50, 50, 50]
+        assert [found[name].metrics["dimensions"] for name in ("byol", "random", "pixels")] == [16, 16, 64]
+        assert [("alignment" in found[name].metrics) for name in ("byol", "random", "pixels")] == [True, True, False]
+        assert found["byol"].metrics["alignment"] == pytest.approx(0, abs=1e-9), "its views are the image itself"
+        assert len(found["pixels"].curves["spectrum"].x) == 64
+
+
+def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evaluate, make: Make) -> None:
+    views = {"first": PRETRAIN.views.first.model_dump(), "second": {"rotate": 90.0}}
+    given = make([None] * IMAGES, WholePretrain.model_validate(PRETRAIN.model_dump() | {"views": views}))
+    found = [health.judge(params, given) for _ in range(2)]
+    assert found[0]["byol"].metrics["alignment"] > 0.001  # type: ignore[operator]
+    assert found[0]["byol"].metrics == found[1]["byol"].metrics
+
+
+@pytest.mark.parametrize("probe", [finetune, robustness])
+@pytest.mark.parametrize(
+    ("labels", "reason"), [(None, "needs labelled images"), (1, "two classes or more among the train images")]
+)
+def test_without_classes_there_is_nothing_to_measure(
+    probe: Any, labels: int | None, reason: str, params: Evaluate, make: Make
+) -> None:
+    with pytest.raises(NothingToMeasureError, match=reason):
+        probe.judge(params, make([labels] * IMAGES))
+
+
+def test_embeddings_of_other_images_are_refused(params: Evaluate, given: Given, tmp_path: Path) -> None:
+    fill_store(tmp_path / "store", [np.zeros((8, 8))] * 3)
+    for probe in (finetune, robustness, health):
+        with pytest.raises(InputError, match="not of the images in"):
+            probe.judge(params, replace(given, store_folder=tmp_path / "store"))
+
+
+def test_an_encoder_that_does_not_say_how_it_was_trained_is_named(params: Evaluate, make: Make) -> None:
+    with pytest.raises(InputError, match=r"config\.json: provenance\.params\.views: .*section pretrain"):
+        finetune.judge(params, make([n % 3 for n in range(IMAGES)], None))
+
+
+@pytest.mark.parametrize("probe", [finetune, robustness, health])
+def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(probe: Any, params: Evaluate, given: Given) -> None:
+    """DVC reruns it when these change; were another section read as well, its numbers would be stale unnoticed."""
+    others = [name for name in Evaluate.model_fields if name not in ("shared", probe.__name__.rpartition(".")[2])]
+    assert probe.judge(params.model_copy(update=dict.fromkeys(others)), given)["byol"].metrics

@@ -1,0 +1,53 @@
+"""The stage report: one page and a model card, of the encoder and the probes that it is given."""
+
+from pathlib import Path
+
+import pytest
+
+from components.encoder.build import build_encoder
+from components.encoder.saved import Config, save_encoder
+from components.report import __main__ as report
+from components.stage.command import read_params
+from components.stage.errors import InputError
+from tests.conftest import ROOT
+from tests.report.page import pages
+
+
+def run(folder: pages.Folder) -> None:
+    """As `dvc repro report` does."""
+    root, params = folder.root, read_params(ROOT / "params.yaml")
+    names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
+    evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
+    paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
+    report.run(params.report, evaluate, **paths, card=root / "encoder" / "README.md")
+
+
+def add_encoder(folder: pages.Folder) -> None:
+    params = read_params(ROOT / "params.yaml").pretrain
+    encoder = params.encoder.model_copy(update={"widths": (4, 8)})
+    network = build_encoder(encoder, channels=params.images.channels, side=params.images.side)
+    provenance = {"method": "BYOL <paper>", "images": 6, "params": params.model_dump(mode="json")}
+    config = Config(encoder=encoder, images=params.images, features=8, seed=0, provenance=provenance)
+    save_encoder(folder.root / "encoder", network, config)
+
+
+def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(tmp_path: Path) -> None:
+    folder = pages.labelled(tmp_path, names=["ant", "bee"])
+    add_encoder(folder)
+    run(folder)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "70.0 %" in page, "accuracy of knn, the last classifier"
+    assert "BYOL &lt;paper&gt;" in page, "provenance"
+    assert "BYOL" in (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_an_encoder_it_says_what_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dvc repro pretrain"):
+        run(pages.unlabelled(tmp_path))
+
+
+@pytest.mark.parametrize(("key", "value"), [("map_images", 5001), ("queries", 51), ("neighbours", 0)])
+def test_sizes_that_make_the_page_too_large_to_send_are_refused(key: str, value: int) -> None:
+    section = read_params(ROOT / "params.yaml").report.model_dump()
+    with pytest.raises(ValueError, match=key):
+        type(pages.settings()).model_validate(section | {key: value})

@@ -1,0 +1,141 @@
+"""Bad input in params.yaml: one clear line each, exit status 2, before anything is written."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.stage import command as stage
+from components.stage.errors import InputError
+from tests.conftest import ROOT, set_params
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
+
+
+def test_the_file_that_is_shipped_is_right(params: Path) -> None:
+    assert stage.read_params(params).pretrain.epochs > 0
+
+
+def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        stage.read_params(params).pretrain.epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("pretrain.epoch", 5, "pretrain.epoch: unknown key; did you mean 'epochs'?"),
+        ("pretrian", {}, "pretrian: unknown key; did you mean 'pretrain'?"),
+        ("evaluate.knn.zzz", 1, "evaluate.knn.zzz: unknown key; known here: k, temperature"),
+        ("pretrain.epochs", "five", "pretrain.epochs: Input should be a valid integer, not 'five'"),
+        ("pretrain.epochs", "5", "pretrain.epochs: Input should be a valid integer, not '5'"),
+        ("pretrain.epochs", 2.5, "pretrain.epochs: Input should be a valid integer, not 2.5"),
+        ("pretrain.epochs", True, "pretrain.epochs: Input should be a valid integer, not True"),
+        ("pretrain.epochs", None, "pretrain.epochs: Input should be a valid integer, not None"),
+        ("pretrain.epochs", 0, "pretrain.epochs: Input should be greater than or equal to 1, not 0"),
+        ("pretrain.tau_base", 1.5, "pretrain.tau_base: Input should be less than or equal to 1, not 1.5"),
+        ("pretrain.tau_base", float("nan"), "pretrain.tau_base: Input should be a finite number, not nan"),
+        ("pretrain.views.first.flip", -1, "first.flip: Input should be greater than or equal to 0, not -1"),
+        ("pretrain.views.second", {"flipp": 1}, "second.flipp: unknown key; did you mean 'flip'?"),
+        ("pretrain.views.first.blur_sigma", [2, 1], "first: blur_sigma needs two numbers above 0, the smaller first"),
+        ("pretrain.images.std", [0.1, 0.2], "pretrain.images: mean and std need one number a channel each"),
+        ("pretrain.encoder.name", "resnet19", "pretrain.encoder.name: one of 'tiny_resnet', 'resnet18', "),
+        ("pretrain.optimiser", {"learning_rate": 1.0}, "pretrain.optimiser.name: missing"),
+        ("pretrain.encoder.blocks", 0, "pretrain.encoder.blocks: Input should be greater than or equal to 1, not 0"),
+        ("pretrain.device", "gpu", "pretrain.device: auto, cpu, cuda, cuda:1 (and so on) or mps, not 'gpu'"),
+        ("pretrain.launcher", "accelerate launch", "pretrain.launcher: 'python -m', or 'torchrun', its options and "),
+        ("data.sources", [{"kind": "cats"}], "data.sources.0.kind: one of 'digits', 'cifar10', "),
+        ("data.sources", [{"root": "cats"}], "data.sources.0.kind: missing"),
+        ("data.test_fraction", 1, "data.test_fraction: Input should be less than 1, not 1"),
+        ("evaluate.probes", ["knn", "svm"], "no probe is called 'svm'; there are knn, linear, logistic"),
+        ("evaluate.probes", ["knn", "knn"], "evaluate: probes: each probe once"),
+        ("evaluate.logistic.c_low", 1e6, "evaluate.logistic: c_low (1e+06) is above c_high (100000)"),
+        ("evaluate.shared.labels_per_class", [2, 2], "evaluate.shared.labels_per_class: each number once"),
+        ("evaluate.shared.draws", 3, "evaluate.shared.draws: Input should be greater than or equal to 10, not 3"),
+    ],
+)
+def test_a_slip_is_named_with_its_key(params: Path, key: str, value: object, line: str) -> None:
+    set_params(params, {key: value})
+    with pytest.raises(InputError) as caught:
+        stage.read_params(params)
+    message = str(caught.value)
+    assert line in message
+    assert message.startswith(f"{params}: ")
+    assert "\n" not in message, "said once, in one line"
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "python -m",
+        "torchrun --standalone --nproc-per-node=8 -m",
+        "srun --ntasks-per-node=1 torchrun --nnodes=2 --rdzv-endpoint=$HOST:29500 -m",
+    ],
+)
+def test_a_stage_may_be_launched_alone_or_by_torchrun(params: Path, launcher: str) -> None:
+    set_params(params, {"pretrain.launcher": launcher})
+    assert stage.read_params(params).pretrain.launcher == launcher
+
+
+def test_a_missing_key_is_named(params: Path) -> None:
+    params.write_text(params.read_text().replace("  tau_base: 0.99", "# "))
+    with pytest.raises(InputError, match=r"pretrain\.tau_base: missing"):
+        stage.read_params(params)
+
+
+def test_slips_of_several_sections_are_all_said_at_once(params: Path) -> None:
+    set_params(params, {"pretrain.epochs": 0, "report.neighbours": "many"})
+    with pytest.raises(InputError) as caught:
+        stage.read_params(params)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a: [1", "not YAML"), ("", "valid dictionary"), ("- 1", "valid dictionary")]
+)
+def test_a_file_that_is_no_mapping_is_named(params: Path, text: str, line: str) -> None:
+    params.write_text(text)
+    with pytest.raises(InputError, match=line) as caught:
+        stage.read_params(params)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        stage.read_params(tmp_path / "nowhere.yaml")
+
+
+def test_the_second_view_is_the_first_but_for_what_it_says(params: Path) -> None:
+    set_params(params, {"pretrain.views.first.rotate": 7, "pretrain.views.second": {"blur": 0.5}})
+    views = stage.read_params(params).pretrain.views
+    assert (views.first.rotate, views.first.blur) == (7, 0.0)
+    assert (views.second.rotate, views.second.blur) == (7, 0.5)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: Path) -> None:
+    set_params(params, {"report.queries": 0})  # not even its own section
+    flags = [
+        part for name in ("store", "metrics", "findings", "scratch") for part in (f"--{name}", str(tmp_path / name))
+    ]
+    done = run("components.fetch", *flags, "--params", str(params))
+    assert done.returncode == 2
+    assert done.stderr == f"{params}: report.queries: Input should be greater than or equal to 1, not 0\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["fetch", "pretrain", "embed", "evaluate", "report"])
+def test_every_stage_says_how_to_call_it(name: str) -> None:
+    done = run(f"components.{name}", "--help")
+    assert done.returncode == 0
+    assert "--params PATH" in done.stdout
+    assert f"usage: python -m components.{name}" in done.stdout

@@ -1,0 +1,61 @@
+"""Files of images: by Pillow, and what Pillow does not write byte by byte (RFC 2083; TIFF 6.0, section 2)."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.store.decode import FORMATS
+
+PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
+SHORT, LONG = 3, 4
+
+
+def encode(image: Image.Image, format: str, **options: Any) -> bytes:
+    if format not in [*FORMATS, "MPO"]:
+        pytest.skip(f"this Pillow was built without {format}")
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def png16(values: np.ndarray, transparent: tuple[int, ...] = ()) -> bytes:
+    """(H, W, C) below 65536 -> a PNG of 16 bits a channel, in which one colour may mean that nothing is there."""
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)  # none of them filtered
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[channels], 0, 0, 0))]
+    if transparent:
+        parts.append((b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)))
+    parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    chunks = ((struct.pack(">I", len(body)), name + body) for name, body in parts)
+    checked = (length + named + struct.pack(">I", zlib.crc32(named)) for length, named in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
+
+
+def tiff(
+    pixels: bytes, *, width: int, height: int, bits: int, order: str = "<", black: int = 1, numbers: int = 1
+) -> bytes:
+    """One channel. `order` is struct's; `black` 1 where 0 is black, 0 where it is white; `numbers` 2 are signed."""
+    begin = 8 + 2 + 10 * 12 + 4
+    tags = [
+        (256, LONG, width),
+        (257, LONG, height),
+        (258, SHORT, bits),
+        (259, SHORT, 1),  # not compressed
+        (262, SHORT, black),
+        (273, LONG, begin),  # of the pixels
+        (277, SHORT, 1),  # channels
+        (278, LONG, height),  # all rows in one piece
+        (279, LONG, len(pixels)),
+        (339, SHORT, numbers),
+    ]
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, kind, 1) + struct.pack(f"{order}I" if kind == LONG else f"{order}Hxx", value)
+        for tag, kind, value in tags
+    )
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, len(tags))
+    return head + entries + struct.pack(f"{order}I", 0) + pixels
