@@ -6,33 +6,33 @@ INSTALLED := .venv/installed-from-lock
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench article peers lock clean
 
-help: ## Say what there is
+help: ## List these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
 setup: $(INSTALLED) ## Make .venv from the lock
 
-demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and show what came of it
+demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and print the metrics and the report's path
 	$(BIN)/python -m pipelines.train
 
-test: lint ## Lint, types and tests; what CI runs
+test: lint ## Run lint, types and tests, as CI does
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-lint: $(INSTALLED) ## ruff and mypy
+lint: $(INSTALLED) ## Run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(INSTALLED) ## Let ruff put right what it can
+format: $(INSTALLED) ## Let ruff fix and format what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## Measure the recipe of params.yaml over three seeds (minutes); the record goes to benchmarks/results
+bench: $(INSTALLED) ## Measure the recipe of params.yaml over three seeds (takes minutes) and write the record to benchmarks/results
 	$(BIN)/python -m benchmarks.recipe --seeds 0 1 2
 
-article: $(INSTALLED) ## Measure BYOL beside what an article calls by that name (5 to 10 minutes); docs/article.md shows what it found
+article: $(INSTALLED) ## Measure BYOL beside what an article calls by that name (5 to 10 minutes); docs/article.md shows the results
 	$(BIN)/python -m benchmarks.article --seeds 0 1 2 --epochs 20
 
-peers: $(INSTALLED) ## Install what benchmarks.throughput measures against
+peers: $(INSTALLED) ## Install lightly, which benchmarks.throughput measures against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group peers
 
@@ -40,7 +40,7 @@ lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
-clean: ## Remove .venv and caches of tools; data, models and DVC's cache stay
+clean: ## Remove .venv and the caches of tools; keep data, models and DVC's cache
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
 $(INSTALLED): requirements.lock

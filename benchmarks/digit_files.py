@@ -1,4 +1,4 @@
-"""scikit-learn's digits as PNG files in a folder a class, as somebody's photos may lie there, and what befalls them."""
+"""Writes scikit-learn's digits as PNG files, one folder per class as a user's photos may lie, and damages them."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 
 
 class DigitFiles:
-    """The folder. Images are called by their number in an order that is drawn once; N of them."""
+    """A folder of the N digits. Each file's name is the image's number in an order that is drawn once."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
@@ -20,17 +20,17 @@ class DigitFiles:
         self.classes = digits.target[order]  # (N,)
 
     def hold(self, count: int) -> None:
-        """The first `count` images, and no other."""
+        """Hold the first `count` images and no others."""
         self._write(self.pixels[:count], self.classes[:count])
 
     def shuffle(self, first: int, last: int) -> None:
-        """Hold `last` images, those from `first` on with each other's classes."""
+        """Hold the first `last` images; those from `first` on exchange their classes at random."""
         classes = self.classes[:last].copy()
         self.rng.shuffle(classes[first:])
         self._write(self.pixels[:last], classes)
 
     def blank(self, first: int, last: int) -> None:
-        """Hold `last` images, those from `first` on all black."""
+        """Hold the first `last` images; those from `first` on are black."""
         pixels = self.pixels[:last].copy()
         pixels[first:] = 0
         self._write(pixels, self.classes[:last])

@@ -1,4 +1,4 @@
-"""What a measurement ran on, for its record."""
+"""Describes the machine that a measurement ran on, for its record."""
 
 import os
 import platform
@@ -10,10 +10,10 @@ import torch
 
 
 def describe_machine(*packages: str) -> dict[str, Any]:
-    """Processor, cores, accelerator, and the versions of Python and the named packages."""
+    """Return processor, cores, accelerator, and the versions of Python and the named packages."""
     cuda = torch.cuda.is_available()
     return {
-        "processor": processor(),
+        "processor": find_processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if cuda else None,
@@ -22,8 +22,8 @@ def describe_machine(*packages: str) -> dict[str, Any]:
     }
 
 
-def processor() -> str:
-    """Its name, where the system tells."""
+def find_processor() -> str:
+    """Return the processor's name, or what the platform says where /proc/cpuinfo does not tell."""
     try:
         with Path("/proc/cpuinfo").open() as file:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))

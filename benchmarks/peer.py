@@ -1,7 +1,7 @@
-"""lightly's BYOL on CIFAR-10 as its own example wires it, from its modules (lightly 1.6.0, examples/pytorch/byol.py).
+"""Trains lightly's BYOL on CIFAR-10, its modules wired as in its example (lightly 1.6.0, examples/pytorch/byol.py).
 
-Two things are as the comparison needs them and not as the example has them: the network is the ResNet-18 for small
-images that ours is measured with, and precision, layout and compilation can be set, so that its best can be measured.
+Two things differ from the example because the comparison needs them: the network is the ResNet-18 for small images that
+ours is measured with, and precision, layout and compilation can be set, so that lightly's best can be measured.
 B images, P outputs of the projector.
 """
 
@@ -27,11 +27,11 @@ except ImportError as error:
     print(f"lightly is not installed ({error}): `make peers` installs it", file=sys.stderr)
     sys.exit(USER_ERROR)
 
-HIDDEN, OUT = 1024, 256  # of the example's heads
+HIDDEN, OUT = 1024, 256  # sizes of the example's heads
 
 
-class Lightly(nn.Module):
-    """The example's module."""
+class LightlyNetworks(nn.Module):
+    """The online and the momentum network of lightly's example."""
 
     def __init__(self, backbone: nn.Module, features: int) -> None:
         super().__init__()
@@ -43,12 +43,12 @@ class Lightly(nn.Module):
 
 
 class LightlyLoop:
-    """Its loop, a step at a time."""
+    """Runs the training loop of lightly's example, one step at a time."""
 
     def __init__(self, backbone: nn.Module, features: int, device: torch.device, *, half: bool, tuned: bool) -> None:
-        """`half` is bfloat16 by autocast; `tuned` adds channels-last layout and compilation."""
+        """Build the networks. `half` means bfloat16 by autocast; `tuned` adds channels-last layout and compilation."""
         layout = torch.channels_last if tuned else torch.contiguous_format
-        self.model = Lightly(backbone, features).to(device).to(memory_format=layout)
+        self.model = LightlyNetworks(backbone, features).to(device).to(memory_format=layout)
         self.predict: Any = torch.compile(self.model.online) if tuned else self.model.online
         self.project: Any = torch.compile(self.model.momentum) if tuned else self.model.momentum
         self.device, self.half, self.layout = device, half, layout
@@ -56,7 +56,7 @@ class LightlyLoop:
         self.optimiser = torch.optim.SGD(self.model.online.parameters(), lr=0.06)
 
     def step(self, x0: Tensor, x1: Tensor) -> Tensor:
-        """Two views (B, C, S, S), wherever they are -> loss ()."""
+        """Train on two views (B, C, S, S) on any device and return the loss ()."""
         update_momentum(self.model.online[:2], self.model.momentum, m=0.996)
         x0 = x0.to(self.device).to(memory_format=self.layout)
         x1 = x1.to(self.device).to(memory_format=self.layout)
@@ -70,8 +70,8 @@ class LightlyLoop:
         return loss.detach()
 
 
-def loader(root: Path, *, images: int, batch_size: int, workers: int) -> DataLoader[Any]:
-    """The example's data loader over the first so many images; its workers stay from epoch to epoch."""
+def make_loader(root: Path, *, images: int, batch_size: int, workers: int) -> DataLoader[Any]:
+    """Make the example's data loader over the first `images` images; its workers stay from epoch to epoch."""
     transform = BYOLTransform(
         view_1_transform=BYOLView1Transform(input_size=32, gaussian_blur=0.0),
         view_2_transform=BYOLView2Transform(input_size=32, gaussian_blur=0.0),
@@ -82,7 +82,7 @@ def loader(root: Path, *, images: int, batch_size: int, workers: int) -> DataLoa
     )
 
 
-def pairs(batches: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """An epoch's views."""
+def iterate_pairs(batches: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the pairs of views of one epoch."""
     for (first, second), _ in batches:
         yield first, second

@@ -1,10 +1,10 @@
-"""How fast the probes are on 50,000 x 512 features with 10 classes, beside scikit-learn in the same run.
+"""Measures how fast the probes are on 50,000 x 512 features with 10 classes, beside scikit-learn in the same run.
 
 `python -m benchmarks.probes` draws features that resemble an encoder's: variances that fall along a power law, classes
-that overlap, a rotation over all, a ReLU. The sweep of C as the probe does it, from features to the predictions of the
-refitted model; beside it scikit-learn's loop over the same values, from the strongest penalty on and each started at
-the last (the quickest way that it offers), on the same standardised features in single precision, and its refit. Then
-the k nearest neighbours, exactly, of 10,000 queries, and the linear grid.
+that overlap, a rotation over all, a ReLU. It times the probe's sweep of C, from features to the predictions of the
+refitted model, and scikit-learn's loop over the same values with its refit. That loop begins with the strongest penalty
+and starts each fit at the last one (the quickest way that it offers), on the same standardised features in single
+precision. Then it times the exact k nearest neighbours of 10,000 queries, and the linear grid.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch, as in the stage
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported, as in the stage
 
 import numpy as np
 import torch
@@ -22,15 +22,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.records import write_record
-from components.evaluate.__main__ import device_name
+from components.evaluate.__main__ import choose_device_name
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import Labelled, complement, standardise
+from components.evaluate.probe import LabelledFeatures, complement, standardise
 from components.evaluate.statistics import hold_out_rows
-from components.learning.device import choose_device, prepare
+from components.learning.device import choose_device, prepare_device
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
-from components.stage.command import PARAMS_FILE, one_line_errors, read_params
+from components.stage.command import PARAMS_FILE, exit_on_error, read_params
 
 Result = TypeVar("Result")
 
@@ -44,21 +44,21 @@ def main() -> None:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
-    with one_line_errors("probes"):
+    with exit_on_error("probes"):
         params: Evaluate = read_params(PARAMS_FILE).evaluate
-        device = choose_device(device_name(params.shared.device), "evaluate.shared.device")
-    prepare(device, asked.threads)
-    part = draw(asked.train, asked.test, asked.features, asked.classes)
+        device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
+    prepare_device(device, asked.threads)
+    part = draw_features(asked.train, asked.test, asked.features, asked.classes)
     validation = hold_out_rows(part.labels, params.shared.validation_fraction, np.random.default_rng(0))
-    found: dict[str, Any] = {**vars(asked), "device": str(device)}
-    found["logistic"] = measure_logistic(part, validation, params, device)
-    found["knn"] = measure_knn(part, validation, params, device)
-    found["linear"] = measure_linear(part, validation, params, device)
-    write_record("probes", found, "torch", "scikit-learn", "numpy", "scipy")
+    record: dict[str, Any] = {**vars(asked), "device": str(device)}
+    record["logistic"] = measure_logistic(part, validation, params, device)
+    record["knn"] = measure_knn(part, validation, params, device)
+    record["linear"] = measure_linear(part, validation, params, device)
+    write_record("probes", record, "torch", "scikit-learn", "numpy", "scipy")
 
 
-def draw(train: int, test: int, features: int, classes: int) -> Labelled:
-    """Class centres and noise in a space whose variances fall as 1 / index, rotated, through a ReLU."""
+def draw_features(train: int, test: int, features: int, classes: int) -> LabelledFeatures:
+    """Draw class centres and noise in a space whose variances fall as 1 / index, then rotate and apply a ReLU."""
     generator = np.random.default_rng(0)
     scales = np.arange(1, features + 1) ** -0.5
     centres = 0.15 * generator.normal(size=(classes, features)) * scales
@@ -67,21 +67,23 @@ def draw(train: int, test: int, features: int, classes: int) -> Labelled:
     noise = generator.normal(size=(train + test, features)) * scales
     values = np.maximum(((centres[labels] + noise) @ rotation) * 3 + 0.5, 0).astype(np.float32)
     ids = np.array([str(n) for n in range(test)])
-    return Labelled(values[:train], labels[:train], values[train:], labels[train:], ids)
+    return LabelledFeatures(values[:train], labels[:train], values[train:], labels[train:], ids)
 
 
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """What it gives, and the seconds that it took."""
+def time_call(work: Callable[[], Result]) -> tuple[Result, float]:
+    """Call a function and return its result and the seconds that it took."""
     begun = time.monotonic()
     result = work()
     return result, time.monotonic() - begun
 
 
-def measure_logistic(part: Labelled, validation: np.ndarray, params: Evaluate, device: torch.device) -> dict[str, Any]:
-    """The probe and scikit-learn, each from features to predictions."""
-    ours, seconds = timed(lambda: LogisticProbe(part, params.logistic, 0, device).from_all(validation))
-    (theirs, c), their_seconds = timed(lambda: loop(part, validation, params))
-    found = {
+def measure_logistic(
+    part: LabelledFeatures, validation: np.ndarray, params: Evaluate, device: torch.device
+) -> dict[str, Any]:
+    """Time the probe and scikit-learn, each from features to predictions."""
+    ours, seconds = time_call(lambda: LogisticProbe(part, params.logistic, 0, device).from_all(validation))
+    (theirs, c), their_seconds = time_call(lambda: sweep_with_scikit_learn(part, validation, params))
+    numbers = {
         "values_of_c": params.logistic.c_count,
         "seconds": seconds,
         "scikit_learn_seconds": their_seconds,
@@ -91,12 +93,14 @@ def measure_logistic(part: Labelled, validation: np.ndarray, params: Evaluate, d
         "c": ours.chosen["c"],
         "scikit_learn_c": c,
     }
-    print("logistic", found, flush=True)
-    return found
+    print("logistic", numbers, flush=True)
+    return numbers
 
 
-def loop(part: Labelled, validation: np.ndarray, params: Evaluate) -> tuple[np.ndarray, float]:
-    """scikit-learn over the same values of C: predictions of the refitted model, and the C that was chosen."""
+def sweep_with_scikit_learn(
+    part: LabelledFeatures, validation: np.ndarray, params: Evaluate
+) -> tuple[np.ndarray, float]:
+    """Sweep the same values of C; return the predictions of the refitted model and the chosen C."""
     train, test = (x.astype(np.float32) for x in standardise(part.train, part.test))
     fitting = complement(validation, len(train))
     values = np.geomspace(params.logistic.c_low, params.logistic.c_high, params.logistic.c_count)
@@ -112,21 +116,26 @@ def loop(part: Labelled, validation: np.ndarray, params: Evaluate) -> tuple[np.n
         return LogisticRegression(C=best, **limits).fit(train, part.labels).predict(test), best
 
 
-def measure_knn(part: Labelled, validation: np.ndarray, params: Evaluate, device: torch.device) -> dict[str, Any]:
-    """Both habits at once."""
-    found, seconds = timed(lambda: KnnProbe(part, params.knn, 0, device).from_all(validation))
-    accuracies = {name: float(np.mean(one == part.truth)) for name, one in found.predictions.items()}
+def measure_knn(
+    part: LabelledFeatures, validation: np.ndarray, params: Evaluate, device: torch.device
+) -> dict[str, Any]:
+    """Time the votes of both habits, which are computed at once."""
+    answers, seconds = time_call(lambda: KnnProbe(part, params.knn, 0, device).from_all(validation))
+    accuracies = {name: float(np.mean(predicted == part.truth)) for name, predicted in answers.predictions.items()}
     print("knn", seconds, accuracies, flush=True)
     return {"seconds": seconds, **accuracies}
 
 
-def measure_linear(part: Labelled, validation: np.ndarray, params: Evaluate, device: torch.device) -> dict[str, Any]:
-    """The grid, the choice and the refit."""
-    found, seconds = timed(lambda: LinearProbe(part, params.linear, 0, device).from_all(validation))
-    right = float(np.mean(found.predictions["accuracy"] == part.truth))
+def measure_linear(
+    part: LabelledFeatures, validation: np.ndarray, params: Evaluate, device: torch.device
+) -> dict[str, Any]:
+    """Time the grid, the choice and the refit."""
+    answers, seconds = time_call(lambda: LinearProbe(part, params.linear, 0, device).from_all(validation))
+    accuracy = float(np.mean(answers.predictions["accuracy"] == part.truth))
     settings = len(params.linear.learning_rates) * len(params.linear.weight_decays)
-    print("linear", seconds, settings, right, found.chosen, flush=True)
-    return {"settings": settings, "epochs": params.linear.epochs, "seconds": seconds, "accuracy": right, **found.chosen}
+    print("linear", seconds, settings, accuracy, answers.chosen, flush=True)
+    cost = {"settings": settings, "epochs": params.linear.epochs, "seconds": seconds}
+    return {**cost, "accuracy": accuracy, **answers.chosen}
 
 
 if __name__ == "__main__":

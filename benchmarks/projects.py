@@ -1,4 +1,4 @@
-"""Copies of the project to measure in, and commands typed there."""
+"""Copies the project to a folder to measure in, and runs command lines there."""
 
 import os
 import shutil
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presets.apply import merge, style
+from presets.apply import make_yaml, merge
 
 ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
+class CommandResult:
+    """The exit status, the output and the duration of a command that has ended."""
 
     status: int
-    said: str  # both streams
+    output: str  # both streams
     seconds: float
 
 
 def copy_tree(to: Path) -> None:
-    """The tree as it stands, of what Git does not ignore."""
+    """Copy all files of the working tree that Git does not ignore."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines():
         if (ROOT / name).is_file():
@@ -32,40 +32,40 @@ def copy_tree(to: Path) -> None:
             shutil.copy2(ROOT / name, to / name)
 
 
-def change(params: Path, values: dict[str, Any]) -> None:
-    """Lay values over a params.yaml, as a preset is laid over it."""
-    whole = style().load(params)
+def change_params(params: Path, values: dict[str, Any]) -> None:
+    """Change values of a params.yaml, as a preset does."""
+    whole = make_yaml().load(params)
     merge(whole, values)
-    style().dump(whole, params)
+    make_yaml().dump(whole, params)
 
 
-def commit(project: Path, message: str) -> None:
-    """All that Git does not ignore, in a repository that is made where there is none."""
+def commit_all(project: Path, message: str) -> None:
+    """Commit all that Git does not ignore; make the repository first where there is none."""
     if not (project / ".git").exists():
-        typed(project, "git init --quiet --initial-branch main")
-        typed(project, "git config user.name Ada && git config user.email ada@example.org")
-    typed(project, "git add --all")
-    typed(project, f"git commit --quiet --message '{message}'")
+        run_line(project, "git init --quiet --initial-branch main")
+        run_line(project, "git config user.name Ada && git config user.email ada@example.org")
+    run_line(project, "git add --all")
+    run_line(project, f"git commit --quiet --message '{message}'")
 
 
-def typed(project: Path, line: str, status: int | None = 0) -> Done:
-    """A command line as typed in the activated environment. Raises RuntimeError at another exit status than this."""
+def run_line(project: Path, line: str, status: int | None = 0) -> CommandResult:
+    """Run a shell line in the activated environment. Raises RuntimeError where it ends with another exit status."""
     begun = time.monotonic()
-    done = subprocess.run(
+    ended = subprocess.run(
         ["sh", "-c", line],
         cwd=project,
-        env=environment(),
+        env=make_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    if status is not None and done.returncode != status:
-        raise RuntimeError(f"{line} ended with {done.returncode}:\n{done.stdout}")
-    return Done(done.returncode, done.stdout, time.monotonic() - begun)
+    if status is not None and ended.returncode != status:
+        raise RuntimeError(f"{line} ended with {ended.returncode}:\n{ended.stdout}")
+    return CommandResult(ended.returncode, ended.stdout, time.monotonic() - begun)
 
 
-def environment() -> dict[str, str]:
-    """Of the activated environment."""
+def make_environment() -> dict[str, str]:
+    """Return the environment variables of the activated virtual environment."""
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -1,27 +1,27 @@
-"""What can end a run, the exit status that each end has, and what a run says its lines to.
+"""The errors that end a run, the exit statuses of the commands, and the type of what a run prints its lines with.
 
 Every command of pipelines/ stands on this file, so it imports none of them.
 """
 
 from collections.abc import Callable, Sequence
 
-Say = Callable[[str], None]  # takes one line: print, or a log
+Say = Callable[[str], None]  # prints or logs one line
 
-OTHER_ERROR, USER_ERROR = 1, 2  # exit statuses; 2: the user's input is wrong
-TIMED_OUT, CANCELLED, TERMINATED = 124, 130, 143  # as `timeout` has it; as shells have it of SIGINT and SIGTERM
+OTHER_ERROR, USER_ERROR = 1, 2  # exit statuses; USER_ERROR: the user's input is wrong
+TIMED_OUT, CANCELLED, TERMINATED = 124, 130, 143  # as `timeout` and, for SIGINT and SIGTERM, shells have them
 
 
 class StageError(Exception):
-    """A stage failed; `status` is its exit status, `said` its last lines."""
+    """A stage failed; `status` is its exit status, `last_lines` the end of its output."""
 
-    def __init__(self, message: str, status: int, said: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, status: int, last_lines: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status
-        self.said = tuple(said)
+        self.last_lines = tuple(last_lines)
 
     @property
-    def may_pass(self) -> bool:
-        """Whether the same again may end otherwise: after a crash, not after what the user did or has to put right."""
+    def is_retryable(self) -> bool:
+        """Whether another try may succeed: after a crash, not after wrong input, a time limit or a cancellation."""
         return self.status not in (USER_ERROR, TIMED_OUT, CANCELLED)
 
 
@@ -30,7 +30,7 @@ class GraphError(Exception):
 
 
 class LockedError(GraphError):
-    """Another DVC holds the repository or a file of it."""
+    """Another DVC process holds the lock of the repository or of one of its files."""
 
 
 class RevisionError(Exception):

@@ -1,8 +1,8 @@
-"""Who is told what became of a run: a line of JSON in a file, and the same by POST to a webhook.
+"""Reports the outcome of a run: a line of JSON in a file, and the same by POST to a webhook.
 
-`notify:` in params.yaml says which events, which file and which address. It is read as it stands, not as checked with
-the rest, since a params.yaml that is refused is something to be told, too. A message that does not get through is worth
-a line in the log and no more: no run ends otherwise because of it.
+`notify:` in params.yaml says which events, which file and which address. It is read as it stands, not checked with the
+other sections, because a params.yaml that is refused has to be reported too. A message that cannot be delivered costs a
+line in the log; it never changes how a run ends.
 """
 
 import json
@@ -22,46 +22,46 @@ from pipelines.errors import CANCELLED as CANCELLED_STATUS
 from pipelines.errors import BusyError, EndedError, GraphError, Say, StageError
 
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
-TOLD = Path(".dvc", "tmp", "told")  # a file a flow run of Prefect's: of each, one message
-TRIES, SECONDS = 2, 3.0  # of a webhook; a run that was cancelled has to be over within ten
+TOLD = Path(".dvc", "tmp", "told")  # one file per attempt of a Prefect flow run, so that each is reported once
+TRIES, SECONDS = 2, 3.0  # per webhook and per try; a cancelled run has to end within 10 s
 
 
 @dataclass(frozen=True)
 class Event:
-    """What became of one run."""
+    """The outcome of one run, as it is reported."""
 
     kind: str
     flow: str
     text: str
     details: Mapping[str, Any] = field(default_factory=dict)
-    run: str | None = None  # Prefect's id
-    attempt: int = 1  # of that run, which Prefect's page can begin again
+    run: str | None = None  # Prefect's id of the run
+    attempt: int = 1  # of that run, which can be retried from Prefect's page
 
 
 def tell(root: Path, event: Event, say: Say) -> None:
-    """To all who are to know; of the same flow run nothing is told twice."""
-    with _reported(event, say):
-        wanted = YAML(typ="safe").load(root / "params.yaml")["notify"]
-        if event.kind in wanted["events"]:
-            with _once(root, event) as to_be_told:
-                if to_be_told:
-                    _deliver(root, event, wanted, say)
+    """Report an event to the file and the webhook that params.yaml names; the same flow run is never reported twice."""
+    with _log_errors(event, say):
+        settings = YAML(typ="safe").load(root / "params.yaml")["notify"]
+        if event.kind in settings["events"]:
+            with _mark_told(root, event) as is_new:
+                if is_new:
+                    _deliver(root, event, settings, say)
 
 
-def _deliver(root: Path, event: Event, wanted: Mapping[str, Any], say: Say) -> None:
-    """To each by itself: where the disk is full, the webhook is told all the same."""
-    message = _message(root, event)
-    with _reported(event, say):
-        if wanted["file"]:
-            _append(root / wanted["file"], message)
-    with _reported(event, say):
-        if address := _address(wanted["webhook"]):
+def _deliver(root: Path, event: Event, settings: Mapping[str, Any], say: Say) -> None:
+    """Write the message to the file and post it to the webhook; if one of them fails, the other still gets it."""
+    message = _build_message(root, event)
+    with _log_errors(event, say):
+        if settings["file"]:
+            _append(root / settings["file"], message)
+    with _log_errors(event, say):
+        if address := _resolve_address(settings["webhook"]):
             _post(address, message)
 
 
 @contextmanager
-def _reported(event: Event, say: Say) -> Iterator[None]:
-    """An error inside is a line and no more."""
+def _log_errors(event: Event, say: Say) -> Iterator[None]:
+    """Turn an error inside the block into one line of the log."""
     try:
         yield
     except Exception as error:
@@ -69,8 +69,11 @@ def _reported(event: Event, say: Say) -> Iterator[None]:
 
 
 @contextmanager
-def _once(root: Path, event: Event) -> Iterator[bool]:
-    """Prefect's hooks and the flow itself may both tell, whichever of them is still alive; the mark comes last."""
+def _mark_told(root: Path, event: Event) -> Iterator[bool]:
+    """Yield whether this attempt of the flow run is still to be reported, then mark it as reported.
+
+    Prefect's hooks and the flow itself may both report it, whichever of them is still alive; the mark is set last.
+    """
     if event.run is None:
         yield True
         return
@@ -81,8 +84,8 @@ def _once(root: Path, event: Event) -> Iterator[bool]:
         mark.touch()
 
 
-def _message(root: Path, event: Event) -> dict[str, Any]:
-    """`text` says it all in a line, as chat programs show it."""
+def _build_message(root: Path, event: Event) -> dict[str, Any]:
+    """Build the JSON message; its `text` says everything in one line, as chat programs show it."""
     return {
         "text": f"{root.name}: {event.flow} {event.kind}: {event.text}",
         "event": event.kind,
@@ -96,54 +99,55 @@ def _message(root: Path, event: Event) -> dict[str, Any]:
 
 
 def _append(path: Path, message: Mapping[str, Any]) -> None:
+    """Append the message to the file as one line of JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(json.dumps(message) + "\n")
 
 
-def _address(webhook: str | None) -> str | None:
-    """None where there is none, on this machine at least."""
+def _resolve_address(webhook: str | None) -> str | None:
+    """Return the webhook's address; None if there is none or its environment variable is not set here."""
     return os.environ.get(webhook[1:]) if webhook and webhook.startswith("$") else webhook
 
 
 def _post(address: str, message: Mapping[str, Any]) -> None:
-    """Raises httpx.HTTPError. The address, which may be a secret, is in no message."""
-    import httpx  # here only: few runs have somebody to tell
+    """Post the message. Raises httpx.HTTPError; its message never contains the address, which may be a secret."""
+    import httpx  # here only: few runs have a webhook
 
     for tries_left in reversed(range(TRIES)):
         try:
-            answer = httpx.post(address, json=message, timeout=SECONDS)
+            response = httpx.post(address, json=message, timeout=SECONDS)
         except httpx.HTTPError as error:
             if not tries_left:
                 raise httpx.HTTPError(f"the webhook cannot be reached: {type(error).__name__}") from None
             continue
-        if answer.is_success:
+        if response.is_success:
             return
-        if answer.status_code < 500 or not tries_left:
-            raise httpx.HTTPError(f"the webhook answered {answer.status_code}")
+        if response.status_code < 500 or not tries_left:
+            raise httpx.HTTPError(f"the webhook answered {response.status_code}")
 
 
 @contextmanager
-def telling(root: Path, flow: str, say: Say, run: str | None = None, attempt: int = 1) -> Iterator[None]:
-    """Inside, whatever ends the run is told."""
+def tell_failures(root: Path, flow: str, say: Say, run: str | None = None, attempt: int = 1) -> Iterator[None]:
+    """Report whatever exception ends the block, and raise it again."""
     try:
         yield
     except BaseException as error:
-        if (kind := kind_of(error)) is not None:
-            said = error.said if isinstance(error, StageError) else ()
-            why = str(error) if isinstance(error, Exception) else ""
-            text = "; ".join([*said, why or "ended by a signal"])
+        if (kind := classify_error(error)) is not None:
+            last_lines = error.last_lines if isinstance(error, StageError) else ()
+            reason = str(error) if isinstance(error, Exception) else ""
+            text = "; ".join([*last_lines, reason or "ended by a signal"])
             tell(root, Event(kind, flow, text, run=run, attempt=attempt), say)
         raise
 
 
-def kind_of(error: BaseException) -> str | None:
-    """What it means that a run ended with this; None where it never began."""
+def classify_error(error: BaseException) -> str | None:
+    """Return the kind of event that an error at the end of a run means; None if the run never began."""
     if isinstance(error, BusyError):
         return None
     if isinstance(error, StageError):
         return CANCELLED if error.status == CANCELLED_STATUS else FAILED
     if isinstance(error, GraphError):
         return FAILED
-    ended = isinstance(error, EndedError) or not isinstance(error, Exception)  # by a signal, whoever sent it
+    ended = isinstance(error, EndedError) or not isinstance(error, Exception)  # SIGINT or SIGTERM, whoever sent it
     return CANCELLED if ended else CRASHED

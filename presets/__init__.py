@@ -1,1 +1,1 @@
-"""Named sets of values for params.yaml, each a YAML file of only what it sets; `python -m presets NAME` applies one."""
+"""Named sets of values for params.yaml. `python -m presets NAME` applies one."""

@@ -1,8 +1,8 @@
-"""A preset laid over params.yaml.
+"""Lays a preset over params.yaml.
 
-Mappings are merged key by key, and everything else is replaced. A mapping that is told by its `name` (an encoder, an
-optimiser) has other keys under another name, so there it is replaced whole. `views.second` states only differences from
-the first view, so it is replaced whole as well. `also` in a preset lists others that come first.
+Mappings are merged key by key, and everything else is replaced. A mapping that has a `name` (an encoder, an optimiser)
+has other keys under another name, so it is replaced whole when the name changes. `views.second` states only differences
+from the first view, so it is always replaced whole. `also` in a preset lists the presets that are applied before it.
 """
 
 from pathlib import Path
@@ -15,43 +15,43 @@ from components.stage.command import check_params
 from components.stage.errors import InputError
 
 FOLDER = Path(__file__).parent
-WHOLE = ("second",)
+WHOLE = ("second",)  # keys whose mappings are never merged
 
 
-def names() -> list[str]:
-    """Every preset, as it is called: cifar10, views/cifar ..."""
+def list_presets() -> list[str]:
+    """Return the names of all presets: cifar10, views/cifar and so on."""
     return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.yaml"))
 
 
-def with_presets(path: Path, presets: list[str]) -> Any:
-    """What params.yaml says with these presets over it, comments and order kept. Raises InputError."""
+def apply_presets(path: Path, presets: list[str]) -> Any:
+    """Return params.yaml with these presets laid over it; comments and order are kept. Raises InputError."""
     try:
-        whole = style().load(path)
+        whole = make_yaml().load(path)
     except (OSError, YAMLError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    for preset in map(read, presets):
+    for preset in map(read_preset, presets):
         merge(whole if isinstance(whole, dict) else {}, preset)
-    check_params(plain(whole), path)
+    check_params(to_plain(whole), path)
     return whole
 
 
-def read(name: str) -> Any:
-    """A preset over those that it names in `also`. Raises InputError where there is none of that name."""
-    if name not in names():
-        raise InputError(f"presets: there is no '{name}'; there are {', '.join(names())}")
-    preset = style().load(FOLDER / f"{name}.yaml")
+def read_preset(name: str) -> Any:
+    """Return a preset laid over those that its `also` names. Raises InputError where no preset has that name."""
+    if name not in list_presets():
+        raise InputError(f"presets: there is no '{name}'; there are {', '.join(list_presets())}")
+    preset = make_yaml().load(FOLDER / f"{name}.yaml")
     before = preset.pop("also", [])
     if not before:
         return preset
-    first = read(before[0])
-    for other in before[1:]:
-        merge(first, read(other))
-    merge(first, preset)
-    return first
+    merged = read_preset(before[0])
+    for name_before in before[1:]:
+        merge(merged, read_preset(name_before))
+    merge(merged, preset)
+    return merged
 
 
 def merge(under: Any, over: Any) -> None:
-    """Put the values of one mapping into another."""
+    """Put the values of the mapping `over` into the mapping `under`."""
     for key, value in over.items():
         old = under.get(key)
         same = (
@@ -63,20 +63,20 @@ def merge(under: Any, over: Any) -> None:
             under[key] = value
 
 
-def plain(value: Any) -> Any:
-    """Without what ruamel.yaml remembers of comments and spelling."""
+def to_plain(value: Any) -> Any:
+    """Return the value as plain Python objects, without the comments and the spelling that ruamel.yaml remembers."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): to_plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [plain(one) for one in value]
+        return [to_plain(inner) for inner in value]
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)
     return value
 
 
-def style() -> YAML:
-    """Reads and writes params.yaml as it is laid out."""
+def make_yaml() -> YAML:
+    """Make the YAML reader and writer that keeps the layout of params.yaml."""
     yaml = YAML()
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 120

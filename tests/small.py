@@ -1,4 +1,4 @@
-"""Stores and settings small enough that a test of feeds, samples and readings takes no time."""
+"""Makes stores and settings so small that a test of feeds, samples and readings takes no time."""
 
 import io
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from tests.conftest import EVERYTHING_OFF, ROOT, set_in
 CLASSES = ["cat", "dog", "owl"]
 
 
-def png(pixels: np.ndarray) -> bytes:
+def encode_png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
     return file.getvalue()
 
 
-def grays(count: int) -> list[np.ndarray]:
-    """Image n is filled with the gray n, so that it can be recognised."""
+def make_grays(count: int) -> list[np.ndarray]:
+    """Make images of 8 x 8 pixels; image n is filled with the gray n, so that it can be recognised."""
     return [np.full((8, 8), gray) for gray in range(count)]
 
 
@@ -35,22 +35,22 @@ def fill_store(
     labels: Sequence[int | None] | None = None,
     splits: Sequence[str] | None = None,
 ) -> Store:
-    """All of class 0 and of the train split where nothing else is said."""
+    """Write a store, by default with all images of class 0 and of the train split, and open it."""
     labels, splits = labels or [0] * len(images), splits or [TRAIN] * len(images)
-    about = zip(images, labels, splits, strict=True)
-    rows = [Row(f"{n}", png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(about)]
+    columns = zip(images, labels, splits, strict=True)
+    rows = [Row(f"{n}", encode_png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
     write_store(folder, rows, CLASSES)
     return Store(folder)
 
 
-def decoded(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np.ndarray:
-    """Every gray image of the splits: (N, 1, S, S) uint8."""
-    groups = store.read_groups(store.groups(splits))
+def decode_images(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np.ndarray:
+    """Decode every image of the splits as gray: (N, 1, S, S) uint8."""
+    groups = store.read_groups(store.find_groups(splits))
     return np.stack([decode_square(encoded, side=side, channels=1) for group in groups for encoded in group])
 
 
-def settings(**changes: Any) -> Pretrain:
-    """`settings(feed__workers=0)`: the shipped section for 8 x 8 grays, views that are the image, and those changes."""
+def make_settings(**changes: Any) -> Pretrain:
+    """Make the shipped settings for 8 x 8 grays, with views that are the image, and with changes: `feed__workers=0`."""
     section = read_params(ROOT / "params.yaml").pretrain.model_dump()
     section["views"] = {"first": dict(EVERYTHING_OFF), "second": {}}
     section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}

@@ -1,6 +1,6 @@
-"""What the how-to pages show can be pasted, and where they point to there is something.
+"""The snippets of the how-to pages can be pasted, and their links lead somewhere.
 
-A snippet marked `yaml` is of params.yaml, and the pipeline takes it; one marked `yml` is of another program's.
+A snippet marked `yaml` belongs to params.yaml, and the pipeline accepts it; `yml` marks another program's YAML.
 """
 
 import re
@@ -19,14 +19,14 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 
 def snippets(language: str, pages: list[Path]) -> Iterator[tuple[str, str]]:
-    """Each with its page and its number there."""
+    """Yield every snippet in a language, with a name made of its page and its number there."""
     for page in pages:
-        found = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-        yield from ((f"{page.stem}-{number}", snippet) for number, snippet in enumerate(found))
+        texts = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        yield from ((f"{page.stem}-{number}", snippet) for number, snippet in enumerate(texts))
 
 
 def anchors(page: Path) -> set[str]:
-    """Of its headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -58,7 +58,6 @@ def test_links_lead_to_files_and_headings_that_are_there(page: Path) -> None:
 
 def test_the_page_on_images_shows_every_kind_of_source() -> None:
     page = (ROOT / "docs" / "images.md").read_text()
-    kinds = re.findall(
-        r'"([a-z0-9_]+)"', (ROOT / "components" / "params" / "data.py").read_text().split("class Snapshot")[0]
-    )
+    types = (ROOT / "components" / "fetch" / "params.py").read_text().split("class Snapshot")[0]
+    kinds = re.findall(r'"([a-z0-9_]+)"', types)
     assert {kind for kind in kinds if f"`{kind}`" not in page and f"kind: {kind}" not in page} == set()

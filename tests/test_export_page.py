@@ -1,4 +1,4 @@
-"""docs/export.md: every snippet, run as it stands there, gives what the project itself gives."""
+"""Every snippet of docs/export.md, run as it stands there, gives what the project itself gives."""
 
 import os
 import re
@@ -25,8 +25,8 @@ GET, REGISTER, GET_VERSION = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 ADDRESS = "git@example.org:team/byol-pipeline.git"
 
 
-def write(folder: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> Image.Image:
-    """An encoder where the page has it, and a photo."""
+def write_inputs(folder: Path, monkeypatch: pytest.MonkeyPatch, channels: int) -> Image.Image:
+    """Write an encoder and a photo where the page expects them, make `folder` the current one, and return the photo."""
     write_encoder(folder / "models" / "encoder", channels=channels)
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (21, 33, 3), np.uint8))
     photo.save(folder / "photo.jpg", "PNG")
@@ -42,7 +42,7 @@ def execute(code: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_loader_and_onnx_agree(channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo = write(tmp_path, monkeypatch, channels)
+    photo = write_inputs(tmp_path, monkeypatch, channels)
     expected = load_encoder("models/encoder").embed(photo)
     assert "components" not in ONNX
     for code in (LOADER, ONNX):
@@ -50,7 +50,7 @@ def test_the_loader_and_onnx_agree(channels: int, tmp_path: Path, monkeypatch: p
 
 
 def test_the_frames_of_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, monkeypatch, 3)
+    write_inputs(tmp_path, monkeypatch, 3)
     assert execute(FRAMES.replace("(1000, 480, 640, 3)", "(3, 48, 64, 3)"))["features"].shape == (3, 8)
 
 
@@ -62,8 +62,8 @@ def test_torchvision_takes_the_weights(stem: Any, side: int, tmp_path: Path, mon
     assert "components" not in TORCHVISION
     images = torch.randn(2, 3, side, side)
     with torch.inference_mode():
-        found = execute(TORCHVISION)["network"](images)
-        assert torch.equal(found, load_encoder("models/encoder").network(images))
+        features = execute(TORCHVISION)["network"](images)
+        assert torch.equal(features, load_encoder("models/encoder").network(images))
 
 
 PIPELINE = {
@@ -79,7 +79,7 @@ PIPELINE = {
 
 
 def test_another_repository_gets_the_encoder_by_path_and_by_version(tmp_path: Path) -> None:
-    """It is a folder of outs of two stages, which DVC has to gather; the artifact's entry is that of dvc.yaml."""
+    """DVC has to gather the folder from the outs of two stages; the artifact's entry is that of dvc.yaml."""
     source, elsewhere = tmp_path / "source", tmp_path / "elsewhere"
     outs = [Path(out) for stage in PIPELINE["stages"].values() for out in stage["outs"]]
     for out in outs:

@@ -1,1 +1,1 @@
-"""The objective that an article describes under BYOL's name."""
+"""The room of the objective that an article calls BYOL: its networks, its loss and its settings."""

@@ -1,10 +1,10 @@
-"""An untrained decoder that mirrors an encoder: (B, D) -> (B, C, S, S), in the units of the normalised input.
+"""Builds an untrained decoder that mirrors an encoder: (B, D) -> (B, C, S, S), in the units of the normalised input.
 
-The article's own (section 5.2) has two layers and two transposed convolutions. Corrected there: its output went
-through a ReLU, though a normalised image is below 0 in many of its pixels; its kernel of 3 with stride 2 and padding 1
-makes 2 s - 1 pixels of s, so that 8 x 8 became 29 x 29 and not 32 x 32; and 128 * 6 * 6 fits no input (article.py). A
-residual network, of which the article says nothing, is mirrored by upsampling and a convolution for every halving.
-B images, C channels, S pixels a side, D features.
+The article's decoder (section 5.2) has two layers and two transposed convolutions. Three mistakes of its listing are
+corrected here: its output passes a ReLU, though many pixels of a normalised image are below 0; its kernel of 3 with
+stride 2 and padding 1 makes 2 s - 1 pixels of s, so that 8 x 8 becomes 29 x 29 and not 32 x 32; and 128 * 6 * 6 fits no
+input (components/encoder/article.py). A residual network, which the article does not treat, is mirrored by upsampling
+and a convolution for every halving. B images, C channels, S pixels per side, D features.
 """
 
 from itertools import pairwise
@@ -17,74 +17,77 @@ from components.encoder.resnet import has_small_stem
 
 
 def build_decoder(params: Encoder, *, features: int, channels: int, side: int) -> nn.Module:
-    """Drawn from torch's global generator."""
+    """Build the decoder that mirrors an encoder; its weights are drawn from torch's global generator."""
     match params:
         case ArticleNetwork():
-            return article_decoder(params, channels=channels, side=side)
+            return build_article_decoder(params, channels=channels, side=side)
         case TinyResNet():
-            return mirrored_resnet(tiny_maps(params, side), features=features, channels=channels, side=side)
+            maps = list_tiny_maps(params, side)
+            return build_mirrored_resnet(maps, features=features, channels=channels, side=side)
         case TorchvisionResNet():
-            return mirrored_resnet(torchvision_maps(params, side), features=features, channels=channels, side=side)
+            maps = list_torchvision_maps(params, side)
+            return build_mirrored_resnet(maps, features=features, channels=channels, side=side)
 
 
-def article_decoder(params: ArticleNetwork, *, channels: int, side: int) -> nn.Module:
-    """Layers and convolutions of the encoder in reverse order."""
+def build_article_decoder(params: ArticleNetwork, *, channels: int, side: int) -> nn.Module:
+    """Build the article's decoder: the layers and convolutions of its encoder in reverse order."""
     first, second = WIDTHS
-    left = side // 2 // 2
+    map_side = side // 2 // 2
     return nn.Sequential(
         nn.Linear(params.features, params.hidden),
         nn.ReLU(inplace=True),
-        nn.Linear(params.hidden, second * left * left),
+        nn.Linear(params.hidden, second * map_side * map_side),
         nn.ReLU(inplace=True),
-        nn.Unflatten(1, (second, left, left)),
-        doubling(second, first, side // 2),
+        nn.Unflatten(1, (second, map_side, map_side)),
+        build_doubling_layer(second, first, side // 2),
         nn.ReLU(inplace=True),
-        doubling(first, channels, side),
+        build_doubling_layer(first, channels, side),
     )
 
 
-def doubling(channels: int, out: int, side: int) -> nn.Module:
-    """(B, channels, side // 2, side // 2) -> (B, out, side, side), where pooling may have left an odd row out.
+def build_doubling_layer(channels: int, out: int, side: int) -> nn.Module:
+    """Build a layer that doubles the side: (B, channels, side // 2, side // 2) -> (B, out, side, side).
 
-    PyTorch's own arithmetic: (s - 1) * 2 - 2 * padding + 3 + output_padding.
+    An odd side gets back the row that pooling has dropped. By PyTorch's arithmetic, s pixels become
+    (s - 1) * 2 - 2 * padding + 3 + output_padding.
     """
     even = 1 - side % 2
     return nn.ConvTranspose2d(channels, out, 3, stride=2, padding=even, output_padding=even)
 
 
-Maps = list[tuple[int, int]]  # channels and side of an encoder's maps, the first convolution's first
+Maps = list[tuple[int, int]]  # channels and side of each of an encoder's feature maps, from input to output
 
 
-def tiny_maps(params: TinyResNet, side: int) -> Maps:
-    """The first convolution keeps the side; each further width halves it."""
-    return halving([(params.widths[0], side)], params.widths[1:])
+def list_tiny_maps(params: TinyResNet, side: int) -> Maps:
+    """List the maps of a tiny ResNet: the first convolution keeps the side, each further width halves it."""
+    return add_halved_maps([(params.widths[0], side)], params.widths[1:])
 
 
-def torchvision_maps(params: TorchvisionResNet, side: int) -> Maps:
-    """As wide as a ResNet-18's, also where the encoder's blocks are bottlenecks, which are four times as wide."""
+def list_torchvision_maps(params: TorchvisionResNet, side: int) -> Maps:
+    """List the maps of a ResNet-18, also for encoders with bottleneck blocks, which are four times as wide."""
     if has_small_stem(params, side):
-        return halving([(64, side)], (128, 256, 512))
-    return halving([(64, half(side))], (64, 128, 256, 512))
+        return add_halved_maps([(64, side)], (128, 256, 512))
+    return add_halved_maps([(64, halve_side(side))], (64, 128, 256, 512))
 
 
-def halving(maps: Maps, widths: tuple[int, ...]) -> Maps:
-    """A map for each further width, of half the side."""
+def add_halved_maps(maps: Maps, widths: tuple[int, ...]) -> Maps:
+    """Add a map of half the side for each further width."""
     for width in widths:
-        maps.append((width, half(maps[-1][1])))
+        maps.append((width, halve_side(maps[-1][1])))
     return maps
 
 
-def half(side: int) -> int:
-    """What convolutions of stride 2 leave, padded as these are: half a pixel more of an odd side."""
+def halve_side(side: int) -> int:
+    """Return the side after a padded convolution of stride 2: half, rounded up."""
     return (side + 1) // 2
 
 
-def mirrored_resnet(maps: Maps, *, features: int, channels: int, side: int) -> nn.Module:
-    """The average over the last map is undone by a layer; then map by map up to the image."""
-    width, left = maps[-1]
+def build_mirrored_resnet(maps: Maps, *, features: int, channels: int, side: int) -> nn.Module:
+    """Build a decoder that expands the features to the last map, and from there map by map up to the image."""
+    width, map_side = maps[-1]
     layers: list[nn.Module] = [
-        nn.Linear(features, width * left * left),
-        nn.Unflatten(1, (width, left, left)),
+        nn.Linear(features, width * map_side * map_side),
+        nn.Unflatten(1, (width, map_side, map_side)),
         nn.BatchNorm2d(width),
         nn.ReLU(inplace=True),
     ]

@@ -1,12 +1,12 @@
-"""What the article "BYOL原理与代码实例讲解" describes under BYOL's name: an autoencoder with up to three further terms.
+"""The objective that the article "BYOL原理与代码实例讲解" calls BYOL: an autoencoder with up to three further terms.
 
-It is not BYOL: there is no second network that is predicted (section 2.5 against arXiv 2006.07733). By its sections:
-an encoder and a decoder with mean squared error (2.5, 3.1), a centre loss and a contrastive loss (4.1), a discriminator
-that should not tell features of original images from others (2.5, 3.1). Its listings (3.2, 5.2) do not run, and leave
-out the first and the last of these; they add terms up without weights. Encoder and decoder have weights of their own,
-as in the listings; section 2.3 has them shared. The article trains on plain images; here every term is of each view,
-and the two are averaged: views whose strengths are all 0 are the plain image twice.
-B images of this process, C channels, S pixels a side, D features.
+It is not BYOL: it has no second network whose output is predicted (section 2.5 against arXiv 2006.07733). Its sections
+describe an encoder and a decoder with mean squared error (2.5, 3.1), a centre loss and a contrastive loss (4.1), and a
+discriminator that should not distinguish features of original images from those of rebuilt ones (2.5, 3.1). Its
+listings (3.2, 5.2) do not run, leave out the first and the last of these terms, and add terms up without weights.
+Encoder and decoder have separate weights, as in the listings; in section 2.3 they share them. The article trains on
+plain images; here every term is computed for each of the two views and averaged: views whose strengths are all 0 are
+the plain image twice. B images of this process, C channels, S pixels per side, D features.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from components.article.decoder import build_decoder
 from components.article.params import ArticleSettings, ArticleWeights
-from components.encoder.build import feature_dimension
+from components.encoder.build import count_features
 from components.learning.engine import Engine
 from components.learning.objective import Loss, Objective, Pair
 
 
 class Article(Objective):
-    """Encoder, and of decoder, discriminator and direction w those that some weight asks for."""
+    """The encoder, and those of decoder, discriminator and direction w that a term with a weight needs."""
 
     watched = "feature"
 
@@ -37,10 +37,10 @@ class Article(Objective):
         self.method = f'{" + ".join(self.terms)}, after the article "BYOL原理与代码实例讲解"'
 
     @classmethod
-    def around(cls, encoder: nn.Module, params: ArticleSettings) -> Self:
-        """As params.yaml says; the other networks are drawn from torch's global generator."""
+    def build_around(cls, encoder: nn.Module, params: ArticleSettings) -> Self:
+        """Build the objective around an encoder; the other networks are drawn from torch's global generator."""
         weights, shape = params.article, {"channels": params.images.channels, "side": params.images.side}
-        features = feature_dimension(encoder, **shape)
+        features = count_features(encoder, **shape)
         parts = nn.ModuleDict({"encoder": encoder})
         if weights.reconstruction or weights.adversarial:
             parts["decoder"] = build_decoder(params.encoder, features=features, **shape)
@@ -61,103 +61,108 @@ class Article(Objective):
         return dict(self.parts.items())
 
     def loss(self, pair: Pair, engine: Engine) -> Loss:
-        """The weighted sum of the terms, each the average of both views.
+        """Compute the weighted sum of the terms, each the average of both views.
 
-        The adversarial term's own weight is on what encoder and decoder get of its gradient, so that the discriminator
-        learns at full rate whatever it is.
+        The adversarial weight scales only the gradient that encoder and decoder get of that term, so that the
+        discriminator learns at full rate whatever the weight.
         """
-        first, second = (self.look_at(view, engine) for view in pair)
+        first, second = (self.compute_terms(view, engine) for view in pair)
         terms = {name: (first[name] + second[name]) / 2 for name in self.terms}
         weights = self.weights | {"adversarial": 1.0}
         return Loss(torch.stack([weights[name] * terms[name] for name in self.terms]).sum(), terms)
 
-    def look_at(self, view: Tensor, engine: Engine) -> dict[str, Tensor]:
-        """Every term of one view by name: (B, C, S, S) -> ()."""
-        networks, found = engine.networks, {}
+    def compute_terms(self, view: Tensor, engine: Engine) -> dict[str, Tensor]:
+        """Compute every term of one view by name: (B, C, S, S) -> ()."""
+        networks, terms = engine.networks, {}
         with engine.autocast():
             features = networks["encoder"](view)  # (B, D)
             if "decoder" in networks:
                 rebuilt = networks["decoder"](features)  # (B, C, S, S)
             if "adversarial" in self.terms:
-                with statistics_kept(self.encoder):
-                    again = networks["encoder"](rebuilt)  # (B, D)
-                judge, weight = networks["discriminator"], self.weights["adversarial"]
-                verdicts = [judge(reversed_gradient(one, weight)) for one in (features, again)]  # (B, 1) each
-        features = precise(features)
+                with keep_statistics(self.encoder):
+                    rebuilt_features = networks["encoder"](rebuilt)  # (B, D)
+                discriminator, weight = networks["discriminator"], self.weights["adversarial"]
+                original_logits = discriminator(reverse_gradient(features, weight))  # (B, 1)
+                rebuilt_logits = discriminator(reverse_gradient(rebuilt_features, weight))  # (B, 1)
+        features = raise_precision(features)
         if "reconstruction" in self.terms:
-            found["reconstruction"] = F.mse_loss(precise(rebuilt), precise(view))
+            terms["reconstruction"] = F.mse_loss(raise_precision(rebuilt), raise_precision(view))
         if "centre" in self.terms:
-            found["centre"] = centre_loss(features)
+            terms["centre"] = centre_loss(features)
         if "contrastive" in self.terms:
-            found["contrastive"] = contrastive_loss(networks["direction"](features))
+            terms["contrastive"] = contrastive_loss(networks["direction"](features))
         if "adversarial" in self.terms:
-            found["adversarial"] = adversarial_loss(precise(verdicts[0]), precise(verdicts[1]))
-        return found
+            terms["adversarial"] = adversarial_loss(raise_precision(original_logits), raise_precision(rebuilt_logits))
+        return terms
 
-    def watch(self, features: Tensor) -> Tensor:
-        """Themselves: (B, D) -> (B, D)."""
+    def compute_watched(self, features: Tensor) -> Tensor:
+        """Return the features unchanged, since nothing projects them: (B, D) -> (B, D)."""
         return features
 
-    def causes(self, params: ArticleSettings) -> str:  # noqa: D102
+    def explain_collapse(self, params: ArticleSettings) -> str:  # noqa: D102
         pulling = [f"pretrain.article.{name} ({self.weights[name]:g})" for name in PULLING if name in self.weights]
-        named = (
+        too_high = (
             f"{' and '.join(pulling)} too high beside pretrain.article.reconstruction "
             f"({params.article.reconstruction:g}), as one answer to every image is what they ask for, "
         )
         rate = f"pretrain.optimiser.learning_rate too high ({params.optimiser.learning_rate:g})"
-        return f"{named if pulling else ''}{'or ' if pulling else ''}{rate}"
+        return f"{too_high if pulling else ''}{'or ' if pulling else ''}{rate}"
 
 
-PULLING = ("centre", "contrastive", "adversarial")  # terms that the same features of all images suit best
+PULLING = ("centre", "contrastive", "adversarial")  # terms that are lowest if all images have the same features
 
 
 def centre_loss(features: Tensor) -> Tensor:
-    """Mean over i of the mean over j != i of |z_i - z_j|^2 (section 4.1), of a batch: (B, D) -> (). One image has 0.
+    """Compute the mean over i of the mean over j != i of |z_i - z_j|^2 (section 4.1): (B, D) -> (), 0 for one image.
 
-    In O(B D), since the sum over all pairs is that of the distances to the mean m: sum_ij |z_i - z_j|^2
+    It takes O(B D), since the sum over all pairs follows from the distances to the mean m: sum_ij |z_i - z_j|^2
     = 2 B sum_i |z_i|^2 - 2 |sum_i z_i|^2 = 2 B sum_i |z_i - m|^2, here divided by B (B - 1). Equal features are its
-    minimum: alone it collapses the encoder, whatever the article hopes of it.
+    minimum: alone it collapses the encoder, contrary to what the article expects.
     """
     return 2 * (features - features.mean(dim=0)).square().sum() / max(len(features) - 1, 1)
 
 
 def contrastive_loss(products: Tensor) -> Tensor:
-    """-log sigmoid(z.w), mean over the batch, for the learned w of section 4.1: (B, 1) -> ().
+    """Compute the mean over the batch of -log sigmoid(z.w), for the learned w of section 4.1: (B, 1) -> ().
 
-    The article has - sum_i sign(z_i.w) log sign(z_i.w), which is 0 for a positive product, has no value for a negative
-    one, and no gradient anywhere. This is its nearest relaxation that does what section 4.2 says of it, making the
-    products large: 0 for large positive ones, and growing with negative ones. To put the sigmoid in both places,
-    -p log p, would be 0 for large negative products as well and drive images to either side. The mean in place of the
-    article's sum keeps its weight beside the centre loss, which is a mean, the same for every batch size.
-    It has no minimum: it falls as w or z grow, whatever z says of an image. The gradient is at most 1 a product and
-    dies with exp(-z.w), so that products grow as the logarithm of the steps under SGD; Adam, which scales small
-    gradients up, goes on until they are near its 1e-8. log sigmoid is computed as such: no product overflows it.
+    The article has - sum_i sign(z_i.w) log sign(z_i.w), which is 0 for a positive product, undefined for a negative
+    product, and without a gradient anywhere. This loss is the nearest relaxation that makes the products large, as
+    section 4.2 describes: it is 0 for large positive products and grows with negative ones. The sigmoid in both places,
+    -p log p, would be 0 for large negative products as well and would drive images to either side. The mean in place of
+    the article's sum makes its weight relative to the centre loss, which is a mean, the same for every batch size.
+    The loss has no minimum: it falls as w or z grow, whatever z says about an image. The gradient is at most 1 per
+    product and vanishes with exp(-z.w), so that products grow as the logarithm of the steps under SGD; Adam, which
+    scales small gradients up, goes on until they are near its 1e-8. log sigmoid is computed as such, without overflow.
     """
     return -F.logsigmoid(products).mean()
 
 
 def adversarial_loss(original: Tensor, rebuilt: Tensor) -> Tensor:
-    """Binary cross entropy of telling the features of images from those of rebuilt images: logits, twice (B, 1) -> ().
+    """Compute the binary cross entropy of telling features of images from those of rebuilt images: twice (B, 1) -> ().
 
-    log 2 = 0.69 is a discriminator that cannot tell (sections 2.5 and 3.1; Goodfellow et al., arXiv 1406.2661).
+    The inputs are logits. A discriminator that cannot tell has log 2 = 0.69 (sections 2.5 and 3.1; Goodfellow et al.,
+    arXiv 1406.2661).
     """
     return -(F.logsigmoid(original) + F.logsigmoid(-rebuilt)).mean() / 2
 
 
-def reversed_gradient(features: Tensor, weight: float) -> Tensor:
-    """The same values, the gradient times -weight, so that one step trains the discriminator to tell and the encoder
-    and the decoder to fool it (Ganin & Lempitsky, arXiv 1409.7495, section 3.1, with lambda)."""
-    return features.detach() + weight * (features.detach() - features)  # what is added is 0
+def reverse_gradient(features: Tensor, weight: float) -> Tensor:
+    """Return the same values with a gradient that is multiplied by -weight.
+
+    One step then trains the discriminator to tell features apart, and encoder and decoder to fool it (Ganin &
+    Lempitsky, arXiv 1409.7495, section 3.1, where the weight is lambda).
+    """
+    return features.detach() + weight * (features.detach() - features)  # the second term is 0
 
 
-def precise(values: Tensor) -> Tensor:
-    """In float32 or better: sums of squares have no digits left in bfloat16."""
+def raise_precision(values: Tensor) -> Tensor:
+    """Convert values to float32 or better, since sums of squares in bfloat16 lose all digits."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 @contextmanager
-def statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Leave BatchNorm's running statistics as they are: those of rebuilt images are not what the encoder will see."""
+def keep_statistics(network: nn.Module) -> Iterator[None]:
+    """Keep BatchNorm's running statistics unchanged within the context, so that rebuilt images do not enter them."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""What the article's objective adds to `pretrain`: how much each of its terms weighs."""
+"""The settings that the article's objective adds to `pretrain`: the weights of its terms."""
 
 from typing import Self
 
@@ -9,7 +9,7 @@ from components.stage.types import NotNegative, Params
 
 
 class ArticleWeights(Params):
-    """The weight of each part; a part of weight 0 is not computed."""
+    """The weight of each term of the loss; a term of weight 0 is not computed."""
 
     reconstruction: NotNegative
     centre: NotNegative
@@ -18,12 +18,12 @@ class ArticleWeights(Params):
 
 
 class ArticleSettings(Training):
-    """Everything that the article's objective is told."""
+    """All settings of a training with the article's objective."""
 
     article: ArticleWeights
 
     @model_validator(mode="after")
-    def _there_is_something_to_learn(self) -> Self:
+    def _check_weights(self) -> Self:
         if self.objective == "article" and not any(self.article.model_dump().values()):
             raise ValueError("article: every weight is 0, so there is nothing to learn; say one above 0")
         return self

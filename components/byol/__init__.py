@@ -1,1 +1,1 @@
-"""BYOL, and nothing else."""
+"""The room of the BYOL objective: its networks, its loss and its settings."""

@@ -1,4 +1,4 @@
-"""What BYOL adds to `pretrain`: its two heads and the decay of its moving average."""
+"""The settings that BYOL adds to `pretrain`: its two heads and the decay of its moving average."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ from components.stage.types import Count, Params, Probability
 
 
 class Head(Params):
-    """The sizes of BYOL's projector and predictor: hidden layer and output."""
+    """The sizes of the hidden layer and the output of BYOL's projector and predictor."""
 
     hidden: Count
     out: Annotated[int, Field(ge=2)]
 
 
 class ByolSettings(Training):
-    """Everything that BYOL is told."""
+    """All settings of a training with BYOL."""
 
     head: Head
     tau_base: Probability  # decay of the target's moving average at the first step

@@ -1,1 +1,1 @@
-"""Whether new images look like those that were embedded before. A command of its own, no stage."""
+"""The command that tests whether new images look like those that were embedded before; it is not a stage."""

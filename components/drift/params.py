@@ -1,4 +1,4 @@
-"""`drift`: how new images are compared with those the encoder is known on. How they are embedded stands in `embed`."""
+"""The section `drift` of params.yaml: how new images are compared with the reference; `embed` is how to embed them."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from components.stage.types import Params, Seed
 
 
 class Drift(Params):
-    """Sizes of the test; its time and memory grow with the square of the images."""
+    """The sizes of the test; its time and memory grow with the square of the images."""
 
     images: Annotated[int, Field(ge=2, le=5000)]  # of each side at most; 5,000 take 2 GB
     permutations: Annotated[int, Field(ge=99)]  # no p-value is below 1 / (1 + permutations)

@@ -1,1 +1,1 @@
-"""Stage embed: the encoder and two baselines embed every image."""
+"""The stage embed, which embeds every image with the encoder and two baselines."""

@@ -1,7 +1,8 @@
-"""Stage embed: models/encoder and data/store -> embeddings, of the encoder and of two baselines.
+"""The stage embed: models/encoder and data/store -> embeddings, by the encoder and by two baselines.
 
-One pass over the store, whose images are decoded once for all three, with memory flat in their number. Several
-processes (torchrun's) embed each a stretch of the store, cut between batches: the files are those of one process.
+One pass over the store decodes each image once for all three; memory does not grow with the number of images. If
+torchrun starts several processes, each embeds a stretch of the store that is cut between batches, and the files are the
+same as those of one process.
 
 N images, B of them in a batch, C channels, S pixels a side, D features.
 """
@@ -28,7 +29,7 @@ from components.features.embedders import Embedder, make_embedders
 from components.features.embeddings import ABOUT, EmbeddingsWriter, read_tables
 from components.features.load import load_encoder
 from components.learning import replicas
-from components.learning.device import choose_device, choose_precision, prepare
+from components.learning.device import choose_device, choose_precision, prepare_device
 from components.learning.replicas import Replica
 from components.show.progress import Progress
 from components.stage import command as stage
@@ -38,64 +39,69 @@ from components.store.store import SPLITS, Store
 
 
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
-    """Embed every image of the store three times; one Parquet file each."""
+    """Embed every image of the store by the encoder and by two baselines, and write one Parquet file for each."""
     device = choose_device(params.device, "embed.device")
-    prepare(device, params.threads)
+    prepare_device(device, params.threads)
     loaded, opened = load_encoder(encoder), Store(store)
     embedders = make_embedders(
         loaded, device, choose_precision(params.precision, device), pixels_side=params.pixels_side
     )
-    replica = join(device)
+    replica = join_processes(device)
     shares = share_out(count_images(opened), params.batch_size, replica.world)
     if replica.writes:
-        clear(embeddings)
-    replicas.wait()
+        clear_leftovers(embeddings)
+    replicas.wait_for_processes()
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(EmbeddingsWriter(place(embeddings, name, replica.rank))) for name in embedders
+            name: stack.enter_context(EmbeddingsWriter(locate_file(embeddings, name, replica.rank)))
+            for name in embedders
         }
-        embed(opened, shares[replica.rank], loaded.config.images, embedders, writers, params, replica)
+        embed_share(opened, shares[replica.rank], loaded.config.images, embedders, writers, params, replica)
         if replica.writes:
-            replicas.wait()
+            replicas.wait_for_processes()
             join_parts(embeddings, writers, shares)
     if not replica.writes:
-        replicas.wait()
-    replicas.leave()
+        replicas.wait_for_processes()
+    replicas.leave_processes()
 
 
-def join(device: torch.device) -> Replica:
-    """Join the others that torchrun started, if it did; they only wait for each other, on whatever device."""
-    return replicas.enlist(device, "embed.device", "gloo") if dist.is_torchelastic_launched() else Replica(0, 1)
+def join_processes(device: torch.device) -> Replica:
+    """Join the other processes that torchrun started, if any; they only wait for each other, over gloo."""
+    return (
+        replicas.enter_process_group(device, "embed.device", "gloo")
+        if dist.is_torchelastic_launched()
+        else Replica(0, 1)
+    )
 
 
 def count_images(store: Store) -> int:
-    """N. Raises InputError where there is none."""
-    count = sum(group.count for group in store.groups(SPLITS))
+    """Count the store's images. Raises InputError if there is none."""
+    count = sum(group.count for group in store.find_groups(SPLITS))
     if count == 0:
         raise InputError(f"{store.folder}: no image; `dvc repro fetch` fills the store")
     return count
 
 
 def share_out(count: int, batch_size: int, world: int) -> list[range]:
-    """Each process's images: whole batches, so that a batch holds the same images however many processes there are."""
+    """Share the images out to `world` processes in whole batches, so that batches do not depend on the processes."""
     total = -(-count // batch_size)
     cuts = [min(count, batch_size * -(-total * rank // world)) for rank in range(world + 1)]
     return [range(first, last) for first, last in pairwise(cuts)]
 
 
-def place(folder: Path, name: str, rank: int) -> Path:
-    """The file itself for the first process, which adds the others' parts to its own."""
+def locate_file(folder: Path, name: str, rank: int) -> Path:
+    """Return where a process writes: the first writes the file itself, to which it adds the others' parts."""
     return folder / (f"{name}.parquet.part-{rank}" if rank else f"{name}.parquet")
 
 
-def clear(folder: Path) -> None:
-    """Make room, also of what a run left that was killed."""
+def clear_leftovers(folder: Path) -> None:
+    """Make the folder, and remove the unfinished files of a run that was killed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for left in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
-        left.unlink()
+    for path in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
+        path.unlink()
 
 
-def embed(
+def embed_share(
     store: Store,
     share: range,
     shape: Images,
@@ -104,34 +110,34 @@ def embed(
     params: Embed,
     replica: Replica,
 ) -> None:
-    """Embed a stretch of the store, in its order, a batch at a time."""
+    """Embed a process's share of the store, in the store's order, a batch at a time."""
     label = "embed" if replica.world == 1 else f"embed, process 1 of {replica.world}"
     progress = Progress(label, len(share), "images") if replica.writes else None
-    for rows, images in batches(decoded(read(store, share), shape, params.workers), params.batch_size):
+    for rows, images in form_batches(decode_groups(read_share(store, share), shape, params.workers), params.batch_size):
         for name, embedder in embedders.items():
-            writers[name].add(rows, embedder(torch.from_numpy(images)).cpu().numpy())
+            writers[name].add_rows(rows, embedder(torch.from_numpy(images)).cpu().numpy())
         if progress:
             progress.advance(len(rows))
 
 
-def read(store: Store, share: range) -> Iterator[pa.Table]:
-    """The rows of that stretch with their encoded images, a row group at a time."""
+def read_share(store: Store, share: range) -> Iterator[pa.Table]:
+    """Yield the rows of the share with their encoded images, a row group at a time."""
     first, wanted = 0, []
-    for group in store.groups(SPLITS):
+    for group in store.find_groups(SPLITS):
         start, stop = max(share.start - first, 0), min(share.stop - first, group.count)
         if start < stop:
             wanted.append((group, start, stop))
         first += group.count
-    for shard, of_shard in groupby(wanted, lambda one: one[0].shard):
+    for shard, parts in groupby(wanted, lambda part: part[0].shard):
         with pq.ParquetFile(store.shards[shard]) as file:
-            for group, start, stop in of_shard:
+            for group, start, stop in parts:
                 table = file.read_row_group(group.group)
                 rows = range(len(table)) if group.rows is None else group.rows
                 yield table.take(pa.array(rows[start:stop]))
 
 
-def decoded(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Each row group's id, split and label, and its images (n, C, S, S) uint8, while the next one is being decoded."""
+def decode_groups(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) uint8; decode the next one ahead."""
     square = partial(decode_square, side=shape.side, channels=shape.channels)
     ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as threads:
@@ -145,31 +151,34 @@ def decoded(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator
             yield rows, np.stack(list(squares))
 
 
-def batches(groups: Iterable[tuple[pa.Table, np.ndarray]], size: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """The same rows and images, so many at a time; the last may be fewer."""
+def form_batches(groups: Iterable[tuple[pa.Table, np.ndarray]], size: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Yield the same rows and images `size` at a time; the last batch may be smaller."""
     waiting: list[tuple[pa.Table, np.ndarray]] = []
     for group in groups:
         waiting.append(group)
         while sum(len(rows) for rows, _ in waiting) >= size:
-            rows, images = joined(waiting)
+            rows, images = concatenate(waiting)
             yield rows.slice(0, size), images[:size]
             waiting = [(rows.slice(size), images[size:])]
     if sum(len(rows) for rows, _ in waiting):
-        yield joined(waiting)
+        yield concatenate(waiting)
 
 
-def joined(parts: list[tuple[pa.Table, np.ndarray]]) -> tuple[pa.Table, np.ndarray]:
-    """One after the other."""
+def concatenate(parts: list[tuple[pa.Table, np.ndarray]]) -> tuple[pa.Table, np.ndarray]:
+    """Concatenate the rows, and the images."""
     return pa.concat_tables(rows for rows, _ in parts), np.concatenate([images for _, images in parts])
 
 
 def join_parts(folder: Path, writers: dict[str, EmbeddingsWriter], shares: list[range]) -> None:
-    """Add what the other processes wrote, in the store's order, and remove it."""
+    """Add the parts of the other processes, in the store's order, and remove them.
+
+    Raises InputError if a part is missing.
+    """
     others = [rank for rank, share in enumerate(shares) if rank and share]
     progress = Progress("embed: join", sum(len(shares[rank]) for rank in others) * len(writers), "rows")
     for name, writer in writers.items():
         for rank in others:
-            part = place(folder, name, rank)
+            part = locate_file(folder, name, rank)
             if not part.is_file():
                 raise InputError(f"{part}: not there: the machines of embed.launcher must share the folder")
             for table in read_tables(part):

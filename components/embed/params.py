@@ -1,10 +1,10 @@
-"""`embed`: how features are computed. What the network is stands beside its weights, not here."""
+"""The section `embed` of params.yaml: how features are computed. The network is described beside its weights."""
 
 from components.stage.types import Count, Device, Launcher, Params, Precision
 
 
 class Embed(Params):
-    """Where, how precisely, in which portions, and how many pixels the pixel baseline keeps."""
+    """Where and how precisely features are computed, in which portions, and what the pixel baseline keeps."""
 
     launcher: Launcher
     device: Device
@@ -12,7 +12,7 @@ class Embed(Params):
     precision: Precision
     workers: Count  # threads that decode
     batch_size: Count
-    pixels_side: Count
+    pixels_side: Count  # pixels a side that the pixel baseline keeps
 
 
 SECTIONS = {"embed": Embed}

@@ -1,1 +1,1 @@
-"""A network that makes features of an image: its parameters, how it is built and how it is saved."""
+"""The room of the encoder, the network that turns an image into features: it is described, built and saved here."""

@@ -1,29 +1,29 @@
-"""An untrained encoder as params.yaml names it: (B, C, S, S) -> (B, D).
+"""Builds the untrained encoder that params.yaml names: (B, C, S, S) -> (B, D).
 
-B images, C channels, S pixels a side, D features.
+B images, C channels, S pixels per side, D features.
 """
 
 import torch
 from torch import Tensor, nn
 
-from components.encoder.article import article_encoder
+from components.encoder.article import build_article_encoder
 from components.encoder.params import ArticleNetwork, Encoder, TinyResNet, TorchvisionResNet
-from components.encoder.resnet import tiny_resnet, torchvision_resnet
+from components.encoder.resnet import build_tiny_resnet, build_torchvision_resnet
 
 
 def build_encoder(params: Encoder, *, channels: int, side: int) -> nn.Module:
-    """Drawn from torch's global generator."""
+    """Build an encoder whose weights are drawn from torch's global generator."""
     match params:
         case TinyResNet():
-            return tiny_resnet(params, channels)
+            return build_tiny_resnet(params, channels)
         case TorchvisionResNet():
-            return torchvision_resnet(params, channels=channels, side=side)
+            return build_torchvision_resnet(params, channels=channels, side=side)
         case ArticleNetwork():
-            return article_encoder(params, channels=channels, side=side)
+            return build_article_encoder(params, channels=channels, side=side)
 
 
-def feature_dimension(encoder: nn.Module, *, channels: int, side: int) -> int:
-    """D, asked of the encoder itself; its statistics and mode stay as they are."""
+def count_features(encoder: nn.Module, *, channels: int, side: int) -> int:
+    """Return D, the number of features that an encoder gives; its statistics and mode stay unchanged."""
     training = encoder.training
     encoder.eval()
     with torch.no_grad():

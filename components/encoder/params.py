@@ -1,4 +1,4 @@
-"""`pretrain.encoder` and `pretrain.images`: the networks that params.yaml can name, and what they see."""
+"""The types of `pretrain.encoder` and `pretrain.images`: the networks that params.yaml can name, and their input."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,29 +10,31 @@ PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_
 
 
 class Images(Params):
-    """How an image of the store becomes the network's input: side x side pixels; (x - mean) / std per channel."""
+    """The network's input, made from an image of the store: side x side pixels; (x - mean) / std per channel."""
 
     side: Annotated[int, Field(ge=8)]
-    read_side: Annotated[int, Field(ge=8)]  # images are decoded to such a square, and views are cut from it
-    mean: PerChannel  # one: gray, two: gray and alpha, three: RGB, four: RGBA
+    read_side: Annotated[
+        int, Field(ge=8)
+    ]  # the side of the square to which images are decoded, and from which views are cut
+    mean: PerChannel  # one number: gray, two: gray and alpha, three: RGB, four: RGBA
     std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 
     @model_validator(mode="after")
-    def _fit_together(self) -> Self:
+    def _check_sizes(self) -> Self:
         if len(self.mean) != len(self.std):
-            raise ValueError("mean and std need one number a channel each")
+            raise ValueError("mean and std need one number per channel")
         if self.read_side < self.side:
             raise ValueError(f"read_side is at least side, {self.side}")
         return self
 
     @property
     def channels(self) -> int:
-        """Number of image channels."""
+        """The number of image channels."""
         return len(self.mean)
 
 
 class TinyResNet(Params):
-    """A ResNet for images of a few pixels: one stage a width, `blocks` basic blocks in each."""
+    """A ResNet for images of a few pixels: one stage per width, with `blocks` basic blocks in each."""
 
     name: Literal["tiny_resnet"]
     widths: Counts
@@ -40,14 +42,14 @@ class TinyResNet(Params):
 
 
 class TorchvisionResNet(Params):
-    """One of torchvision's; small stem: 3x3, stride 1, no max-pool. `auto` is small at 64 pixels and below."""
+    """A ResNet of torchvision. The small stem is 3x3, stride 1, without max-pool; `auto` takes it up to 64 pixels."""
 
     name: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
     stem: Literal["auto", "small", "large"]
 
 
 class ArticleNetwork(Params):
-    """The article's own (section 5.2): two convolutions with pooling, then two layers of these sizes."""
+    """The article's network (section 5.2): two convolutions with pooling, then two layers of these sizes."""
 
     name: Literal["article"]
     hidden: Count

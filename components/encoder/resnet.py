@@ -1,23 +1,23 @@
-"""Residual networks, for images of a few pixels and for larger ones (He et al., arXiv 1512.03385).
+"""Builds residual networks, for images of a few pixels and for larger ones (He et al., arXiv 1512.03385).
 
-torchvision takes as long to import as torch itself, so that it is where a network is built: most stages build none.
-B images, C channels, S pixels a side, D features.
+torchvision takes as long to import as torch itself, so it is imported only when a network is built: most stages build
+none. B images, C channels, S pixels per side, D features.
 """
 
 from torch import nn
 
 from components.encoder.params import TinyResNet, TorchvisionResNet
 
-SMALL_SIDE = 64  # "auto" takes the small-image stem up to here; ImageNet's stem leaves 2 x 2 pixels of 64
+SMALL_SIDE = 64  # `auto` takes the small stem up to this side; ImageNet's stem leaves 2 x 2 of 64 pixels
 
 
 def has_small_stem(params: TorchvisionResNet, side: int) -> bool:
-    """Whether the first convolution keeps the side: 3x3, stride 1, no max-pool."""
+    """Whether the stem of this network is small: 3x3, stride 1, no max-pool, which keeps the side."""
     return params.stem == "small" or (params.stem == "auto" and side <= SMALL_SIDE)
 
 
-def torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: int) -> nn.Module:
-    """(B, C, S, S) -> (B, D), D = 512 or 2048."""
+def build_torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: int) -> nn.Module:
+    """Build a ResNet of torchvision: (B, C, S, S) -> (B, D), D = 512 or 2048."""
     import torchvision
 
     encoder: nn.Module = getattr(torchvision.models, params.name)(weights=None, zero_init_residual=False)
@@ -32,8 +32,8 @@ def torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: int) -
     return encoder
 
 
-def tiny_resnet(params: TinyResNet, channels: int) -> nn.Module:
-    """He et al.'s CIFAR layout (section 4.2), cut to size; the side halves at each further width."""
+def build_tiny_resnet(params: TinyResNet, channels: int) -> nn.Module:
+    """Build a small ResNet in He et al.'s CIFAR layout (section 4.2); the side halves at each further width."""
     from torchvision.models.resnet import BasicBlock
 
     widths = params.widths

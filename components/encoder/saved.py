@@ -1,6 +1,7 @@
-"""models/encoder as pretraining writes it: weights as safetensors, and config.json, which says all that they need.
+"""Writes models/encoder: weights as safetensors, and config.json, which holds all that is needed to use them.
 
-Apart from the reading (files.py), so that an edit of how an encoder is used retrains none. D features.
+Reading is apart from it (components/features/load.py), so that an edit of how an encoder is used retrains none.
+D features.
 """
 
 from pathlib import Path
@@ -16,20 +17,20 @@ WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 
 
 class Config(BaseModel):
-    """config.json."""
+    """The content of config.json: the architecture, the input and the provenance of an encoder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: Encoder
     images: Images
     features: int  # D
-    seed: int  # of the network's first weights
-    provenance: dict[str, Any]  # what made it: parameters, data, versions
+    seed: int  # of the network's initial weights
+    provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
 
 
 def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
-    """Write weights and config; tensors are laid out row by row, so that any reader of safetensors can take them."""
+    """Write weights and config; tensors are laid out row by row, so that every reader of safetensors accepts them."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    (folder / WEIGHTS).write_bytes(save(weights, {"format": "pt"}))  # save_file would hide it from other users
+    (folder / WEIGHTS).write_bytes(save(weights, {"format": "pt"}))  # save_file lets only the owner read it
     (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")

@@ -1,1 +1,1 @@
-"""Stage evaluate: what is given to the probes and what becomes of their answers."""
+"""The stage evaluate: it hands data to the probes and writes what they measure."""

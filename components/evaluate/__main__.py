@@ -1,7 +1,7 @@
-"""Stage evaluate: what the features are worth by one probe -> metrics/<probe>.json, predictions and plots.
+"""The stage evaluate measures the features with one probe and writes metrics/<probe>.json, predictions and plots.
 
-Every encoder is judged on the same draws of labels and the same held-out rows; the test split only scores. What the
-images do not allow (a probe that needs labels where there are none) is skipped, and the metrics say why.
+Every encoder is judged on the same draws of labels and the same held-out rows; the test split only scores. A probe that
+the images do not allow (it needs labels and there are none) is skipped, and the metrics say why.
 """
 
 import components.stage.openmp  # noqa: F401  (before torch)
@@ -16,7 +16,7 @@ from components.evaluate.given import Given
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.features.encoders import OURS
-from components.learning.device import choose_device, prepare
+from components.learning.device import choose_device, prepare_device
 from components.stage import command as stage
 from components.stage.errors import InputError
 
@@ -33,13 +33,15 @@ def run(
     plots: Path,
 ) -> None:
     """Judge every encoder in the folder of embeddings with one probe."""
-    if probe not in params.known:
-        raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(params.known)}")
-    device = choose_device(device_name(params.shared.device), "evaluate.shared.device")
-    prepare(device, params.shared.threads)
+    if probe not in params.known_probes:
+        raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(params.known_probes)}")
+    device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
+    prepare_device(device, params.shared.threads)
     given = Given(store, encoder, embeddings, device)
     try:
-        outcomes = importlib.import_module(f"components.probes.{probe}").judge(params, given)  # the others are no deps
+        outcomes = importlib.import_module(f"components.probes.{probe}").judge(
+            params, given
+        )  # by name: the other probes are not deps
         results.write_metrics(metrics, outcomes)
     except NothingToMeasureError as reason:
         print(f"evaluate {probe}: skipped: {reason}", flush=True)
@@ -49,8 +51,8 @@ def run(
     results.write_plots(plots, outcomes, OURS)
 
 
-def device_name(name: str) -> str:
-    """`auto` never takes Apple's GPU: it knows no double precision, which several probes need."""
+def choose_device_name(name: str) -> str:
+    """Resolve `auto` to CUDA or the CPU: Apple's GPU has no double precision, which several probes need."""
     return name if name != "auto" or torch.cuda.is_available() else "cpu"
 
 

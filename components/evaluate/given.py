@@ -1,6 +1,6 @@
-"""What a probe may ask for, read when it does: embeddings, images, the networks.
+"""Gives a probe embeddings, images and networks, each read only when the probe asks for it.
 
-M train images, N test images, n of them, C channels, S pixels a side, D features.
+M train images, N test images, n some of the images, B a batch, C channels, S pixels per side, D features.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
-from components.evaluate.probe import Labelled
+from components.evaluate.probe import LabelledFeatures
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, UNTRAINED
-from components.features.load import LoadedEncoder, load_encoder, untrained_encoder
+from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
 from components.learning.params import Views
 from components.stage.errors import InputError
 from components.store.squares import read_squares
@@ -26,7 +26,7 @@ from components.store.store import SPLITS, TEST, TRAIN, Store
 
 @dataclass(frozen=True)
 class Given:
-    """Names the outputs of earlier stages, and the device to compute on."""
+    """Reads the outputs of earlier stages for a probe, and names the device to compute on."""
 
     store_folder: Path
     encoder_folder: Path
@@ -35,34 +35,34 @@ class Given:
 
     @cached_property
     def encoders(self) -> list[str]:
-        """Name the encoders whose embeddings there are. Raises InputError where the encoder's own are missing."""
+        """The names of the encoders that have embeddings. Raises InputError if the trained encoder has none."""
         if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
         return sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
 
     def table(self, encoder: str) -> Embeddings:
-        """Read one encoder's embeddings, each time anew: together they may not fit the memory."""
+        """Read one encoder's embeddings; they are not cached, since all together may not fit in memory."""
         return read_embeddings(self.embeddings_folder / f"{encoder}.parquet")
 
     @cached_property
     def store(self) -> Store:
-        """The images."""
+        """The store of the images."""
         return Store(self.store_folder)
 
     @cached_property
     def encoder(self) -> LoadedEncoder:
-        """The trained network, on the CPU."""
+        """The trained encoder, on the CPU."""
         return load_encoder(self.encoder_folder)
 
     @cached_property
     def networks(self) -> dict[str, nn.Module]:
-        """Both networks in eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
-        both = {OURS: self.encoder.network, UNTRAINED: untrained_encoder(self.encoder.config)}
+        """The trained and the untrained network in eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
+        both = {OURS: self.encoder.network, UNTRAINED: build_untrained_encoder(self.encoder.config)}
         return {name: network.to(self.device) for name, network in both.items()}
 
     @cached_property
     def views(self) -> Views:
-        """The views that the encoder was trained on. Raises InputError where its config does not say."""
+        """The views that the encoder was trained on. Raises InputError if its config does not say."""
         try:
             return Views.model_validate((self.encoder.config.provenance.get("params") or {}).get("views"))
         except ValidationError as error:
@@ -73,16 +73,16 @@ class Given:
             ) from None
 
     def read_images(self, table: Embeddings, rows: np.ndarray, side: int) -> Tensor:
-        """Read images of the store, scaled to cover a square and cut to it: (n, C, side, side) uint8. Raises
-        InputError where the embeddings are of other images."""
-        if not np.array_equal(self.store.table(["id"])["id"].to_numpy().astype(str), table.ids):
+        """Read images of the store, scaled to cover a square and cropped to it: (n, C, side, side) uint8. Raises
+        InputError if the embeddings are of other images."""
+        if not np.array_equal(self.store.read_columns(["id"])["id"].to_numpy().astype(str), table.ids):
             raise InputError(f"{self.embeddings_folder}: not of the images in {self.store_folder}; `dvc repro embed`")
         channels = self.encoder.config.images.channels
         return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels))
 
 
-def labelled(table: Embeddings) -> Labelled:
-    """Pick the labelled images of train and test. Raises NothingToMeasureError where they tell no classes apart."""
+def select_labelled(table: Embeddings) -> LabelledFeatures:
+    """Select the labelled train and test images. Raises NothingToMeasureError if they give no two classes to learn."""
     (train, labels), (test, truth) = table.train, table.test
     if not len(labels) and not len(truth):
         raise NothingToMeasureError("needs labelled images, and there are none")
@@ -91,9 +91,9 @@ def labelled(table: Embeddings) -> Labelled:
             raise NothingToMeasureError(f"needs labelled images to train and to test on, and {split} has none")
     if len(np.unique(labels)) < 2:
         raise NothingToMeasureError("needs two classes or more among the train images, and there is one")
-    return Labelled(train, labels, test, truth, table.ids[labelled_rows(table, TEST)])
+    return LabelledFeatures(train, labels, test, truth, table.ids[find_labelled_rows(table, TEST)])
 
 
-def labelled_rows(table: Embeddings, split: str) -> np.ndarray:
-    """Find the labelled images of a split: row numbers (n,)."""
+def find_labelled_rows(table: Embeddings, split: str) -> np.ndarray:
+    """Return the row numbers of the labelled images of a split: (n,)."""
     return np.flatnonzero((table.splits == split) & (table.labels >= 0))

@@ -1,6 +1,6 @@
-"""What a probe says of one encoder: numbers with their intervals, and, image by image, what they are means of.
+"""The outcome of a probe for one encoder: metrics with their intervals, and the score per image behind each metric.
 
-The second part is what two runs are compared by in pairs (pipelines/compare). N judged images (or pairs of images).
+The scores let pipelines/compare compare two runs image by image. N judged images (or pairs of images).
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from components.evaluate.statistics import Estimate
 
 
 class NothingToMeasureError(Exception):
-    """The images allow no such measurement; the message says what is missing. Not an error of the user's."""
+    """The images do not allow a measurement; the message says what is missing. This is not the user's error."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line to be drawn: y at x."""
+    """A line to draw: y at x."""
 
     x_name: str
     x: np.ndarray
@@ -26,7 +26,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Metrics by name. A score has the metric's name, and its mean over the images is the metric."""
+    """The metrics of one encoder by name; a score has its metric's name, and its mean over the images is the metric."""
 
     metrics: Mapping[str, Estimate | float]
     ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=str))  # (N,) of images, or "id id" of pairs

@@ -1,4 +1,7 @@
-"""Pairs of images to be verified, in the layout of LFW's pairs.txt (vis-www.cs.umass.edu/lfw, README of the file)."""
+"""Reads pairs of images for the probe verification, in the layout of LFW's pairs.txt.
+
+The layout is that of the README of the file at vis-www.cs.umass.edu/lfw. P pairs.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +13,7 @@ from components.stage.errors import InputError
 
 @dataclass(frozen=True)
 class Pairs:
-    """Row numbers of both images, whether they show the same class, and the fold: (P,) each."""
+    """P pairs of images: both row numbers, whether the classes are the same, and the fold, (P,) each."""
 
     first: np.ndarray
     second: np.ndarray
@@ -18,20 +21,20 @@ class Pairs:
     fold: np.ndarray
 
 
-def read_pairs(named: str, ids: np.ndarray) -> Pairs:
-    """Read the file that params.yaml names. Raises InputError where it cannot be read or is not in LFW's layout."""
+def read_pairs(path: str, ids: np.ndarray) -> Pairs:
+    """Read the file of pairs that params.yaml names. Raises InputError if it is unreadable or not in LFW's layout."""
     try:
-        text = Path(named).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InputError(f"params.yaml: evaluate.verification.pairs: {named} cannot be read: {reason}") from None
-    return parse_pairs(text, ids, named)
+        raise InputError(f"params.yaml: evaluate.verification.pairs: {path} cannot be read: {reason}") from None
+    return parse_pairs(text, ids, path)
 
 
 def parse_pairs(text: str, ids: np.ndarray, name: str) -> Pairs:
-    """LFW's pairs.txt: a first line with the number of folds and of same-class pairs a fold; then for each fold so many
-    lines `name n m` (images n and m of that name), and as many lines `name n other m`. An image is found by the end of
-    its id, `name/name_000n`. Raises InputError where the file is not so, or names an image that there is not."""
+    """Parse LFW's pairs.txt: the first line has the number of folds and of same-class pairs per fold; each fold then
+    has that many lines `name n m` (images n and m of that name) and as many `name n other m`. An image is found by
+    the end of its id, `name/name_000n`. Raises InputError if the layout is different or an image does not exist."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if not lines or not all(number.isdecimal() for number in lines[0]) or len(lines[0]) != 2:
         raise InputError(f"{name}: line 1: the number of folds and of same-class pairs a fold, such as '10 300'")
@@ -41,18 +44,18 @@ def parse_pairs(text: str, ids: np.ndarray, name: str) -> Pairs:
             f"{name}: {folds} folds of {each} same-class and {each} other pairs are {folds * each * 2} lines (and two "
             f"folds at least), not {len(lines) - 1}"
         )
-    rows = {"/".join(PurePosixPath(str(one)).with_suffix("").parts[-2:]): row for row, one in enumerate(ids)}
+    rows = {"/".join(PurePosixPath(str(image_id)).with_suffix("").parts[-2:]): row for row, image_id in enumerate(ids)}
     same = np.tile(np.repeat([True, False], each), folds)
-    found = [
-        _pair(line, rows, f"{name}: pair {number}", same=bool(is_same))
+    pairs = [
+        _parse_pair(line, rows, f"{name}: pair {number}", same=bool(is_same))
         for number, (line, is_same) in enumerate(zip(lines[1:], same, strict=True), start=1)
     ]
-    first, second = (np.array(column) for column in zip(*found, strict=True))
-    return Pairs(first, second, same, np.arange(len(found)) // (2 * each))
+    first, second = (np.array(column) for column in zip(*pairs, strict=True))
+    return Pairs(first, second, same, np.arange(len(pairs)) // (2 * each))
 
 
-def _pair(line: list[str], rows: dict[str, int], where: str, *, same: bool) -> tuple[int, int]:
-    """Row numbers of both images."""
+def _parse_pair(line: list[str], rows: dict[str, int], where: str, *, same: bool) -> tuple[int, int]:
+    """Return the row numbers of both images of a line. Raises InputError if the line is not in the layout."""
     wanted = 3 if same else 4
     other = line[2] if len(line) == 4 else line[0]
     if len(line) != wanted or not (line[1].isdecimal() and line[-1].isdecimal()) or (other == line[0]) != same:

@@ -1,4 +1,4 @@
-"""`evaluate`: what all probes share, and a section for each."""
+"""The section `evaluate` of params.yaml: what all probes share, and a section for each probe."""
 
 from typing import Annotated, Self
 
@@ -11,52 +11,52 @@ Shares = Annotated[tuple[Share, ...], Field(strict=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
-def _once(numbers: tuple[float, ...]) -> tuple[float, ...]:
+def _check_unique(numbers: tuple[float, ...]) -> tuple[float, ...]:
     if len(set(numbers)) < len(numbers):
         raise ValueError("each number once")
     return numbers
 
 
-Levels = Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(_once)]
+Levels = Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(_check_unique)]
 
 
 class Shared(Params):
-    """How labels are drawn and held out, the same for every probe."""
+    """The device, and how labels are drawn and held out; the same for every probe."""
 
     seed: Seed
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]  # auto: cuda where it is there, else cpu
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]  # auto: cuda if there is one, else cpu
     threads: Count
     validation_fraction: Share  # of the train split, to choose a probe's own settings on
-    labels_per_class: Annotated[Counts, AfterValidator(_once)]
-    label_fractions: Annotated[Shares, AfterValidator(_once)]  # of each class's train labels
-    draws: Annotated[int, Field(ge=10)]  # of that many labels; the mean is reported
+    labels_per_class: Annotated[Counts, AfterValidator(_check_unique)]
+    label_fractions: Annotated[Shares, AfterValidator(_check_unique)]  # of each class's train labels
+    draws: Annotated[int, Field(ge=10)]  # of each number of labels; the mean is reported
 
 
 class Vote(Params):
-    """Weighted vote of the k nearest by cosine, weight exp(cosine / temperature)."""
+    """A weighted vote of the k nearest neighbours by cosine, with weight exp(cosine / temperature)."""
 
     k: Count
     temperature: Positive
 
 
 class Knn(Vote):
-    """The vote that gives `accuracy`, and other habits of voting, each of which gives `accuracy_k<k>`."""
+    """The vote that gives `accuracy`, and further votes, each of which gives `accuracy_k<k>`."""
 
     also: Annotated[tuple[Vote, ...], Field(strict=False)]
 
     @model_validator(mode="after")
-    def _every_habit_has_its_own_name(self) -> Self:
+    def _check_votes(self) -> Self:
         if len({vote.k for vote in self.also}) < len(self.also):
             raise ValueError("also: each k once")
         return self
 
 
 class Linear(Params):
-    """A linear layer trained by SGD, the whole grid of settings at once."""
+    """A linear layer trained by SGD, all settings of the grid at once."""
 
     learning_rates: Positives
     weight_decays: NotNegatives
-    few_label_learning_rate: Positive  # too few labels to choose on
+    few_label_learning_rate: Positive  # fixed, since there are too few labels to choose it on
     few_label_weight_decay: NotNegative
     momentum: Momentum
     epochs: Count
@@ -64,65 +64,67 @@ class Linear(Params):
 
 
 class Sweep(Params):
-    """Logistic regression with an l2 penalty of 1 / (2 C), C chosen from a log scale."""
+    """Logistic regression with an l2 penalty of 1 / (2 C), where C is chosen from a log scale."""
 
     c_low: Positive
     c_high: Positive
     c_count: Count
     max_iterations: Count
-    tolerance: Positive  # of the gradient's largest entry, a train image
+    tolerance: Positive  # of the gradient's largest entry, per train image
 
     @model_validator(mode="after")
-    def _the_sweep_ascends(self) -> Self:
+    def _check_sweep(self) -> Self:
         if self.c_low > self.c_high:
             raise ValueError(f"c_low ({self.c_low:g}) is above c_high ({self.c_high:g})")
         return self
 
 
 class Logistic(Sweep):
-    """The sweep, and the C for few labels, on which none can be chosen."""
+    """The sweep of C, and the fixed C for few labels, which are too few to choose it on."""
 
     few_label_c: Positive
 
 
 class Retrieval(Params):
-    """Test images look for those of their class among the train images."""
+    """Retrieval: test images are queries for train images of their class."""
 
-    recall_at: Annotated[Counts, AfterValidator(_once)]
+    recall_at: Annotated[Counts, AfterValidator(_check_unique)]
 
 
 class Verification(Params):
-    """Whether two images show the same class: pairs from a file, or drawn from the test labels."""
+    """Verification of whether two images show the same class: pairs come from a file or are drawn from test labels."""
 
     pairs: str | None  # a file in the layout of LFW's pairs.txt
-    folds: Annotated[int, Field(ge=2)]  # of drawn pairs; a file says its own
+    folds: Annotated[int, Field(ge=2)]  # of drawn pairs; a file gives its own number
     pairs_per_fold: Annotated[int, Field(ge=2, multiple_of=2)]  # of drawn pairs, half of them of the same class
     false_accept_rate: Share
 
 
 class Finetune(Params):
-    """The encoder trained on with labels, against the same network from scratch."""
+    """Fine-tuning of the encoder with labels, against the same network from scratch."""
 
     fractions: Annotated[
-        tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(strict=False, min_length=1), AfterValidator(_once)
+        tuple[Annotated[float, Field(gt=0, le=1)], ...],
+        Field(strict=False, min_length=1),
+        AfterValidator(_check_unique),
     ]
-    learning_rates: Positives  # the best on held-out train images is taken
-    few_label_learning_rate: Positive  # too few labels to choose on
+    learning_rates: Positives  # the best on held-out train images is chosen
+    few_label_learning_rate: Positive  # fixed, since there are too few labels to choose it on
     momentum: Momentum
     weight_decay: NotNegative
     epochs: Count
-    min_steps: Count  # where the epochs are fewer
+    min_steps: Count  # at least, where the epochs give fewer
     batch_size: Annotated[int, Field(ge=2)]
 
 
 class Robustness(Params):
-    """What the linear classifier's accuracy falls to, a list of strengths for each disturbance."""
+    """The disturbances under which the linear classifier's accuracy is measured, each with a list of strengths."""
 
     classifier: Sweep
     noise: Levels  # standard deviation, of the range 0..1
     blur: Levels  # sigma in pixels
-    jpeg: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False), AfterValidator(_once)]
-    brightness: Levels  # times
+    jpeg: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False), AfterValidator(_check_unique)]
+    brightness: Levels  # factor
     fgsm: Levels  # largest change of a pixel, in 255ths
     pgd: Levels
     pgd_steps: Count
@@ -130,13 +132,13 @@ class Robustness(Params):
 
 
 class Health(Params):
-    """Numbers that need no label."""
+    """Measures of the features that need no label."""
 
     images: Annotated[int, Field(ge=2)]  # at most, drawn from all splits
 
 
 class Evaluate(Params):
-    """Which probes run, and how each of them does."""
+    """The probes that run, and the parameters of each probe."""
 
     probes: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     shared: Shared
@@ -150,15 +152,15 @@ class Evaluate(Params):
     health: Health
 
     @property
-    def known(self) -> list[str]:
-        """Names every probe that there is: each has a section here and a file in components/probes/."""
+    def known_probes(self) -> list[str]:
+        """The names of all probes; each has a section here and a file in components/probes/."""
         return [name for name in type(self).model_fields if name not in ("probes", "shared")]
 
     @model_validator(mode="after")
-    def _every_probe_is_known(self) -> Self:
+    def _check_probes(self) -> Self:
         for name in self.probes:
-            if name not in self.known:
-                raise ValueError(f"probes: no probe is called '{name}'; there are {', '.join(self.known)}")
+            if name not in self.known_probes:
+                raise ValueError(f"probes: no probe is called '{name}'; there are {', '.join(self.known_probes)}")
         if len(set(self.probes)) < len(self.probes):
             raise ValueError("probes: each probe once")
         return self

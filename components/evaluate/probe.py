@@ -1,4 +1,4 @@
-"""What every classifying probe can do: predict the test images from all train labels, or from draws of a few of them.
+"""The protocol of a classifying probe: it predicts the test images from all train labels, or from draws of a few.
 
 M train images, N test images, D features, K classes, R draws of n labels each.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledFeatures:
     """One encoder's features of the labelled images."""
 
     train: np.ndarray  # (M, D)
@@ -21,38 +21,38 @@ class Labelled:
 
     @property
     def classes(self) -> int:
-        """K."""
+        """The number of classes K."""
         return int(max(self.labels.max(), self.truth.max())) + 1
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Predictions (N,) by the metric that they give, `accuracy` first, and the settings that were chosen."""
+    """A probe's predictions (N,) by the metric that they give, `accuracy` first, and the settings that it chose."""
 
     predictions: dict[str, np.ndarray]
     chosen: dict[str, float]
 
 
 class Probe(Protocol):
-    """A probe is made with the labelled features, its own parameters, a seed and a device."""
+    """A classifier that is made with labelled features, its own parameters, a seed and a device."""
 
     def from_all(self, validation: np.ndarray) -> Answers:
-        """From all train labels; settings are chosen on the `validation` rows (n,), then all rows are fitted again."""
+        """Predict from all train labels: choose the settings on the `validation` rows (n,), then fit all rows again."""
         ...
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:
-        """From the labels of some rows of the train part, settings fixed in advance: (R, n) -> predictions (R, N)."""
+        """Predict from the labels of some train rows, with settings fixed in advance: (R, n) -> predictions (R, N)."""
         ...
 
 
 def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each feature to mean 0 and deviation 1 over the train part, which takes no label. A feature that hardly varies
+    """Scale each feature to mean 0 and deviation 1 over the train part, without labels. A feature that hardly varies
     (below a thousandth of the mean deviation) is not blown up: (M, D), (N, D) -> (M, D), (N, D) float64."""
     mean, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    scale = np.maximum(deviation, 1e-3 * deviation.mean() or 1.0)  # or a collapsed encoder's constants as they are
+    scale = np.maximum(deviation, 1e-3 * deviation.mean() or 1.0)  # 1 for a collapsed encoder's constant features
     return (train - mean) / scale, (test - mean) / scale
 
 
 def complement(rows: np.ndarray, total: int) -> np.ndarray:
-    """The row numbers below `total` that are not in `rows`."""
+    """Return the row numbers below `total` that are not in `rows`."""
     return np.setdiff1d(np.arange(total), rows, assume_unique=True)

@@ -1,6 +1,6 @@
-"""What becomes of a probe's answers: metrics/<probe>.json, predictions/<probe>.parquet and plots/<probe>/*.csv.
+"""Writes a probe's outcomes: metrics/<probe>.json, predictions/<probe>.parquet and plots/<probe>/*.csv.
 
-Predictions: a row an encoder and judged image (or pair), with a column a metric whose mean over the rows is the metric.
+The predictions have a row per encoder and judged image (or pair), and a column per metric that is a mean over the rows.
 """
 
 import csv
@@ -19,28 +19,28 @@ Outcomes = Mapping[str, Outcome]  # by encoder
 
 
 def write_metrics(path: Path, outcomes: Outcomes) -> None:
-    """{encoder: {metric: value, metric_low: ..., metric_high: ...}}; the ends stand where there is an interval."""
-    write_json(path, {encoder: flat(outcome) for encoder, outcome in outcomes.items()})
+    """Write {encoder: {metric: value, metric_low: ..., metric_high: ...}}; only an Estimate has the two ends."""
+    write_json(path, {encoder: flatten_metrics(outcome) for encoder, outcome in outcomes.items()})
 
 
 def write_skipped(path: Path, encoders: list[str], reason: str) -> None:
-    """{encoder: {"skipped": reason}}."""
+    """Write {encoder: {"skipped": reason}} for a probe that had nothing to measure."""
     write_json(path, {encoder: {"skipped": reason} for encoder in encoders})
 
 
-def flat(outcome: Outcome) -> dict[str, float]:
-    """The metrics of one encoder as the file has them."""
+def flatten_metrics(outcome: Outcome) -> dict[str, float]:
+    """Return the metrics of one encoder as metrics/<probe>.json has them, with six significant digits."""
     numbers: dict[str, float] = {}
-    for name, found in outcome.metrics.items():
-        if isinstance(found, Estimate):
-            numbers |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    for name, metric in outcome.metrics.items():
+        if isinstance(metric, Estimate):
+            numbers |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
         else:
-            numbers[name] = found
+            numbers[name] = metric
     return {name: float(f"{value:.6g}") for name, value in numbers.items()}
 
 
 def write_predictions(path: Path, outcomes: Outcomes) -> None:
-    """id, encoder, actual, predicted (null where nothing was), and the scores."""
+    """Write id, encoder, actual and predicted class (null if there is none), and the scores."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scored = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.scores)
     schema = pa.schema(
@@ -53,15 +53,17 @@ def write_predictions(path: Path, outcomes: Outcomes) -> None:
         columns = {"id": outcome.ids.astype(str), "encoder": [encoder] * count}
         columns |= {"actual": outcome.actual, "predicted": outcome.predicted, **outcome.scores}
         arrays = [
-            pa.nulls(count, one.type) if (column := columns.get(one.name)) is None else pa.array(column).cast(one.type)
-            for one in schema
+            pa.nulls(count, field.type)
+            if (column := columns.get(field.name)) is None
+            else pa.array(column).cast(field.type)
+            for field in schema
         ]
         tables.append(pa.table(arrays, schema=schema))
     pq.write_table(pa.concat_tables(tables), path)
 
 
 def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
-    """One CSV a curve, a column an encoder, and the confusions of the encoder that is `drawn`."""
+    """Write a CSV per curve with a column per encoder, and confusion.csv of the encoder that is `drawn`."""
     folder.mkdir(parents=True, exist_ok=True)
     names = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.curves)
     for name in names:

@@ -1,1 +1,1 @@
-"""An encoder put to use: loaded, fed with images, its embeddings written and read."""
+"""The room that uses an encoder: it loads it, feeds it with images, and writes and reads its embeddings."""

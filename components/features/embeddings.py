@@ -1,6 +1,6 @@
-"""Embeddings as Parquet: id, split, label and a fixed-size list of float32, one file an encoder.
+"""Writes and reads embeddings as Parquet: id, split, label and a fixed-size list of float32, one file per encoder.
 
-N images, n of them at a time, D features.
+N images, n of the N images, D features.
 """
 
 from collections.abc import Iterator
@@ -16,54 +16,54 @@ import pyarrow.parquet as pq
 from components.stage.errors import RunError
 from components.store.store import TEST, TRAIN
 
-ABOUT = ["id", "split", "label"]  # what stands beside the features
+ABOUT = ["id", "split", "label"]  # the columns beside the features
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """What one encoder makes of every image of the store, in the store's order."""
+    """One encoder's features of every image of the store, in the store's order."""
 
     ids: np.ndarray  # (N,) str
     splits: np.ndarray  # (N,) str
     labels: np.ndarray  # (N,) int64, -1 where unlabelled
     features: np.ndarray  # (N, D) float32
 
-    def part(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Features and labels of the labelled images of a split: (n, D), (n,)."""
+    def select_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Select the features and labels of the labelled images of a split: (n, D), (n,)."""
         rows = (self.splits == split) & (self.labels >= 0)
         return self.features[rows], self.labels[rows]
 
     @property
     def train(self) -> tuple[np.ndarray, np.ndarray]:
-        """The labelled train part."""
-        return self.part(TRAIN)
+        """The features and labels of the labelled train images: (n, D), (n,)."""
+        return self.select_split(TRAIN)
 
     @property
     def test(self) -> tuple[np.ndarray, np.ndarray]:
-        """The labelled test part."""
-        return self.part(TEST)
+        """The features and labels of the labelled test images: (n, D), (n,)."""
+        return self.select_split(TEST)
 
 
 class EmbeddingsWriter:
-    """Writes a file as its rows come, beside its place; it takes that place when it is whole, and only then.
+    """Writes a file of embeddings as its rows come, under a temporary name until the file is complete.
 
-    Row groups are the same however the rows are portioned, so that the same rows give the same bytes.
+    Row groups do not depend on how the rows are portioned, so that the same rows give the same bytes.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.beside = path, path.with_name(f"{path.name}.new")
+        self.path, self.temporary = path, path.with_name(f"{path.name}.new")
         self.waiting: pa.Table | None = None
         self.file: pq.ParquetWriter | None = None
 
-    def add(self, rows: pa.Table, features: np.ndarray) -> None:
-        """`rows`: id, split, label of the store; `features`: (n, D)."""
+    def add_rows(self, rows: pa.Table, features: np.ndarray) -> None:
+        """Add rows of the store, with the columns id, split and label, and their features: (n, D)."""
         flat = pa.array(np.ascontiguousarray(features, dtype=np.float32).reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, features.shape[1])
         self.add_table(rows.select(ABOUT).append_column("embedding", column))
 
     def add_table(self, table: pa.Table) -> None:
-        """Rows with their embedding, as `read_tables` gives them."""
+        """Add a table of rows with their embeddings, as `read_tables` yields it."""
         waiting = table if self.waiting is None else pa.concat_tables([self.waiting, table])
         while len(waiting) >= GROUP_ROWS:
             self._write(waiting.slice(0, GROUP_ROWS))
@@ -71,8 +71,8 @@ class EmbeddingsWriter:
         self.waiting = waiting
 
     def _write(self, group: pa.Table) -> None:
-        self.file = self.file or pq.ParquetWriter(self.beside, group.schema)
-        self.file.write_table(group.combine_chunks())  # in chunks, the pages would be other ones
+        self.file = self.file or pq.ParquetWriter(self.temporary, group.schema)
+        self.file.write_table(group.combine_chunks())  # chunks would change the pages
 
     def __enter__(self) -> Self:
         return self
@@ -84,36 +84,36 @@ class EmbeddingsWriter:
         finally:
             if self.file is not None:
                 self.file.close()
-            self.beside.unlink(missing_ok=True)
+            self.temporary.unlink(missing_ok=True)
 
     def _finish(self, last: pa.Table) -> None:
         if len(last) or self.file is None:
             self._write(last)
         if self.file is not None:
             self.file.close()
-            self.beside.replace(self.path)
+            self.temporary.replace(self.path)
 
 
 def write_embeddings(path: Path, rows: pa.Table, features: np.ndarray) -> None:
-    """A whole file at once. `rows`: id, split, label of the store; `features`: (N, D)."""
+    """Write a whole file at once, from rows of the store with id, split and label, and their features: (N, D)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with EmbeddingsWriter(path) as writer:
-        writer.add(rows, features)
+        writer.add_rows(rows, features)
 
 
 def read_tables(path: Path) -> Iterator[pa.Table]:
-    """What an EmbeddingsWriter wrote, a row group at a time."""
+    """Yield the row groups of a file of embeddings, one after the other."""
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group)
 
 
 def read_embeddings(path: Path) -> Embeddings:
-    """All that was written. Raises RunError where a feature is not finite."""
+    """Read a whole file of embeddings. Raises RunError if a feature is not finite."""
     table = pq.read_table(path, columns=ABOUT)
     width = pq.read_schema(path).field("embedding").type.list_size
     features, first = np.empty((len(table), width), np.float32), 0
-    for group in read_tables(path):  # not all at once, which would take several times the memory
+    for group in read_tables(path):  # one by one: all at once would take several times the memory
         column = group["embedding"].combine_chunks()
         features[first : first + len(group)] = column.flatten().to_numpy().reshape(-1, width)
         first += len(group)

@@ -1,24 +1,25 @@
-"""The encoders that are measured side by side: their names, their order, and what is said of them."""
+"""Names and orders the encoders that are measured side by side, and their metrics."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-OURS = "byol"  # the one that was trained
+OURS = "byol"  # the trained encoder
 UNTRAINED = "random"  # the same network with the weights that its training began with
-PIXELS = "pixels"  # the image itself
+PIXELS = "pixels"  # the image itself as its features
 ORDER = (OURS, PIXELS, UNTRAINED)
 
 Value = TypeVar("Value")
 
 
-def in_order(by_encoder: Mapping[str, Value]) -> dict[str, Value]:
-    """Wherever they stand side by side; those that are not known here come last."""
+def order_encoders(by_encoder: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the entries in the order of ORDER; encoders that it does not name come last."""
     known = [name for name in ORDER if name in by_encoder]
-    return {name: by_encoder[name] for name in (*known, *(other for other in by_encoder if other not in known))}
+    unknown = [name for name in by_encoder if name not in known]
+    return {name: by_encoder[name] for name in (*known, *unknown)}
 
 
-def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Of all encoders' metrics, in their order, without the keys that are the ends of another's interval."""
+def list_metrics(measured: Iterable[Mapping[str, Any]]) -> list[str]:
+    """List the names of all encoders' metrics, in their order, without the ends of other metrics' intervals."""
     names = dict.fromkeys(name for metrics in measured for name in metrics)
     ends = {f"{name}_{end}" for name in names for end in ("low", "high")}
     return [name for name in names if name not in ends]

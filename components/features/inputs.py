@@ -1,7 +1,8 @@
-"""Images as a program holds them -> the squares that an encoder sees, by the rules by which the store's are decoded.
+"""Turns images that a program holds into the squares that an encoder sees, as the store's images are decoded.
 
-Pillow's images of any mode and size, upright as EXIF says; or arrays of 8 bits, channels last. Numbers whose black and
-white nobody can know (floats, 16 bits) are refused. H, W, S pixels a side, C channels.
+Images are Pillow's, of any mode and size, turned upright as EXIF says, or arrays of 8 bits, channels last. Arrays of
+other types (floats, 16 bits), whose black and white are not known, are refused. H x W pixels, S pixels per side of a
+square, C channels.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,13 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from components.stage.errors import InputError
-from components.store.decode import MODES, UnknownRange, cut_square, to_channels, upper_bits, upright
+from components.store.decode import MODES, UnknownRange, cut_square, keep_upper_bits, to_channels, turn_upright
 
 WANTED = "pass Pillow images, or uint8 arrays of shape (N, H, W) or (N, H, W, C) with 1 to 4 channels"
 
 
-def as_list(images: Any) -> Sequence[Any]:
-    """One by one what was passed: Pillow images, or (H, W) and (H, W, C) of an array. Raises InputError."""
+def list_images(images: Any) -> Sequence[Any]:
+    """List the images in what was passed: Pillow images, or (H, W) or (H, W, C) of an array. Raises InputError."""
     if isinstance(images, Image.Image):
         return [images]
     if isinstance(images, np.ndarray):
@@ -32,31 +33,34 @@ def as_list(images: Any) -> Sequence[Any]:
 
 
 def to_square(image: Any, *, side: int, channels: int, name: str) -> np.ndarray:
-    """One image -> (C, S, S) uint8, as `decode_square` makes it of a file. Raises InputError, which calls it `name`."""
+    """Turn an image into (C, S, S) uint8, as `decode_square` does with a file. Raises InputError that names `name`."""
+    opened = image if isinstance(image, Image.Image) else to_pillow(image, name)
     try:
-        whole = to_channels(stand_up(image if isinstance(image, Image.Image) else picture(image, name)), channels)
+        whole = to_channels(copy_upright(opened), channels)
     except UnknownRange as error:
         raise InputError(f"{name}: {error}") from None
     return cut_square(whole, side)
 
 
-def stand_up(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says; the caller's own image stays as it is."""
-    image.load()  # which turns a TIFF file
+def copy_upright(image: Image.Image) -> Image.Image:
+    """Return the image turned as its EXIF orientation says; the caller's own image stays unchanged."""
+    image.load()  # loading turns a TIFF file
     turn = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turn == 1 or image.mode in ("F", "I"):
-        return upright(image)  # changes nothing, or refuses
-    own = upper_bits(image) if image.mode.startswith("I") else image.copy()
-    own.getexif()[ExifTags.Base.Orientation] = turn  # wherever it stood
-    return upright(own)
+        return turn_upright(image)  # it changes nothing, or raises UnknownRange
+    copied = keep_upper_bits(image) if image.mode.startswith("I") else image.copy()
+    copied.getexif()[ExifTags.Base.Orientation] = turn  # wherever the image itself states it
+    return turn_upright(copied)
 
 
-def picture(pixels: Any, name: str) -> Image.Image:
-    """(H, W) or (H, W, C) uint8 -> Pillow's. Raises InputError."""
+def to_pillow(pixels: Any, name: str) -> Image.Image:
+    """Convert (H, W) or (H, W, C) uint8 to a Pillow image. Raises InputError for other arrays."""
     if not isinstance(pixels, np.ndarray):
         raise InputError(f"{name}: {type(pixels).__name__}; {WANTED}")
     if pixels.dtype != np.uint8:
-        raise InputError(f"{name}: numbers of type {pixels.dtype}, from {extremes(pixels)}; scale to 0..255 as uint8")
+        raise InputError(
+            f"{name}: numbers of type {pixels.dtype}, from {describe_range(pixels)}; scale to 0..255 as uint8"
+        )
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.ndim not in (2, 3) or channels not in MODES or 0 in pixels.shape:
         raise InputError(f"{name}: an array of shape {pixels.shape}; {WANTED}")
@@ -64,6 +68,6 @@ def picture(pixels: Any, name: str) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(flat))
 
 
-def extremes(pixels: np.ndarray) -> str:
-    """For a message."""
+def describe_range(pixels: np.ndarray) -> str:
+    """Describe the range of an array's numbers, for a message."""
     return f"{pixels.min():g} to {pixels.max():g}" if pixels.size and pixels.dtype.kind in "iufb" else "nothing known"

@@ -1,1 +1,1 @@
-"""Stage fetch: the sources' images become one checked store."""
+"""The stage fetch turns the sources' images into one checked store."""

@@ -1,8 +1,8 @@
-"""Stage fetch: the sources that params.yaml names -> data/store, checked and split once and for all stages.
+"""The stage fetch reads the sources of params.yaml into data/store, checked and split once and for all stages.
 
 Sources are listed, compared with the snapshot, and read once: each image is decoded whole and goes into a store in the
-scratch folder, in a few row groups' memory. Labels and splits are written in a second pass, since only then is known
-which classes there are and which images to train on are also in the test split.
+scratch folder, which takes the memory of a few row groups. Labels and splits are written in a second pass, because only
+then is it known which classes there are and which training images are also in the test split.
 """
 
 import shutil
@@ -18,44 +18,44 @@ from components.fetch.checks.facts import Facts
 from components.fetch.checks.findings import write_findings
 from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
-from components.fetch.checks.verdict import judge
+from components.fetch.checks.verdict import reach_verdict
 from components.fetch.params import Data
-from components.fetch.sources.open import Opened, open_sources, read
+from components.fetch.sources.open import ListedSource, open_sources, read_candidates
 from components.fetch.sources.places import Places
-from components.fetch.splits import split_of
+from components.fetch.splits import choose_split
 from components.show.progress import Progress
 from components.stage import command as stage
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
 
-NAMED = 3  # files of a kind that the last lines name
+NAMED_FILES = 3  # how many files of each kind the last lines name
 
 
 def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
-    """Read every source, check what is in it, write the store."""
+    """Read every source, check its images, and write the store."""
     places = Places(scratch, params.limits.max_bytes)
-    with alone(scratch) as read_into:
+    with lock_scratch(scratch) as read_into:
         sources = open_sources(params, places)
-        snapshot.check(params.snapshot, snapshot.hold(sources), scratch)
+        snapshot.check_snapshot(params.snapshot, snapshot.take_inventory(sources), scratch)
         facts = Facts()
-        write_store(read_into, look_into(sources, places, params, facts), [])
-        verdict = judge(facts, params.checks)
+        write_store(read_into, inspect_sources(sources, places, params, facts), [])
+        verdict = reach_verdict(facts, params.checks)
         write_findings(findings, facts, verdict)
         write_json(metrics, verdict.metrics)
         if not facts.ids:
-            raise InputError(f"params.yaml: data.sources: no image in them{first_reason(facts)}")
+            raise InputError(f"params.yaml: data.sources: no image in them{format_first_reason(facts)}")
         if verdict.objections:
-            raise InputError("\n".join(f"params.yaml: {one}; see {findings}" for one in verdict.objections))
+            raise InputError("\n".join(f"params.yaml: {objection}; see {findings}" for objection in verdict.objections))
         splits = [SPLITS[number] for number in facts.splits]
         labels, names = facts.labels, facts.class_names
         write_labelled(store, Store(read_into), labels=labels, splits=splits, kept=verdict.kept, class_names=names)
-    print(summary(verdict.metrics, facts), flush=True)
+    print(format_summary(verdict.metrics, facts), flush=True)
 
 
 @contextmanager
-def alone(scratch: Path) -> Iterator[Path]:
-    """A folder to read into, which is gone afterwards. Raises RunError where another run has it."""
+def lock_scratch(scratch: Path) -> Iterator[Path]:
+    """Yield a folder to read into, which is removed afterwards. Raises RunError if another run uses it."""
     scratch.mkdir(parents=True, exist_ok=True)
     folder = scratch / "fetched"
     try:
@@ -65,37 +65,37 @@ def alone(scratch: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
-        raise RunError(f"another run of it works in {scratch}; wait until that has ended") from None
+        raise RunError(f"another run of this stage works in {scratch}; wait until it has ended") from None
 
 
-def look_into(sources: list[Opened], places: Places, params: Data, facts: Facts) -> Iterator[Row]:
-    """What can be stored, as rows without label and split; all that is seen goes into the facts."""
+def inspect_sources(sources: list[ListedSource], places: Places, params: Data, facts: Facts) -> Iterator[Row]:
+    """Yield the images that can be stored, as rows without label and split; add every outcome to the facts."""
     for source in sources:
         progress = Progress(f"fetch {source.source.name}", source.candidates, "images")
-        for candidate, seen in inspect_all(read(source, places), params):
+        for candidate, outcome in inspect_all(read_candidates(source, places), params):
             progress.advance(1)
-            if isinstance(seen, Fault):
-                facts.reject(candidate, seen)
+            if isinstance(outcome, Fault):
+                facts.reject(candidate, outcome)
                 continue
-            facts.add(candidate, seen, split_of(candidate.split, candidate.label, seen.content, params))
-            yield Row(candidate.id, seen.encoded, candidate.path, None, UNLABELLED)
+            facts.add(candidate, outcome, choose_split(candidate.split, candidate.label, outcome.content, params))
+            yield Row(candidate.id, outcome.encoded, candidate.path, None, UNLABELLED)
 
 
-def first_reason(facts: Facts) -> str:
-    """Of what was rejected."""
-    return f": {one_line(facts.rejected[0].path)}: {facts.rejected[0].reason}" if facts.rejected else ""
+def format_first_reason(facts: Facts) -> str:
+    """Return why the first rejected file was rejected, or an empty text if none was."""
+    return f": {escape_unprintable(facts.rejected[0].path)}: {facts.rejected[0].reason}" if facts.rejected else ""
 
 
-def one_line(name: str) -> str:
-    """A name as it can be printed, line breaks and all."""
+def escape_unprintable(name: str) -> str:
+    """Return a name as it can be printed: as it is, or escaped if it has line breaks and the like."""
     return name if name.isprintable() else ascii(name)
 
 
-def summary(metrics: dict[str, Any], facts: Facts) -> str:
-    """What there is, in a line; what is wrong with it, in another; and the first of it by name."""
+def format_summary(metrics: dict[str, Any], facts: Facts) -> str:
+    """Return lines with the counts of the store, the counts of what is wrong with it, and the first such files."""
     counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
-    said = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
-    wrong = {
+    total = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
+    descriptions = {
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",
@@ -104,15 +104,17 @@ def summary(metrics: dict[str, Any], facts: Facts) -> str:
         "nearly_leaked": "test images nearly the same as one to train on",
     }
     classes = {"classes_without_train": "to train on", "classes_without_test": "to test on"}
-    wrong |= {key: f"classes without an image {what}" for key, what in classes.items()}
-    found = "; ".join(f"{what}: {metrics[key]:,}" for key, what in wrong.items() if metrics[key])
-    rejected = sorted(facts.rejected, key=lambda one: not one.image)[:NAMED]  # a README is of less interest
-    named = [f"  {one.source}/{one_line(one.path)}: {one.reason}" for one in rejected]
-    named += [f"  {one_line(one['id'])}: {one['reason']}" for one in metrics["odd_images"][:NAMED]]
+    descriptions |= {key: f"classes without an image {what}" for key, what in classes.items()}
+    problems = "; ".join(f"{what}: {metrics[key]:,}" for key, what in descriptions.items() if metrics[key])
+    rejected = sorted(facts.rejected, key=lambda file: not file.image)  # other files, such as a README, come last
+    examples = [f"  {file.source}/{escape_unprintable(file.path)}: {file.reason}" for file in rejected[:NAMED_FILES]]
+    examples += [
+        f"  {escape_unprintable(image['id'])}: {image['reason']}" for image in metrics["odd_images"][:NAMED_FILES]
+    ]
     mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
     shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
-    return "\n".join([said, shape, *([found] if found else []), *named])
+    return "\n".join([total, shape, *([problems] if problems else []), *examples])
 
 
 if __name__ == "__main__":

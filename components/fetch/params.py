@@ -1,4 +1,4 @@
-"""`data`: which images there are, what may be wrong with them, and how they are split."""
+"""The section `data`: which images there are, what may be wrong with them, and how they are split."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -10,31 +10,31 @@ from components.stage.types import Count, Params, Positive, Probability, Seed, S
 Text = Annotated[str, Field(min_length=1)]
 
 
-def _is_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
         raise ValueError(f"letters, digits, '_', '-' and '.' only, since images are called NAME/..., not {name!r}")
     return name
 
 
-def _is_sha256(digest: str) -> str:
+def _check_sha256(digest: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
         raise ValueError(f"64 hexadecimal digits, as `sha256sum` prints them, not {digest!r}")
     return digest.lower()
 
 
-Name = Annotated[str, AfterValidator(_is_name)]
-Sha256 = Annotated[str, AfterValidator(_is_sha256)]
-Layout = Literal["classes", "splits", "flat"]  # class a sub-folder; train, test ... with classes inside; no classes
+Name = Annotated[str, AfterValidator(_check_name)]
+Sha256 = Annotated[str, AfterValidator(_check_sha256)]
+Layout = Literal["classes", "splits", "flat"]  # a folder per class; train, test ... with classes inside; neither
 
 
 class Digits(Params):
-    """scikit-learn's handwritten digits, shipped inside the package: nothing is downloaded."""
+    """The handwritten digits of scikit-learn, which ship inside the package: nothing is downloaded."""
 
     kind: Literal["digits"]
 
     @property
     def name(self) -> str:
-        """What its images' ids begin with."""
+        """The prefix of the images' ids."""
         return self.kind
 
 
@@ -53,30 +53,30 @@ class Published(Params):
         "eurosat",
         "lfw_people",
     ]
-    root: Text  # the folder that holds it in torchvision's layout, or will
-    download: bool  # whether it is fetched where it is not there; torchvision verifies it
+    root: Text  # the folder that holds the data set in torchvision's layout, or will
+    download: bool  # whether to download it if it is missing; torchvision verifies it
 
     @property
     def name(self) -> str:
-        """What its images' ids begin with."""
+        """The prefix of the images' ids."""
         return self.kind
 
 
 class Folder(Params):
-    """Image files in a folder, here or in a bucket."""
+    """A folder of image files, on this machine or in a bucket."""
 
     kind: Literal["folder"]
-    name: Name  # what its images' ids begin with
+    name: Name  # the prefix of the images' ids
     url: Text  # a path, s3://, gs:// or https://
     layout: Layout
 
 
 class Manifest(Params):
-    """A CSV or Parquet file with a column `path`, and `label` and `split` where these are known."""
+    """A CSV or Parquet file with a column `path`, and the columns `label` and `split` if these are known."""
 
     kind: Literal["manifest"]
     name: Name
-    url: Text  # paths in it are relative to its folder
+    url: Text  # paths in the manifest are relative to its folder
 
 
 class Archive(Params):
@@ -94,17 +94,17 @@ class ParquetShards(Params):
 
     kind: Literal["parquet"]
     name: Name
-    url: Text  # one file, or a folder of them; train-*.parquet and test-*.parquet are these splits
-    image: Text  # the column of the images
-    label: Text | None  # the column of the labels
+    url: Text  # one file, or a folder of files; train-*.parquet and test-*.parquet are those splits
+    image: Text  # the column that holds the images
+    label: Text | None  # the column that holds the labels
 
 
-Own = Folder | Manifest | Archive | ParquetShards
-Source = Annotated[Digits | Published | Own, Field(discriminator="kind")]
+UserSource = Folder | Manifest | Archive | ParquetShards
+Source = Annotated[Digits | Published | UserSource, Field(discriminator="kind")]
 
 
 class Snapshot(Params):
-    """What the sources held when that was accepted."""
+    """What the sources held when the user accepted them."""
 
     files: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=0)]
@@ -112,44 +112,44 @@ class Snapshot(Params):
 
 
 class Limits(Params):
-    """What is too much for one image; read from its header, before it is decoded."""
+    """Limits of one image's size; the pixels are read from its header, before it is decoded."""
 
     max_pixels: Count
     max_bytes: Count
 
 
 class Reencode(Params):
-    """Larger images are scaled down and encoded anew: lossless ones as PNG, the others as JPEG."""
+    """How larger images are scaled down and encoded anew: lossless formats as PNG, the others as JPEG."""
 
     max_side: Annotated[int, Field(ge=8)]
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
 
 
 class Checks(Params):
-    """What is looked for among the images, and what stops the run."""
+    """What is searched for among the images, and what stops the run."""
 
     max_unreadable_fraction: Probability  # of the files that should be images
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=7)]  # of the 64 of two perceptual hashes, that may differ
-    leaked: Literal["drop", "keep"]  # images to train on that are also in the test split, pixel for pixel
-    max_leaked_fraction: Probability  # of the test images
-    max_near_leaked_fraction: Probability  # of the test images: nearly the same as an image to train on
-    max_class_ratio: Positive  # largest to smallest class
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=7)]  # of 64 in perceptual hashes; near copies differ in no more
+    leaked: Literal["drop", "keep"]  # training images that are also in the test split, pixel for pixel
+    max_leaked_fraction: Probability  # of the test images that are also trained on
+    max_near_leaked_fraction: Probability  # of the test images that nearly equal a training image
+    max_class_ratio: Positive  # images of the largest class to those of the smallest
 
 
 class Data(Params):
-    """The sources, read in this order into one store."""
+    """The sources, which are read in this order into one store."""
 
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     snapshot: Snapshot | None
-    test_fraction: Share  # of the labelled images whose source has no splits of its own
+    test_fraction: Share  # of the labelled images whose source has no splits
     seed: Seed
     workers: Count  # processes that decode and check
     limits: Limits
-    reencode: Reencode | None  # None keeps every file's bytes
+    reencode: Reencode | None  # None keeps the bytes of every file
     checks: Checks
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_names_differ(self) -> Self:
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:

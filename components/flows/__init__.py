@@ -1,1 +1,1 @@
-"""The parameters of what runs the stages. No stage depends on them."""
+"""The parameters of the pipelines that run the stages; no stage depends on them."""

@@ -1,10 +1,10 @@
-"""`flow`: how the stages are run; no result depends on it."""
+"""The section `flow` of params.yaml: how the stages are run; no result depends on it."""
 
 from components.stage.types import Count, NotNegative, Params
 
 
 class Flow(Params):
-    """Of `python -m pipelines.train`."""
+    """The settings of `python -m pipelines.train`."""
 
     at_once: Count  # stages that run at the same time
-    retry_seconds: NotNegative  # before a stage that crashed is tried again
+    retry_seconds: NotNegative  # to wait before a stage that crashed is run again

@@ -1,4 +1,4 @@
-"""`notify`: who is told what became of a run; pipelines/notify.py tells."""
+"""The section `notify` of params.yaml: where the outcome of a run is sent; pipelines/notify.py sends it."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ Address = Annotated[str, Field(pattern=r"^(https?://\S+|\$[A-Za-z_][A-Za-z0-9_]*
 
 
 class Notify(Params):
-    """Of `python -m pipelines.train` and `python -m pipelines.retrain`."""
+    """The messages that `python -m pipelines.train` and `python -m pipelines.retrain` send."""
 
     events: Annotated[
         tuple[Literal["failed", "crashed", "cancelled", "promoted", "rejected"], ...], Field(strict=False)

@@ -1,4 +1,4 @@
-"""The sections of params.yaml that say how the stages are run, not what they compute."""
+"""Lists the sections of params.yaml that say how the stages are run, not what they compute."""
 
 from components.flows.flow import Flow
 from components.flows.notify import Notify

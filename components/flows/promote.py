@@ -1,4 +1,4 @@
-"""`promote`: what a new encoder must show to take the champion's place; pipelines/retrain/gate.py holds it to that."""
+"""The section `promote`: what a challenger must show to replace the champion; pipelines/retrain/gate.py checks it."""
 
 from typing import Annotated
 
@@ -6,19 +6,19 @@ from pydantic import Field
 
 from components.stage.types import NotNegative, Params, Probability, Share
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]  # what GTO can make a tag of
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]  # GTO makes a Git tag of it
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Health(Params):
-    """Of an encoder that has not collapsed, whatever its metric says."""
+    """The limits below which an encoder counts as collapsed, whatever its metric says."""
 
     min_rank_me: NotNegative
     min_z_std: NotNegative
 
 
 class Data(Params):
-    """Of images that can be judged on."""
+    """The limits above which the images are not fit to judge an encoder on."""
 
     max_rejected_fraction: Probability
     max_repeated_fraction: Probability
@@ -26,13 +26,13 @@ class Data(Params):
 
 
 class Drift(Params):
-    """Of the new images' distribution."""
+    """The p-value of drift in the new images below which a promotion is held."""
 
     hold_below: Share | None
 
 
 class Promote(Params):
-    """The gate."""
+    """The conditions of the gate that a challenger must pass."""
 
     artifact: Name
     stage: Name

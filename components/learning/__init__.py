@@ -1,1 +1,1 @@
-"""What any training shares, whatever its objective. Tensors and numbers only."""
+"""The room that holds what any training shares, whatever its objective. It knows tensors and numbers only."""

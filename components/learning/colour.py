@@ -1,8 +1,8 @@
-"""Colour jitter, grayscale, blur and solarisation, with strengths of their own for every image of a batch.
+"""Applies colour jitter, grayscale, blur and solarisation, with separate strengths for every image of a batch.
 
 The formulas are torchvision's (transforms.v2.functional), which are Pillow's: brightness, contrast and saturation blend
-with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, S pixels a side, C channels,
-1 or 3: nothing here knows what to do with alpha.
+with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, S pixels per side, C
+channels, 1 or 3: alpha is not handled here.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from components.learning.geometry import between, chance
+from components.learning.geometry import draw_bernoulli, draw_uniform
 from components.learning.params import View
 
-Operation = Callable[[Tensor, Tensor], Tensor]  # images and one amount for each -> images
+Operation = Callable[[Tensor, Tensor], Tensor]  # images and one amount per image -> images
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision rounds it
 
 
 @dataclass(frozen=True)
 class Jitter:
-    """Factors around 1 and a turn around 0, one an image, and the order in which they come."""
+    """The drawn colour jitter of a batch: per image, factors around 1, a turn of the hue around 0, and their order."""
 
     brightness: Tensor  # (B,)
     contrast: Tensor  # (B,)
@@ -32,32 +32,32 @@ class Jitter:
 
 
 def count_colours(channels: int) -> int:
-    """How many of an image's channels are colours: 1 of 1 or 2, 3 of 3 or 4. The other one is alpha."""
+    """Return how many of an image's channels are colours: 1 of 1 or 2, 3 of 3 or 4. The remaining channel is alpha."""
     return channels if channels % 2 else channels - 1
 
 
-def factors(strength: float) -> tuple[float, float]:
-    """The smallest and the largest factor of that strength."""
+def compute_factor_range(strength: float) -> tuple[float, float]:
+    """Return the smallest and the largest factor that a strength allows."""
     return max(0.0, 1 - strength), 1 + strength
 
 
 def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
-    """Draw it, or nothing where every strength is zero."""
+    """Draw the colour jitter of a batch, or None if every strength is zero."""
     if not view.jitter or not any((view.brightness, view.contrast, view.saturation, view.hue)):
         return None
 
     return Jitter(
-        brightness=between(*factors(view.brightness), batch, generator),
-        contrast=between(*factors(view.contrast), batch, generator),
-        saturation=between(*factors(view.saturation), batch, generator),
-        hue=between(-view.hue, view.hue, batch, generator),
+        brightness=draw_uniform(*compute_factor_range(view.brightness), batch, generator),
+        contrast=draw_uniform(*compute_factor_range(view.contrast), batch, generator),
+        saturation=draw_uniform(*compute_factor_range(view.saturation), batch, generator),
+        hue=draw_uniform(-view.hue, view.hue, batch, generator),
         order=torch.rand(batch, 4, generator=generator, device=generator.device).argsort(dim=1),
-        applies=chance(view.jitter, batch, generator),
+        applies=draw_bernoulli(view.jitter, batch, generator),
     )
 
 
 def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
-    """(B, C, S, S) -> (B, C, S, S), on a CPU in the same memory. Saturation and hue leave one channel as it is."""
+    """Apply drawn jitter, on a CPU in the same memory: (B, C, S, S). Saturation and hue leave gray images unchanged."""
     coloured = images.shape[1] == 3
     operations: tuple[tuple[bool, Tensor, Operation], ...] = (
         (view.brightness > 0, drawn.brightness, lambda x, factor: blend(x, torch.zeros_like(x), factor)),
@@ -69,50 +69,50 @@ def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
         (view.saturation > 0 and coloured, drawn.saturation, lambda x, factor: blend(x, to_gray(x), factor)),
         (view.hue > 0 and coloured, drawn.hue, turn_hue),
     )
-    active = [(number, amount, do) for number, (wanted, amount, do) in enumerate(operations) if wanted]
+    active = [(number, amount, operate) for number, (wanted, amount, operate) in enumerate(operations) if wanted]
     if len(active) == 1:
-        return where_drawn(drawn.applies, images, active[0][2], active[0][1])
+        return apply_where(drawn.applies, images, active[0][2], active[0][1])
     for place in range(len(operations)):
-        turn = torch.where(drawn.applies, drawn.order[:, place], -1)  # (B,) whose turn it is
-        for number, amount, do in active:
-            images = where_drawn(turn == number, images, do, amount)
+        turn = torch.where(drawn.applies, drawn.order[:, place], -1)  # (B,) number of the operation, -1 for none
+        for number, amount, operate in active:
+            images = apply_where(turn == number, images, operate, amount)
     return images
 
 
-def where_drawn(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
-    """The images of the rows (B,) as `operate` makes them of (images, amounts (B,)), the others as they are.
+def apply_where(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
+    """Apply `operate` to the images whose row (B,) is true, with their amounts (B,), and leave the others unchanged.
 
-    On a CPU only those are computed; elsewhere all are, since to find the rows would wait for the device.
+    On a CPU only those images are computed; elsewhere all are, since finding the rows would wait for the device.
     """
-    work = some_rows if images.device.type == "cpu" else all_rows
-    return work(rows, images, operate, rows if amount is None else amount)
+    apply = apply_to_some if images.device.type == "cpu" else apply_to_all
+    return apply(rows, images, operate, rows if amount is None else amount)
 
 
-def all_rows(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
-    """Computed for every image and chosen from."""
-    return torch.where(column(rows), operate(images, amount), images)
+def apply_to_all(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
+    """Apply `operate` to every image, and choose between the results and the images."""
+    return torch.where(to_column(rows), operate(images, amount), images)
 
 
-def some_rows(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
-    """Computed for these alone and put back into `images`: a copy of all would take longer than the operation."""
+def apply_to_some(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor) -> Tensor:
+    """Apply `operate` to the wanted images alone and write the results into `images`, which is quicker than a copy."""
     wanted = rows.nonzero()[:, 0]
     if len(wanted) == 0:
         return images
     return images.index_copy_(0, wanted, operate(images[wanted], amount[wanted]))
 
 
-def column(values: Tensor) -> Tensor:
-    """(B,) -> (B, 1, 1, 1)."""
+def to_column(values: Tensor) -> Tensor:
+    """Reshape one number per image so that it broadcasts over the image: (B,) -> (B, 1, 1, 1)."""
     return values[:, None, None, None]
 
 
-def blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    """factor * images + (1 - factor) * other, kept in 0..1: (B, C, S, S)."""
-    return torch.lerp(other.expand_as(images), images, column(factor)).clamp(0, 1)
+def blend(images: Tensor, backdrop: Tensor, factor: Tensor) -> Tensor:
+    """Blend as factor * images + (1 - factor) * backdrop, limited to 0..1: (B, C, S, S)."""
+    return torch.lerp(backdrop.expand_as(images), images, to_column(factor)).clamp(0, 1)
 
 
 def to_gray(images: Tensor) -> Tensor:
-    """(B, C, S, S) -> (B, 1, S, S)."""
+    """Convert images to one channel of gray: (B, C, S, S) -> (B, 1, S, S)."""
     if images.shape[1] == 1:
         return images
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]  # (B, 1, S, S) each
@@ -120,11 +120,11 @@ def to_gray(images: Tensor) -> Tensor:
 
 
 def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
-    """Through HSV and back: (B, 3, S, S), (B,) -> (B, 3, S, S)."""
+    """Turn the hue through HSV, by shares of the colour circle: (B, 3, S, S), (B,) -> (B, 3, S, S)."""
     red, green, blue = images.unbind(1)  # (B, S, S) each
     value = torch.maximum(torch.maximum(red, green), blue)
     span = value - torch.minimum(torch.minimum(red, green), blue)
-    safe = span.clamp(min=torch.finfo(span.dtype).tiny)  # gray has no hue, and any will do: its span is 0
+    safe = span.clamp(min=torch.finfo(span.dtype).tiny)  # gray has no hue and a span of 0: any hue will do
     hue = torch.where(
         value == red,
         (green - blue) / safe,
@@ -138,18 +138,19 @@ def turn_hue(images: Tensor, turn: Tensor) -> Tensor:
     return torch.addcmul(value[:, None], span[:, None], share, value=-1)
 
 
-def blur_radius(side: int) -> int:
-    """Pixels on each side of the middle of the kernel."""
+def compute_blur_radius(side: int) -> int:
+    """Return the number of pixels on each side of the middle of the blur kernel."""
     return max(1, side // 20)
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with a kernel of about a tenth of the side, mirrored at the edge: (B, C, S, S), (B,) in pixels.
+    """Apply Gaussian blur, with a kernel of about a tenth of the side: (B, C, S, S), sigma (B,) in pixels.
 
-    Rows and columns are blurred by a matrix each, (B, S, S): a convolution with another kernel for every image is slow.
+    The image is mirrored at its edge. Rows and columns are blurred by one matrix each, (B, S, S), since a convolution
+    with a different kernel for every image is slow.
     """
     side = images.shape[-1]
-    radius = blur_radius(side)
+    radius = compute_blur_radius(side)
     offsets = torch.arange(-radius, radius + 1, device=images.device)  # (K,)
     kernel = torch.exp(-(offsets**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))  # (B, K)
     kernel = kernel / kernel.sum(1, keepdim=True)
@@ -162,5 +163,5 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def solarise(images: Tensor, threshold: float) -> Tensor:
-    """Invert what is at or above the threshold: (B, C, S, S)."""
+    """Invert the pixels at or above the threshold: (B, C, S, S)."""
     return torch.where(images >= threshold, 1 - images, images)

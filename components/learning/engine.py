@@ -1,7 +1,7 @@
-"""How the networks are run, apart from what they compute: precision, compilation, several processes.
+"""Runs an objective's networks in the chosen precision, compiled or not, in one process or several.
 
-The objective's modules stay as they are, so that they can be saved, embedded with and exported; the engine holds what
-the training step calls in their stead.
+The objective's modules stay unchanged, so that they can be saved, used to embed and exported; the engine holds the
+callables that the training step calls in their place.
 """
 
 import shutil
@@ -21,51 +21,56 @@ from components.learning.replicas import Replica
 
 @dataclass(frozen=True)
 class Engine:
-    """The objective's networks as the step calls them."""
+    """The objective's networks in the form in which the training step calls them."""
 
     networks: Mapping[str, Callable[[Tensor], Tensor]]
     device: torch.device
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
 
     def autocast(self) -> torch.autocast:
-        """The context in which the networks run, so that they compute in that precision."""
+        """Return the context in which the networks compute in the engine's precision."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
 
 def compiles_networks(params: Training, device: torch.device, replica: Replica) -> bool:
-    """`auto` compiles on CUDA, but not where norms are shared by several processes: PyTorch cannot follow these."""
+    """Whether the networks are compiled. `auto` compiles on CUDA, in one process only.
+
+    With several processes BatchNorm's statistics are shared, which PyTorch's compiler cannot follow.
+    """
     auto = device.type == "cuda" and replica.world == 1 and has_compiler()
     return params.compile == "always" or (params.compile == "auto" and auto)
 
 
 def compiles_views(params: Training, device: torch.device) -> bool:
-    """On CUDA alone: on a CPU each operation is done for the images alone that it was drawn for, which is quicker."""
+    """Whether the views are compiled: only on CUDA, since a CPU is quicker if it skips images without an operation."""
     wanted = params.compile == "always" or (params.compile == "auto" and has_compiler())
     return wanted and device.type == "cuda"
 
 
 def has_compiler() -> bool:
-    """Whether there is the C compiler that torch.compile needs at run time."""
+    """Whether this machine has the C compiler that torch.compile needs at run time."""
     return any(shutil.which(name) for name in ("cc", "gcc", "clang"))
 
 
 def start_engine(networks: Mapping[str, nn.Module], params: Training, device: torch.device, replica: Replica) -> Engine:
-    """The networks, ready to run as params.yaml says."""
+    """Make an engine that runs the networks as `params` say."""
     compiled = compiles_networks(params, device, replica)
-    ready = {name: cast(nn.Module, torch.compile(one)) if compiled else one for name, one in networks.items()}
+    callables = {
+        name: cast(nn.Module, torch.compile(network)) if compiled else network for name, network in networks.items()
+    }
     if replica.world > 1:
-        ready = {name: share(one) for name, one in ready.items()}
-    return Engine(ready, device, choose_precision(params.precision, device))
+        callables = {name: average_gradients(network) for name, network in callables.items()}
+    return Engine(callables, device, choose_precision(params.precision, device))
 
 
-def share(network: nn.Module) -> nn.Module:
-    """The same with its gradients averaged over all processes, if it learns.
+def average_gradients(network: nn.Module) -> nn.Module:
+    """Return the network with its gradients averaged over all processes, or unchanged if it does not learn.
 
-    Each view is a batch of its own, so the network runs several times before its gradient: statistics that were sent
-    round in between would change what the first run had left for it.
+    The network runs several times before each gradient, once per view. Broadcasting its buffers between these runs
+    would change what the first run has kept for the gradient.
     """
     if not any(parameter.requires_grad for parameter in network.parameters()):
         return network
-    with warnings.catch_warnings():  # torch 2.15 would have it called forward_sync_buffers, which 2.11 knows not
+    with warnings.catch_warnings():  # torch 2.15 wants the name forward_sync_buffers, which 2.11 lacks
         warnings.simplefilter("ignore", FutureWarning)
         return DistributedDataParallel(network, broadcast_buffers=False)

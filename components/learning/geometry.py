@@ -1,12 +1,13 @@
-"""Crop, flip, rotation, scale, shift and shear, so that pixels are resampled once.
+"""Draws and applies crop, flip, rotation, scale, shift and shear, resampling the pixels only once.
 
-Random resized crop as torchvision draws it (transforms.RandomResizedCrop; Szegedy et al., arXiv 1409.4842): area and
-log ratio uniform, whole pixels, ten tries, else the largest crop in the middle that the ratios allow. Crop, flip and
-resize act on rows and columns apart, so they are two matrix products with Pillow's antialiased bicubic weights (Keys,
-a = -0.5). Whatever turns, zooms or shifts needs the whole plane and is one affine map, sampled without antialiasing.
+The random resized crop is drawn as in torchvision (transforms.RandomResizedCrop; Szegedy et al., arXiv 1409.4842): area
+and log ratio are uniform, sides are whole pixels, and after ten tries that do not fit, the largest crop in the middle
+that the ratios allow is taken. Crop, flip and resize act on rows and columns apart, so they are two matrix products
+with Pillow's antialiased bicubic weights (Keys, a = -0.5). Rotation, scale, shift and shear need the whole plane: with
+them, everything is one affine map, sampled without antialiasing.
 
-B images, C channels, R and S pixels a side, read and seen. Affine coordinates run from -1 to 1 over the image, x to the
-right and y down.
+B images, C channels, R pixels per side of the image that is read, S of the view. Affine coordinates run from -1 to 1
+over the image, x to the right and y down.
 """
 
 import math
@@ -23,7 +24,7 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Crop:
-    """Whole pixels of the image that was read, (B,) each."""
+    """The crops of a batch, in whole pixels of the images that are read: (B,) each."""
 
     left: Tensor
     top: Tensor
@@ -32,32 +33,32 @@ class Crop:
     mirrored: Tensor  # bool
 
 
-def between(low: float, high: float, batch: int, generator: Generator) -> Tensor:
-    """Uniform numbers in low..high: (B,)."""
+def draw_uniform(low: float, high: float, batch: int, generator: Generator) -> Tensor:
+    """Draw uniform numbers in low..high: (B,)."""
     return low + (high - low) * torch.rand(batch, generator=generator, device=generator.device)
 
 
-def chance(probability: float, batch: int, generator: Generator) -> Tensor:
-    """True with the given probability: (B,) bool."""
+def draw_bernoulli(probability: float, batch: int, generator: Generator) -> Tensor:
+    """Draw booleans that are true with the given probability: (B,)."""
     return torch.rand(batch, generator=generator, device=generator.device) < probability
 
 
-def crops(view: View) -> bool:
-    """Whether a crop or a flip is drawn."""
+def needs_crop(view: View) -> bool:
+    """Whether drawing this view needs a crop or a flip."""
     return view.crop_area != (1, 1) or view.crop_ratio != (1, 1) or view.flip > 0
 
 
-def warps(view: View) -> bool:
-    """Whether a view may turn, and look beyond the image's edge, which is black."""
+def needs_warp(view: View) -> bool:
+    """Whether this view needs an affine map, which may look beyond the image's edge, where all is black."""
     return any((view.rotate, view.scale, view.shift, view.shear))
 
 
 def draw_crop(view: View, batch: int, side: int, generator: Generator) -> Crop:
-    """Of images of R = `side` pixels a side."""
+    """Draw one crop for each image of R = `side` pixels per side."""
     device = generator.device
-    shares = between(*view.crop_area, batch * TRIES, generator)
+    shares = draw_uniform(*view.crop_area, batch * TRIES, generator)
     log_low, log_high = (math.log(ratio) for ratio in view.crop_ratio)
-    ratios = between(log_low, log_high, batch * TRIES, generator).exp()
+    ratios = draw_uniform(log_low, log_high, batch * TRIES, generator).exp()
     widths = (side * (shares * ratios).sqrt()).round().view(batch, TRIES)
     heights = (side * (shares / ratios).sqrt()).round().view(batch, TRIES)
     fits = (widths >= 1) & (widths <= side) & (heights >= 1) & (heights <= side)  # (B, TRIES)
@@ -67,24 +68,24 @@ def draw_crop(view: View, batch: int, side: int, generator: Generator) -> Crop:
     width = torch.where(any_fits, widths.gather(1, first)[:, 0], max(1, widest))
     height = torch.where(any_fits, heights.gather(1, first)[:, 0], max(1, highest))
 
-    def begin(length: Tensor) -> Tensor:
+    def draw_start(length: Tensor) -> Tensor:
         drawn = (torch.rand(batch, generator=generator, device=device) * (side - length + 1)).floor()
         middle = ((side - length) / 2).round()
         return torch.where(any_fits, drawn.minimum(side - length), middle)
 
-    return Crop(begin(width), begin(height), width, height, chance(view.flip, batch, generator))
+    return Crop(draw_start(width), draw_start(height), width, height, draw_bernoulli(view.flip, batch, generator))
 
 
 def resize(images: Tensor, crop: Crop, side: int) -> Tensor:
-    """What the crop keeps, on S = `side` pixels, mirrored where drawn: (B, C, R, R) -> (B, C, S, S) in 0..1."""
-    across = bicubic_weights(crop.left, crop.width, side, images.shape[-1])  # (B, S, R)
+    """Resize each crop to S = `side` pixels, mirrored where drawn: (B, C, R, R) -> (B, C, S, S) in 0..1."""
+    across = compute_bicubic_weights(crop.left, crop.width, side, images.shape[-1])  # (B, S, R)
     across = torch.where(crop.mirrored[:, None, None], across.flip(1), across)
-    down = bicubic_weights(crop.top, crop.height, side, images.shape[-1])  # (B, S, R)
+    down = compute_bicubic_weights(crop.top, crop.height, side, images.shape[-1])  # (B, S, R)
     return (down[:, None] @ (images @ across.mT[:, None])).clamp(0, 1)
 
 
-def bicubic_weights(begin: Tensor, length: Tensor, side: int, read_side: int) -> Tensor:
-    """Share of each read pixel of the crop in each seen pixel; they sum to 1: (B,), (B,) -> (B, S, R)."""
+def compute_bicubic_weights(begin: Tensor, length: Tensor, side: int, read_side: int) -> Tensor:
+    """Compute the share of each pixel of the crop in each pixel of the view; they sum to 1: (B,), (B,) -> (B, S, R)."""
     begin, length = begin[:, None, None], length[:, None, None]  # (B, 1, 1)
     scale = length / side
     centre = begin + scale * (torch.arange(side, device=begin.device)[:, None] + 0.5)  # (B, S, 1)
@@ -97,19 +98,19 @@ def bicubic_weights(begin: Tensor, length: Tensor, side: int, read_side: int) ->
 
 
 def draw_affine(view: View, crop: Crop, side: int, generator: Generator) -> Tensor:
-    """Maps from output to input coordinates, after that crop of images of R = `side` pixels: (B, 2, 3)."""
+    """Draw affine maps from output to input coordinates, the crop included, for R = `side` pixels: (B, 2, 3)."""
     batch = len(crop.left)
     width, height = crop.width / side, crop.height / side
     centre_x = (2 * crop.left + crop.width) / side - 1
     centre_y = (2 * crop.top + crop.height) / side - 1
     mirror = 1 - 2 * crop.mirrored.float()
 
-    angle = torch.deg2rad(between(-view.rotate, view.rotate, batch, generator))
-    shear = torch.deg2rad(between(-view.shear, view.shear, batch, generator)).tan()
-    zoom = 1 / between(1 - view.scale, 1 + view.scale, batch, generator)
+    angle = torch.deg2rad(draw_uniform(-view.rotate, view.rotate, batch, generator))
+    shear = torch.deg2rad(draw_uniform(-view.shear, view.shear, batch, generator)).tan()
+    zoom = 1 / draw_uniform(1 - view.scale, 1 + view.scale, batch, generator)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    shift_x = 2 * between(-view.shift, view.shift, batch, generator)  # a share of the side is twice that of -1..1
-    shift_y = 2 * between(-view.shift, view.shift, batch, generator)
+    shift_x = 2 * draw_uniform(-view.shift, view.shift, batch, generator)  # a share of the side is twice that of -1..1
+    shift_y = 2 * draw_uniform(-view.shift, view.shift, batch, generator)
     return torch.stack(
         [
             torch.stack([width * cos * mirror, width * (cos * shear - sin), centre_x + width * shift_x], 1),
@@ -120,6 +121,6 @@ def draw_affine(view: View, crop: Crop, side: int, generator: Generator) -> Tens
 
 
 def warp(images: Tensor, affine: Tensor, side: int) -> Tensor:
-    """Bicubic, black beyond the edge: (B, C, R, R), (B, 2, 3) -> (B, C, S, S) in 0..1, S = `side`."""
+    """Sample images by affine maps, bicubic, black beyond the edge: (B, C, R, R), (B, 2, 3) -> (B, C, S, S) in 0..1."""
     grid = F.affine_grid(affine, [*images.shape[:2], side, side], align_corners=False)  # (B, S, S, 2)
     return F.grid_sample(images, grid, mode="bicubic", padding_mode="zeros", align_corners=False).clamp(0, 1)

@@ -1,7 +1,7 @@
-"""Collapse made measurable: numbers that tell when the encoder answers every image alike, or as good as alike.
+"""Measures collapse: whether the encoder gives all images the same features, or nearly the same.
 
-All in double precision, and finite where the features are: one image, equal images and zeros count as collapsed.
-N images, D features, P outputs of a projector, R rows of the N at a time.
+All measures are in double precision, and finite if the features are: one image, equal images and zeros count as
+collapsed. N images, D features, P outputs of a projector, R rows of the N at a time.
 """
 
 import math
@@ -10,48 +10,56 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS = 512  # whose distances to all others are held at once: 16 MiB for 4096 images
+ROWS = 512  # rows whose distances to all others are held at once: 16 MiB for 4096 images
 
 
 def z_std(features: Tensor) -> float:
-    """Mean over dimensions of the standard deviation of l2-normalised features: (N, D) -> 0 when collapsed, about
-    1 / sqrt(D) for directions spread evenly around 0 (SimSiam, arXiv 2011.10566, figure 2); an encoder's features,
-    which follow a ReLU, are all positive and stay below that."""
+    """Compute the mean over dimensions of the standard deviation of l2-normalised features: (N, D) -> float.
+
+    It is 0 when collapsed and about 1 / sqrt(D) for directions spread evenly around 0 (SimSiam, arXiv 2011.10566,
+    figure 2); an encoder's features, which follow a ReLU, are never negative and stay below that.
+    """
     unit = F.normalize(features.double(), dim=1)  # (N, D)
     return float(unit.std(dim=0, correction=min(1, len(unit) - 1)).mean())
 
 
 def spread(projections: Tensor) -> float:
-    """z_std as a share of what even directions have: (N, P) -> 1 for these, 0 when collapsed."""
+    """Compute z_std as a share of its value for evenly spread directions: (N, P) -> 1 for these, 0 when collapsed."""
     return z_std(projections) * math.sqrt(projections.shape[1])
 
 
 def rank_me(features: Tensor) -> float:
-    """RankMe, exp of the entropy of the normalised singular values: (N, D) -> 1..min(N, D) (arXiv 2210.02885)."""
+    """Compute RankMe, exp of the entropy of normalised singular values: (N, D) -> 1..min(N, D) (arXiv 2210.02885)."""
     singular = torch.linalg.svdvals(features.double())  # (min(N, D),)
     share = singular / singular.sum().clamp(min=torch.finfo(torch.float64).tiny)
     return float(torch.special.entr(share).sum().exp())
 
 
 def alignment(first: Tensor, second: Tensor) -> float:
-    """Mean squared distance of the l2-normalised features of two views of each image: twice (N, D) -> 0..4, 0 when
-    both views are seen alike, as they also are after a collapse (Wang & Isola, arXiv 2005.10242, alpha = 2)."""
+    """Compute the mean squared distance of the l2-normalised features of two views per image: twice (N, D) -> 0..4.
+
+    It is 0 when both views have the same features, which is also so after a collapse (Wang & Isola, arXiv 2005.10242,
+    alpha = 2).
+    """
     difference = F.normalize(first.double(), dim=1) - F.normalize(second.double(), dim=1)  # (N, D)
     return float(difference.square().sum(dim=1).mean())
 
 
 def uniformity(features: Tensor) -> float:
-    """Log of the mean over pairs of exp(-2 d^2), d between l2-normalised features: (N, D) -> 0 when collapsed and for a
-    single image; about -4 for many even directions, and lower is more even (Wang & Isola, arXiv 2005.10242, t = 2)."""
+    """Compute the log of the mean over pairs of exp(-2 d^2), d the distance of l2-normalised features: (N, D) -> float.
+
+    It is 0 when collapsed and for a single image, about -4 for many evenly spread directions, and lower if they are
+    more even (Wang & Isola, arXiv 2005.10242, t = 2).
+    """
     unit = F.normalize(features.double(), dim=1)  # (N, D)
     if len(unit) == 1:
         return 0.0
-    potentials = [pair_potentials(unit[start:], rows=ROWS) for start in range(0, len(unit), ROWS)]
+    potentials = [sum_pair_potentials(unit[start:], rows=ROWS) for start in range(0, len(unit), ROWS)]
     return float((torch.stack(potentials).sum() / math.comb(len(unit), 2)).log())
 
 
-def pair_potentials(unit: Tensor, *, rows: int) -> Tensor:
-    """Sum of exp(-2 d^2) over the pairs of each of the first R rows with every later row: (N, D) -> ()."""
+def sum_pair_potentials(unit: Tensor, *, rows: int) -> Tensor:
+    """Sum exp(-2 d^2) over the pairs of each of the first R rows with every later row: (N, D) -> ()."""
     squares = unit.square().sum(dim=1)  # (N,): 1, or 0 for a row of zeros
     distances = squares[:rows, None] + squares - 2 * unit[:rows] @ unit.T  # (R, N), squared
     return distances.clamp(min=0).mul(-2).exp().triu(diagonal=1).sum()

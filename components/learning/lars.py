@@ -1,4 +1,4 @@
-"""LARS: every layer's own learning rate, in proportion to its weights (You et al., arXiv 1708.03888).
+"""LARS: each layer has its own learning rate, in proportion to its weights (You et al., arXiv 1708.03888).
 
 As BYOL uses it (arXiv 2006.07733, appendix J; DeepMind's byol/utils/optimizers.py), for each tensor of weights w with
 gradient g:
@@ -8,8 +8,9 @@ gradient g:
     v <- momentum * v + trust * u
     w <- w - lr * v
 
-`trust_clip` takes min(trust / lr, 1) instead, so that the first step goes at lr * min(trust / lr, 1) = min(trust, lr):
-no layer is ever faster than lr (solo-learn's clip_lars_lr). Nothing here waits for the device. L tensors in a group.
+With `trust_clip`, min(trust / lr, 1) takes the place of trust, so that the first step has the rate
+lr * min(trust / lr, 1) = min(trust, lr): no layer is ever faster than lr (solo-learn's clip_lars_lr). Nothing here
+waits for the device. L is the number of tensors in a group.
 """
 
 from collections.abc import Iterable
@@ -18,13 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor, optim
 
-SMALLEST = torch.finfo(torch.float32).tiny  # stands for a learning rate of 0, by which nothing can be divided
+SMALLEST = torch.finfo(torch.float32).tiny  # divides in place of a learning rate of 0
 
 
 class LARS(optim.Optimizer):
-    """Over groups that each state `weight_decay` and `adapt`; without `adapt`, trust is 1: momentum SGD.
+    """The LARS optimiser over groups that each state `weight_decay` and `adapt`.
 
-    The tensors of a group share one device and one floating-point type.
+    Without `adapt`, trust is 1, which is momentum SGD. The tensors of a group share one device and one floating-point
+    type.
     """
 
     def __init__(
@@ -48,20 +50,20 @@ class LARS(optim.Optimizer):
                 self._move(weights, group)
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """One step of the L tensors, by operations on lists; but the product with the trusts is a kernel a tensor."""
-        velocities = [self._velocity(w) for w in weights]
+        """Move the L tensors by one step with list operations; the product with the trusts is one kernel per tensor."""
+        velocities = [self._get_velocity(w) for w in weights]
         gradients = [w.grad for w in weights if w.grad is not None]
         updates = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
         torch._foreach_mul_(velocities, group["momentum"])
         if group["adapt"]:
-            trusts = trust_ratios(weights, updates, group)  # (L,)
+            trusts = compute_trust_ratios(weights, updates, group)  # (L,)
             torch._foreach_addcmul_(velocities, updates, list(trusts.unbind()))
         else:
             torch._foreach_add_(velocities, updates)
         torch._foreach_add_(weights, velocities, alpha=-group["lr"])
 
-    def _velocity(self, weight: Tensor) -> Tensor:
-        """The weight's momentum buffer, of its shape; 0 before the first step."""
+    def _get_velocity(self, weight: Tensor) -> Tensor:
+        """Return the momentum buffer of a weight, of the weight's shape; it is 0 before the first step."""
         state = self.state[weight]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(weight)
@@ -69,8 +71,8 @@ class LARS(optim.Optimizer):
         return buffer
 
 
-def trust_ratios(weights: list[Tensor], updates: list[Tensor], group: dict[str, Any]) -> Tensor:
-    """One factor for each of the L updates: (L,)."""
+def compute_trust_ratios(weights: list[Tensor], updates: list[Tensor], group: dict[str, Any]) -> Tensor:
+    """Compute the trust ratio, the factor of the update, of each of the L tensors: (L,)."""
     weight_norms = torch.stack(torch._foreach_norm(weights))  # (L,)
     update_norms = torch.stack(torch._foreach_norm(updates))  # (L,)
     ratios = group["trust_coefficient"] * weight_norms / update_norms  # (L,)

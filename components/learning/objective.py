@@ -1,8 +1,8 @@
-"""What the training loop asks of an objective, and what it gives it. Each objective is a room of components/.
+"""The protocol between the training loop and an objective. Each objective is a room of components/.
 
-An objective holds all networks that a step needs, the encoder among them, and knows what they should do. How they are
-run (precision, compilation, several processes), optimised, saved and looked at is the same for all.
-B images of this process, C channels, S pixels a side, D features.
+An objective holds all networks that a step needs, including the encoder, and computes their loss. How they are run
+(precision, compilation, several processes), optimised, saved and monitored is the same for all objectives.
+B images of this process, C channels, S pixels per side, D features.
 """
 
 from abc import ABC, abstractmethod
@@ -17,34 +17,36 @@ Pair = tuple[Tensor, Tensor]  # two (B, C, S, S), normalised, of the same images
 
 
 class Feed(Protocol):
-    """What the training loop knows of its images."""
+    """The source of the training loop's images, as pairs of views."""
 
     steps_per_epoch: int
 
     def pairs(self, step: int) -> Iterator[Pair]:
-        """Yield the pairs from this step of the run to the end of its epoch, without what does not fill a batch."""
+        """Yield the pairs from step `step` of the run to the end of its epoch, except for an incomplete batch."""
         ...
 
 
 class Loss(NamedTuple):
-    """The loss of one step; each tensor is () in float32 or better."""
+    """The loss of one step; each tensor has shape () and is float32 or better."""
 
-    total: Tensor  # what is minimised
-    terms: dict[str, Tensor]  # what it is the sum of, before weights, by the names in `Objective.terms`
+    total: Tensor  # the number that is minimised
+    terms: dict[str, Tensor]  # its terms before they are weighted, by the names in `Objective.terms`
 
 
 class Objective(nn.Module, ABC):
-    """Networks and a loss."""
+    """The networks of a training method and the loss that trains them."""
 
-    method: str  # what the encoder is said to be trained by: a name, a comma, the source
-    watched: ClassVar[str]  # what must not collapse, such as "projection": `watch` gives it
-    terms: tuple[str, ...] = ()  # logged as loss_<name>; none where the loss is one thing
+    method: str  # the method's name, a comma and its source, for the encoder's provenance
+    watched: ClassVar[str]  # what must not collapse, such as "projection"; see `compute_watched`
+    terms: tuple[str, ...] = ()  # names, logged as loss_<name>; empty if the loss has a single term
 
     @classmethod
     @abstractmethod
-    def around(cls, encoder: nn.Module, params: Any) -> Self:
-        """Build it around an untrained encoder. `params` are those that its room names `OBJECTIVE`; further networks
-        are drawn from torch's global generator."""
+    def build_around(cls, encoder: nn.Module, params: Any) -> Self:
+        """Build the objective around an untrained encoder. `params` has the type that its room calls `OBJECTIVE`.
+
+        The weights of further networks are drawn from torch's global generator.
+        """
 
     @property
     @abstractmethod
@@ -54,23 +56,23 @@ class Objective(nn.Module, ABC):
     @property
     @abstractmethod
     def networks(self) -> dict[str, nn.Module]:
-        """Every network that `loss` runs by way of the engine, by name; all that learn are among them."""
+        """The networks that `loss` runs through the engine, by name; they include every network that learns."""
 
     @abstractmethod
     def loss(self, pair: Pair, engine: Engine) -> Loss:
         """Compute the loss of two views of the same images."""
 
     @abstractmethod
-    def watch(self, features: Tensor) -> Tensor:
-        """Make of the encoder's features the vectors whose spread tells a collapse: (B, D) -> (B, any)."""
+    def compute_watched(self, features: Tensor) -> Tensor:
+        """Compute, from the encoder's features, the vectors whose spread reveals a collapse: (B, D) -> (B, any)."""
 
     @abstractmethod
-    def causes(self, params: Any) -> str:
-        """Say what a collapse is likely to come from, as keys of params.yaml with their values."""
+    def explain_collapse(self, params: Any) -> str:
+        """Return the likely causes of a collapse, as keys of params.yaml with their values."""
 
     def schedule(self, step: int, steps: int) -> Mapping[str, float]:
-        """Return its own numbers of step `step` of `steps`, the first being 0; the log and `after_step` get them."""
+        """Return the objective's own numbers at step `step` of `steps`, from 0, for the log and `after_step`."""
         return {}
 
     def after_step(self, schedule: Mapping[str, float]) -> None:
-        """Do what follows each step of the optimiser."""
+        """Update what follows the networks; the training loop calls this after each step of the optimiser."""

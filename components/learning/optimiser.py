@@ -1,4 +1,4 @@
-"""The optimiser of all that learns; biases and norms are neither decayed nor adapted (arXiv 2006.07733, 3.3)."""
+"""Builds the optimiser; biases and norms are neither decayed nor adapted (arXiv 2006.07733, section 3.3)."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sg
 
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
-    """Over two groups, with and without weight decay; the schedule sets the rate at every step."""
-    decayed, plain = parameter_groups(network, params.weight_decay)
+    """Build the optimiser over two groups, with and without weight decay; the schedule sets the rate at every step."""
+    decayed, plain = split_parameters(network, params.weight_decay)
     rate = params.learning_rate
     match params:
         case Lars():
@@ -31,14 +31,14 @@ def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
             return optim.RMSprop([decayed, plain], lr=rate, alpha=params.smoothing, momentum=params.momentum)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The weights, which are decayed, and the biases and norms, which are not."""
-    learning = [p for p in network.parameters() if p.requires_grad]
-    weights = [p for p in learning if p.ndim > 1]
-    biases_and_norms = [p for p in learning if p.ndim <= 1]
+def split_parameters(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split the parameters that learn into weights, which are decayed, and biases and norms, which are not."""
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in learning if parameter.ndim > 1]
+    biases_and_norms = [parameter for parameter in learning if parameter.ndim <= 1]
     return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
 
 
-def peak_learning_rate(params: Optimiser, batch_size: int) -> float:
-    """The rate that warm-up ends at: linear in the batch over all processes, stated for a batch of 256 (ibid.)."""
+def scale_learning_rate(params: Optimiser, batch_size: int) -> float:
+    """Return the rate that warm-up ends at: the stated rate times the batch over all processes / 256 (ibid.)."""
     return params.learning_rate * batch_size / 256

@@ -1,6 +1,7 @@
-"""What `pretrain` says of any training: the two views, the optimiser and its learning rate, and how it is computed.
+"""The settings of `pretrain` that any training needs: views, optimiser, learning rate, and how it is computed.
 
-Each objective adds its own settings to these (components/byol/params.py), and so does the stage (pretrain/params.py).
+Each objective adds its own settings to these (components/byol/params.py), and so does the stage
+(components/pretrain/params.py).
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -12,23 +13,23 @@ from components.stage.types import Count, Device, NotNegative, Params, Positive,
 
 Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
 
-Average = Annotated[float, Field(ge=0, lt=1)]  # how much of a moving average is kept at a step
+Average = Annotated[float, Field(ge=0, lt=1)]  # the share of a moving average that is kept at each step
 
 
 class Cosine(Params):
-    """Falls to 0 at the end of the run, along half a cosine."""
+    """A decay along half a cosine that reaches 0 at the end of the run."""
 
     name: Literal["cosine"]
 
 
 class Constant(Params):
-    """Stays as it is."""
+    """A learning rate that stays constant after the warm-up."""
 
     name: Literal["constant"]
 
 
 class Step(Params):
-    """Times `factor` after every so many epochs, counted from the end of the warm-up."""
+    """A decay that multiplies the rate by `factor` every `every_epochs` epochs, counted from the end of the warm-up."""
 
     name: Literal["step"]
     factor: Share
@@ -39,32 +40,32 @@ Decay = Annotated[Cosine | Constant | Step, Field(discriminator="name")]
 
 
 class Schedule(Params):
-    """Linear warm-up from 0 to learning_rate * batch_size / 256, then the decay."""
+    """A schedule of the learning rate: linear warm-up from 0 to learning_rate * batch_size / 256, then the decay."""
 
-    learning_rate: Positive  # of a batch of 256
+    learning_rate: Positive  # for a batch of 256
     weight_decay: NotNegative  # norms and biases are not decayed
     warmup_epochs: NotNegative
     decay: Decay
 
 
 class Lars(Schedule):
-    """You et al., arXiv 1708.03888. Norms and biases are not adapted either."""
+    """LARS (You et al., arXiv 1708.03888). Norms and biases are neither decayed nor adapted."""
 
     name: Literal["lars"]
     momentum: Average
     trust_coefficient: Positive
-    trust_clip: bool  # whether a layer's own rate may never exceed the learning rate
+    trust_clip: bool  # whether each layer's own rate is limited to the learning rate
 
 
 class Sgd(Schedule):
-    """With momentum."""
+    """Stochastic gradient descent with momentum."""
 
     name: Literal["sgd"]
     momentum: Average
 
 
 class Adam(Schedule):
-    """Kingma & Ba, arXiv 1412.6980. Its weight decay is a part of the gradient, which it then scales: L2."""
+    """Adam (Kingma & Ba, arXiv 1412.6980). The weight decay is L2: added to the gradient, which Adam then scales."""
 
     name: Literal["adam"]
     beta1: Average
@@ -72,7 +73,7 @@ class Adam(Schedule):
 
 
 class AdamW(Schedule):
-    """Loshchilov & Hutter, arXiv 1711.05101: Adam whose weight decay is apart from the gradient."""
+    """AdamW (Loshchilov & Hutter, arXiv 1711.05101): Adam whose weight decay is apart from the gradient."""
 
     name: Literal["adamw"]
     beta1: Average
@@ -80,7 +81,7 @@ class AdamW(Schedule):
 
 
 class RmsProp(Schedule):
-    """Tieleman & Hinton, lecture 6.5 of Coursera's "Neural Networks for Machine Learning" (2012)."""
+    """RMSProp (Tieleman & Hinton, lecture 6.5 of Coursera's "Neural Networks for Machine Learning", 2012)."""
 
     name: Literal["rmsprop"]
     smoothing: Average  # of the squared gradients
@@ -91,7 +92,7 @@ Optimiser = Annotated[Lars | Sgd | Adam | AdamW | RmsProp, Field(discriminator="
 
 
 class View(Params):
-    """How one view is drawn from an image; a strength of 0 leaves its operation out."""
+    """The strengths with which a view is drawn from an image; a strength of 0 leaves its operation out."""
 
     crop_area: Interval  # share of the image's area that a crop keeps; [1, 1] keeps all
     crop_ratio: Interval  # width / height of that crop
@@ -100,8 +101,8 @@ class View(Params):
     scale: Annotated[float, Field(ge=0, lt=1)]  # size drawn from 1 +- scale
     shift: Probability  # share of the side, drawn from +-shift in x and in y
     shear: Annotated[float, Field(ge=0, lt=80)]  # degrees, drawn from +-shear
-    jitter: Probability  # of the four below, in random order
-    brightness: NotNegative  # factor drawn from 1 +- brightness; likewise the next two
+    jitter: Probability  # of applying the four operations below, in random order
+    brightness: NotNegative  # factor drawn from 1 +- brightness; contrast and saturation likewise
     contrast: NotNegative
     saturation: NotNegative
     hue: Annotated[float, Field(ge=0, le=0.5)]  # share of the colour circle, drawn from +-hue
@@ -110,10 +111,10 @@ class View(Params):
     blur_sigma: Interval  # pixels
     solarise: Probability
     solarise_threshold: Probability
-    noise: NotNegative  # standard deviation of Gaussian noise, of the range 0..1
+    noise: NotNegative  # standard deviation of Gaussian noise on pixels in 0..1
 
     @model_validator(mode="after")
-    def _intervals_ascend(self) -> Self:
+    def _check_intervals(self) -> Self:
         for key in ("crop_area", "crop_ratio", "blur_sigma"):
             low, high = getattr(self, key)
             if not 0 < low <= high:
@@ -124,19 +125,19 @@ class View(Params):
 
     @property
     def colourless(self) -> "View":
-        """The same view with the geometry alone, as fine-tuning shows images."""
+        """The same view with its geometry alone, by which fine-tuning shows images."""
         return self.model_copy(update=dict.fromkeys(("jitter", "grayscale", "blur", "solarise", "noise"), 0.0))
 
 
 class Views(Params):
-    """The two views are one table and what the second does otherwise."""
+    """The two views: the first is stated in full, the second by its differences from the first."""
 
     first: View
-    second: View  # built from `first` and the differences that the file states
+    second: View  # built from `first` and the differences that params.yaml states
 
     @model_validator(mode="before")
     @classmethod
-    def _second_differs_from_first(cls, raw: Any) -> Any:
+    def _complete_second(cls, raw: Any) -> Any:
         if isinstance(raw, dict) and isinstance(raw.get("second"), dict):
             first = raw.get("first")
             return {**raw, "second": first | raw["second"] if isinstance(first, dict) else first}
@@ -144,12 +145,12 @@ class Views(Params):
 
 
 class Training(Params):
-    """What any training is told, whatever its objective."""
+    """The settings of any training, whatever its objective."""
 
-    objective: str  # the room of components/ that holds it
+    objective: str  # the name of its room in components/
     seed: Seed
     device: Device
-    threads: Count  # of the CPU; their number decides the order of sums, and so the bits
+    threads: Count  # CPU threads; their number decides the order of sums, and so the bits
     precision: Precision
     compile: Literal["auto", "always", "never"]
     epochs: Count

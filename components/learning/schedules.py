@@ -1,6 +1,6 @@
-"""Learning rate as a pure function of the step: linear warm-up from 0, then a decay.
+"""Computes the learning rate as a pure function of the step: linear warm-up from 0, then a decay.
 
-BYOL's is a cosine to 0 (arXiv 2006.07733, section 3.3 and appendix J).
+BYOL's decay is a cosine to 0 (arXiv 2006.07733, section 3.3 and appendix J).
 """
 
 import math
@@ -9,14 +9,14 @@ from components.learning.params import Constant, Cosine, Decay, Step
 
 
 def cosine(step: float, steps: float) -> float:
-    """Falls from 1 at step 0 to 0 at step `steps`, along half a cosine."""
+    """Compute a factor that falls from 1 at step 0 to 0 at step `steps`, along half a cosine."""
     return (math.cos(math.pi * step / steps) + 1) / 2
 
 
 def learning_rate(step: int, steps: int, *, base: float, warmup: int, decay: Decay, epoch: int) -> float:
-    """Learning rate of step `step` of `steps`, the first being 0; `warmup` in steps may be all of them.
+    """Compute the learning rate of step `step` of `steps`, the first being 0; `warmup`, in steps, may be all of them.
 
-    `epoch`: how many steps one has. Epochs of a decay count from the end of the warm-up.
+    `epoch` is the number of steps per epoch. Epochs of a decay count from the end of the warm-up.
     """
     if step < warmup:
         return base * step / warmup

@@ -1,1 +1,1 @@
-"""Stage pretrain: the store's images become an encoder."""
+"""The stage pretrain, which trains an encoder on the store's images."""

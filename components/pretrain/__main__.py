@@ -1,6 +1,6 @@
-"""Stage pretrain: data/store -> models/encoder, by the objective that params.yaml names, without a test image.
+"""The stage pretrain: data/store -> models/encoder, trained with the objective that params.yaml names.
 
-Labels of the train split are read for one thing: the online kNN that is shown while the run goes on.
+It reads no test image. It reads labels of the train split for the online kNN alone, which shows how the run goes.
 """
 
 import components.stage.openmp  # noqa: F401  (before torch)
@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from components.encoder.build import build_encoder, feature_dimension
+from components.encoder.build import build_encoder, count_features
 from components.encoder.saved import ONNX, Config, save_encoder
 from components.learning import replicas
-from components.learning.device import choose_device, choose_precision, prepare
+from components.learning.device import choose_device, choose_precision, prepare_device
 from components.learning.engine import compiles_networks, start_engine
 from components.learning.replicas import Replica
 from components.pretrain import loop
@@ -24,9 +24,9 @@ from components.pretrain.observer import Observer, Row
 from components.pretrain.onnx import export_onnx
 from components.pretrain.params import Pretrain
 from components.pretrain.preview import draw_preview
-from components.pretrain.provenance import sha256_of_lock, sha256_of_shards
+from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
-from components.stage import command as stage
+from components.stage.command import main
 from components.stage.errors import InputError
 from components.stage.files import write_json
 from components.store.store import TRAIN, UNLABELLED, Store
@@ -37,26 +37,26 @@ SPLITS = (TRAIN, UNLABELLED)
 def run(
     params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: Path, views: Path, scratch: Path, live: Path
 ) -> None:
-    """Train the encoder; write it, its curves, a picture of the two views, and what the run was like.
+    """Train the encoder; write it, its curves, a picture of the two views, and its metrics.
 
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     device = choose_device(params.device, "pretrain.device")
-    prepare(device, params.threads)
-    replica = replicas.join(params.batch_size, device)
+    prepare_device(device, params.threads)
+    replica = replicas.join_processes(params.batch_size, device)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
-    checkpoint = Checkpoint(scratch, identify(params, opened, device, replica))
-    remembered = take_up(checkpoint, replica)
+    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica))
+    remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
     feed = open_feed(kind, opened, SPLITS, params, device, replica)
-    state = loop.begin(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
+    state = loop.build_state(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
     if remembered:
         loop.restore(state, remembered["state"])
     engine = start_engine(state.objective.networks, params, device, replica)
     if not replica.writes:
         loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
-        replicas.leave()
+        replicas.leave_processes()
         return
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
@@ -64,29 +64,34 @@ def run(
         params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
     )
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
-    replicas.leave()
+    replicas.leave_processes()
     observer.close()
     write_encoder(encoder, state, params, images, opened.shards)
     write_curve(curve, observer.rows)
-    write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summary(state)})
+    write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summarise(state)})
     checkpoint.remove()
 
 
-def identify(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
-    """The fingerprint of this run: all that its result depends on, what `auto` comes to on this machine included."""
+def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
+    """Return the fingerprint of all that the run's result depends on, with what `auto` chooses on this machine."""
     precision, compiled = choose_precision(params.precision, device), compiles_networks(params, device, replica)
     facts = device.type, replica.world, precision, compiled
-    return replicas.agree(fingerprint(params.model_dump_json(), store.shards, *facts) if replica.writes else "")
+    return replicas.broadcast_value(
+        fingerprint(params.model_dump_json(), store.shards, *facts) if replica.writes else ""
+    )
 
 
-def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
-    """What an earlier process of this very run left, as soon as none is at it; only then is its memory free."""
+def claim_and_load(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
+    """Load the run's checkpoint, if any, once no other process trains this run: only then is its memory free.
+
+    Raises InputError if the processes find different checkpoints.
+    """
     if replica.writes:
         checkpoint.claim()
-    replicas.wait()
+    replicas.wait_for_processes()
     remembered = checkpoint.load()
     step = remembered["state"]["step"] if remembered else 0
-    if replicas.agree(step) != step:
+    if replicas.broadcast_value(step) != step:
         raise InputError(
             f"{checkpoint.folder}: not what the first process has there: the machines must share the folder"
         )
@@ -94,20 +99,20 @@ def take_up(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] | None:
 
 
 def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int, shards: list[Path]) -> None:
-    """Weights, config and ONNX; no date and no path, so that the same run writes the same bytes."""
+    """Write weights, config and ONNX without a date or a path, so that the same run writes the same bytes."""
     shape = {"channels": params.images.channels, "side": params.images.side}
-    network = build_encoder(params.encoder, **shape)  # as it was before it was shared or laid out for a device
+    network = build_encoder(params.encoder, **shape)  # without the changes for several processes or for a device
     network.load_state_dict(state.objective.encoder.state_dict())
     config = Config(
         encoder=params.encoder,
         images=params.images,
-        features=feature_dimension(network, **shape),
+        features=count_features(network, **shape),
         seed=params.seed,
         provenance={
             "method": state.objective.method,
             "images": images,
-            "data": sha256_of_shards(shards),
-            "lock": sha256_of_lock(),
+            "data": hash_shards(shards),
+            "lock": hash_lock(),
             "torch": str(torch.__version__),
             "params": params.model_dump(mode="json"),
         },
@@ -117,7 +122,7 @@ def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int
 
 
 def write_curve(path: Path, rows: list[Row]) -> None:
-    """One row an epoch, for `dvc plots` and the report; readings stand where they were taken."""
+    """Write one row per epoch, for `dvc plots` and the report; an epoch without readings leaves their columns empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", newline="") as file:
@@ -127,4 +132,4 @@ def write_curve(path: Path, rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

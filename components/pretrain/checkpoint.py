@@ -1,8 +1,8 @@
-"""Where an interrupted run goes on: one file in a scratch folder, keyed by all that decides the run's result.
+"""The checkpoint of a run: one file in a scratch folder, under a key of everything that decides the run's result.
 
-The key is a fingerprint of parameters, data, code and versions: a checkpoint of anything else is never taken up. DVC
-deletes a stage's outputs before it runs, so the file lies outside of them (dvc.yaml names the folder). It is written
-beside, flushed and renamed: a run that is killed at any moment leaves the old file or the new one.
+The key is a fingerprint of parameters, data, code and versions, so a run never goes on from the checkpoint of another
+run. DVC deletes a stage's outputs before it runs, so the file lies outside of them (dvc.yaml names the folder). The new
+file is written beside the old one, flushed and renamed: a run that is killed at any moment leaves one of the two whole.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv
 
 
 def fingerprint(params: str, files: list[Path], *facts: object) -> str:
-    """Of parameters as text, the files' names and bytes, this program's own code as imported, and further facts."""
+    """Hash the parameters' text, the files' names and bytes, this program's imported code, versions and other facts."""
     digest = hashlib.sha256()
     ours = ("components", "__main__")  # the stage itself is __main__ to `python -m`
     code = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ours}
     sources = [Path(str(module.__file__)) for _, module in sorted(code.items()) if getattr(module, "__file__", None)]
-    for part in (params, *versions(), *facts):
+    for part in (params, *list_versions(), *facts):
         digest.update(f"{part}\0".encode())
     for path in [*sources, *files]:
         with path.open("rb") as file:
@@ -38,8 +38,8 @@ def fingerprint(params: str, files: list[Path], *facts: object) -> str:
     return digest.hexdigest()[:32]
 
 
-def versions() -> list[str]:
-    """Of the packages that decide the bits of a run, as far as they are installed."""
+def list_versions() -> list[str]:
+    """List the versions of the packages that decide the bits of a run, as far as they are installed."""
     installed = []
     for name in DECISIVE:
         with suppress(PackageNotFoundError):
@@ -48,19 +48,22 @@ def versions() -> list[str]:
 
 
 def is_lack_of_memory(error: Exception) -> bool:
-    """Python's, a device's or PyTorch's on the CPU, which has no type of its own."""
+    """Whether the error is a lack of memory: of Python, a device, or PyTorch on the CPU, which has no own type."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class Checkpoint:
-    """The one file of a run."""
+    """The checkpoint file of one run, and the lock that keeps other processes from the same run."""
 
     def __init__(self, scratch: Path, key: str) -> None:
         self.folder = scratch / key
         self.lock = FileLock(scratch / f"{key}.lock")
 
     def claim(self) -> None:
-        """Wait until no other process trains this very run: one that outlived its killed parent may still be at it."""
+        """Wait until no other process trains this run: one that outlived its killed parent may still do so.
+
+        Raises InputError if the folder cannot be made.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -72,7 +75,7 @@ class Checkpoint:
             self.lock.acquire()
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last, on the host, or None where there is nothing that can be read. No code is unpickled."""
+        """Load what was saved last, on the host; return None if nothing readable is there. No code is unpickled."""
         try:
             loaded: dict[str, Any] = torch.load(self.folder / FILE, map_location="cpu", weights_only=True)
         except FileNotFoundError:
@@ -86,7 +89,7 @@ class Checkpoint:
         return loaded
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace it whole. Raises RunError where that cannot be; the old one stays."""
+        """Replace the file as a whole. Raises RunError if that fails; the old file stays."""
         beside = self.folder / f"{FILE}.new"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +98,7 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self.folder / FILE)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer has no word of its own for a full disk
+        except (OSError, RuntimeError) as error:  # PyTorch's writer has no error type of its own for a full disk
             with suppress(OSError):
                 beside.unlink()
             raise RunError(
@@ -104,6 +107,6 @@ class Checkpoint:
             ) from None
 
     def remove(self) -> None:
-        """The run is done."""
+        """Delete the file and release the lock, once the run is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.release()

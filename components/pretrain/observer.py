@@ -1,4 +1,4 @@
-"""Who looks on while a run trains: progress, readings now and then, live logs, checkpoints; the run stays the same."""
+"""What is shown, measured, logged and saved while a run trains; none of it changes the result of the run."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from components.learning.engine import Engine
 from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.loop import EpochRecord, State, check_losses, remember
 from components.pretrain.params import Pretrain
-from components.pretrain.readings import Sample, read
+from components.pretrain.readings import Sample, take_readings
 from components.show.loggers import open_loggers
 from components.show.progress import Progress
 from components.show.usage import Usage
@@ -19,7 +19,7 @@ Row = dict[str, float]
 
 
 class Observer:
-    """Of the process that writes."""
+    """Watches the training of the process that writes files."""
 
     def __init__(
         self,
@@ -34,10 +34,13 @@ class Observer:
         feed: str,
         remembered: dict[str, Any] | None,
     ) -> None:
-        """`feed`: which kind; `remembered`: what an earlier observer of the same run saved with `save`."""
+        """Open the live logs in `folder`, and go on from the checkpoint that an earlier observer of this run saved.
+
+        `feed` is the kind of feed; `remembered` is that checkpoint's content, or None.
+        """
         before = remembered["observer"] if remembered else {"rows": [], "moments": [], "cost": {}}
-        self.rows: list[Row] = before["rows"]  # one an epoch; readings where they were taken
-        self.moments: list[Row] = before["moments"]  # beside each what is never twice the same, so not in the curve
+        self.rows: list[Row] = before["rows"]  # one per epoch; readings where they were taken
+        self.moments: list[Row] = before["moments"]  # one per row: what differs from run to run, so not in the curve
         self.params, self.engine, self.feed, self.checkpoint, self.sample = params, engine, feed, checkpoint, sample
         self.loggers = open_loggers(params.watch.loggers, folder)
         for row, moment in zip(self.rows, self.moments, strict=True):
@@ -51,59 +54,62 @@ class Observer:
             )
         if remembered:
             print(f"pretrain: going on after step {state.step:,} of {state.steps:,}", flush=True)
-        self.saved = time.monotonic()
-        self.counted = state.step, self.saved  # where the rate of the epoch begins: a resumed one has fewer steps
+        self.saved_at = time.monotonic()
+        self.rate_begins = (
+            state.step,
+            self.saved_at,
+        )  # where the epoch's rate counts from; a resumed one has fewer steps
 
     def on_step(self, state: State) -> None:
-        """Show where the run is, and save it when it is time."""
+        """Show how far the run is, and save it when it is time. Raises RunError for a loss that is not finite."""
         loss = f", loss {self.rows[-1]['loss']:.4f}" if self.rows else ""
         epoch = (state.step - 1) // len(state.losses) + 1
         self.progress.advance(self.params.batch_size, f"epoch {epoch} of {self.params.epochs}{loss}")
         last = state.step == state.steps
-        if last or time.monotonic() - self.saved >= self.params.checkpoint_seconds:
+        if last or time.monotonic() - self.saved_at >= self.params.checkpoint_seconds:
             check_losses(state)
             self.save(state)
 
     def on_epoch(self, state: State, record: EpochRecord) -> None:
-        """Take the readings when it is time, and log. Raises RunError for a collapse."""
-        row: Row = record.row()
-        step, began = self.counted
+        """Take the readings when it is time, and log the epoch. Raises RunError for a collapse."""
+        row: Row = record.to_row()
+        step, began = self.rate_begins
         rate = (state.step - step) * self.params.batch_size / (time.monotonic() - began)
         if record.epoch % self.params.watch.every_epochs == 0 or state.step == state.steps:
-            row |= read(state, self.engine, self.sample, self.params)
+            row |= take_readings(state, self.engine, self.sample, self.params)
         moment = {"images_per_second": rate}
         if self.engine.device.type == "cuda":
             moment["gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self.engine.device))
         self.rows.append(row)
         self.moments.append(moment)
         self.log(row | moment)
-        self.counted = state.step, time.monotonic()
+        self.rate_begins = state.step, time.monotonic()
 
     def log(self, row: Row) -> None:
-        """To whoever watches."""
+        """Write an epoch's row to the live logs; drop a log that fails."""
         values = {key: value for key, value in row.items() if key != "epoch"}
         for logger in list(self.loggers):
             try:
                 logger.log(int(row["epoch"]), values)
-            except Exception as error:  # a full disk, say: the run does without this log from now on
+            except Exception as error:  # such as a full disk: the run goes on without this log
                 self.loggers.remove(logger)
                 name = type(logger).__name__
                 print(f"pretrain: no more log by {name}: {' '.join(str(error).split())}", flush=True)
 
     def save(self, state: State) -> None:
-        """All that a later process needs to go on as if nothing had happened."""
-        observed = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read()}
+        """Save all that a later process needs to go on as if nothing had happened."""
+        observed = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read_cost()}
         self.checkpoint.save({"state": remember(state), "feed": self.feed, "observer": observed})
-        self.saved = time.monotonic()
+        self.saved_at = time.monotonic()
 
-    def summary(self, state: State) -> Row:
-        """The last row without its schedules, and the cost."""
-        cost = self.usage.read()
+    def summarise(self, state: State) -> Row:
+        """Return the last row without its schedules, and the cost of the run."""
+        cost = self.usage.read_cost()
         left_out = ("epoch", "learning_rate", *state.objective.schedule(state.step, state.steps))
         last = {key: value for key, value in self.rows[-1].items() if key not in left_out}
         return last | cost | {"images_per_second": state.steps * self.params.batch_size / cost["seconds"]}
 
     def close(self) -> None:
-        """Close the logs."""
+        """Close the live logs."""
         for logger in self.loggers:
             logger.close()

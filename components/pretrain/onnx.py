@@ -1,7 +1,7 @@
-"""encoder.onnx: the encoder for programs without torch, with a free batch size, and what its input must be.
+"""The file encoder.onnx: the encoder for programs without torch, for any batch size, and how its input is made.
 
-Input `images` (B, C, S, S) float32, output `features` (B, D). How an image becomes that input stands in the file's
-metadata_props, as strings that are JSON where they are lists.
+The input `images` is (B, C, S, S) float32, the output `features` (B, D). The file's metadata_props say how an image
+becomes that input, as strings; lists are JSON.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ RESIZE = "turn upright (EXIF), scale to cover a square of `side` pixels (bicubic
 
 
 def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
-    """Write the graph with its weights inside, one file."""
+    """Write the graph and its weights as one file."""
     example = torch.zeros(2, images.channels, images.side, images.side)
-    still = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)
+    frozen = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -36,7 +36,7 @@ def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
         warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's concern
         exported = Path(folder) / path.name
         torch.onnx.export(
-            still,
+            frozen,
             (example,),
             exported,
             input_names=["images"],
@@ -47,13 +47,13 @@ def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
             verbose=False,
         )
         model = onnx.load(exported)
-    forget_the_exporter(model.graph)
-    onnx.helper.set_model_props(model, preprocessing(images))
+    drop_exporter_notes(model.graph)
+    onnx.helper.set_model_props(model, describe_preprocessing(images))
     onnx.save(model, path)
 
 
-def preprocessing(images: Images) -> dict[str, str]:
-    """From an image to the input, for a program that has only the file."""
+def describe_preprocessing(images: Images) -> dict[str, str]:
+    """Describe how an image becomes the input, for a program that has only the file."""
     return {
         "layout": "NCHW float32: (pixel / 255 - mean) / std, a channel",
         "channels": MODES[images.channels],
@@ -64,7 +64,7 @@ def preprocessing(images: Images) -> dict[str, str]:
     }
 
 
-def forget_the_exporter(graph: onnx.GraphProto) -> None:
-    """Drop what it noted of its own work: paths of this machine, which would make the bytes other ones elsewhere."""
-    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        noted.ClearField("metadata_props")
+def drop_exporter_notes(graph: onnx.GraphProto) -> None:
+    """Drop the exporter's notes on its work: they hold paths of this machine, so the bytes would differ elsewhere."""
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        part.ClearField("metadata_props")

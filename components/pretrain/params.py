@@ -1,7 +1,7 @@
-"""`pretrain`: what the stage itself adds to what its objective is told, which stands in components/learning/params.py.
+"""The section `pretrain` of params.yaml: the stage's own settings and those of every training (learning/params.py).
 
 The section holds the settings of every objective side by side, so that one word changes the objective. Their types are
-found by name, in the rooms of components/ whose params.py names an `OBJECTIVE`: a change of the one that is not in use
+found by name, in the rooms of components/ whose params.py names an `OBJECTIVE`: editing an objective that is not in use
 makes no stage stale.
 """
 
@@ -15,29 +15,29 @@ from components.stage.types import Count, Launcher, NotNegative, Params, Positiv
 
 
 class Feed(Params):
-    """Where the images are while they are trained on, and who makes the views of them."""
+    """Where the images lie during the training, and what makes their views."""
 
     kind: Literal["auto", "resident", "streaming"]
-    resident_share: Share  # of the device's free memory: `auto` is resident while the decoded images take no more
+    resident_share: Share  # of the device's free memory: `auto` is resident if the decoded images take no more
     executor: Literal["batched", "albumentations"]
     workers: Annotated[int, Field(ge=0)]  # processes that decode, when streaming; 0 decodes in the training process
-    shuffle_images: Count  # that a worker shuffles at a time, when streaming
+    shuffle_images: Count  # images that a worker shuffles at a time, when streaming
 
     @model_validator(mode="after")
-    def _residents_are_batched(self) -> Self:
+    def _check_executor_of_resident_feed(self) -> Self:
         if self.kind == "resident" and self.executor == "albumentations":
             raise ValueError("executor: a resident feed makes its views on the device; say batched, or streaming")
         return self
 
 
 class Watch(Params):
-    """What is looked at during the run, and where it is logged."""
+    """What is measured during the run, and where it is logged."""
 
     every_epochs: Count
-    sample: Annotated[int, Field(ge=2)]  # images, always the same, whose features tell the encoder's health
-    collapse: NotNegative  # the run stops when the spread that the objective watches falls below; 0 lets it go on
+    sample: Annotated[int, Field(ge=2)]  # images, always the same, from whose features the encoder's health is measured
+    collapse: NotNegative  # the run stops when the spread that the objective watches falls below this; 0 never stops it
     knn_queries: Annotated[int, Field(ge=0)]  # held-out train images that an online kNN classifies; 0 leaves it out
-    knn_bank: Count  # train images at most that vote
+    knn_bank: Count  # at most this many train images vote
     knn_k: Count
     knn_temperature: Positive
     loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False)]
@@ -47,12 +47,12 @@ class Pretrain(Training):
     """Everything that decides the encoder, given the images."""
 
     launcher: Launcher
-    checkpoint_seconds: NotNegative  # between two of them
+    checkpoint_seconds: NotNegative  # between two checkpoints
     feed: Feed
     watch: Watch
 
     @model_validator(mode="after")
-    def _can_be_run(self) -> Self:
+    def _check_objective_and_executor(self) -> Self:
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective: one of {', '.join(OBJECTIVES)}, not '{self.objective}'")
         if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
@@ -60,6 +60,6 @@ class Pretrain(Training):
         return self
 
 
-OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # by the name that `pretrain.objective` has for it
+OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # parameter class by the name that `pretrain.objective` takes
 WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
 SECTIONS = {"pretrain": WholePretrain}

@@ -1,4 +1,7 @@
-"""A picture of what the encoder learns from: originals, and below each a first and a second view of it."""
+"""A picture of what the encoder learns from: originals, and below each of them its first and its second view.
+
+N images, B of them drawn, C channels, R and S pixels a side, read and seen.
+"""
 
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from torch import Generator, Tensor
 
 from components.learning import views
 from components.learning.colour import count_colours
-from components.learning.randomness import PREVIEW, derive
+from components.learning.randomness import PREVIEW, derive_seed
 from components.pretrain.params import Pretrain
 from components.store.decode import to_channels
 
@@ -17,17 +20,17 @@ COLUMNS, WIDTH = 12, 960
 
 
 def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:
-    """Write it, of the first of the images: (N, C, R, R) uint8."""
+    """Draw the first COLUMNS of the images, (N, C, R, R) uint8, and their views, and write the picture."""
     originals = images[:COLUMNS].float() / 255  # (B, C, R, R)
     side = params.images.side
-    generator = Generator().manual_seed(derive(params.seed, PREVIEW))
+    generator = Generator().manual_seed(derive_seed(params.seed, PREVIEW))
     first = views.make_view(originals, params.views.first, generator, side)
     second = views.make_view(originals, params.views.second, generator, side)
     rows = torch.stack([F.interpolate(originals, (side, side), mode="area"), first, second])  # (3, B, C, S, S)
-    rows = F.pad(rows, (1, 1, 1, 1), value=1.0)  # a white frame around each
+    rows = F.pad(rows, (1, 1, 1, 1), value=1.0)  # a white frame around each image
     grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (3 (S + 2), B (S + 2), C)
     scale = max(1, WIDTH // grid.shape[1])
     pixels = (grid * 255).byte().numpy().repeat(scale, 0).repeat(scale, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    to_channels(picture, count_colours(pixels.shape[2])).save(path)  # as pages show it: transparent over white
+    to_channels(picture, count_colours(pixels.shape[2])).save(path)  # as web pages show it: transparency over white

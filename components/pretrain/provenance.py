@@ -3,21 +3,21 @@
 import hashlib
 from pathlib import Path
 
-LOCK = Path("requirements.lock")  # beside params.yaml, where a stage is started
+LOCK = Path("requirements.lock")  # beside params.yaml, in the folder where a stage is started
 
 
-def sha256_of(path: Path) -> str:
-    """Of the file's bytes, as `sha256sum` prints it."""
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes, as `sha256sum` prints it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_shards(shards: list[Path]) -> str:
-    """Of all of them and their order: what `sha256sum *.parquet | sha256sum` prints in the store's folder."""
-    lines = [f"{sha256_of(shard)}  {shard.name}\n" for shard in shards]
+def hash_shards(shards: list[Path]) -> str:
+    """Return what `sha256sum *.parquet | sha256sum` prints in the store's folder."""
+    lines = [f"{hash_file(shard)}  {shard.name}\n" for shard in shards]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def sha256_of_lock() -> str | None:
-    """Of requirements.lock, or None where the stage runs without one."""
-    return sha256_of(LOCK) if LOCK.is_file() else None
+def hash_lock() -> str | None:
+    """Return the SHA-256 of requirements.lock, or None if the stage runs without one."""
+    return hash_file(LOCK) if LOCK.is_file() else None

@@ -1,7 +1,8 @@
-"""What a fixed sample of images tells of the network in mid-training: health, and an online kNN.
+"""Readings of the network in mid-training, taken on a fixed sample of images: its health, and an online kNN.
 
-The kNN classifies train images that are held out of its bank; like every image of the train split they are trained on,
+The kNN classifies train images that are held out of its bank. Like every image of the train split they are trained on,
 without their labels, so its accuracy tells how the run goes and not what the encoder is worth on unseen images.
+
 N images, D features, P numbers that the objective watches, C channels, R and S pixels a side, read and seen.
 """
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from components.encoder.normalise import normalise
 from components.learning import health
 from components.learning.engine import Engine
-from components.learning.randomness import SAMPLE, derive
+from components.learning.randomness import SAMPLE, derive_seed
 from components.learning.replicas import Replica
 from components.learning.vote import vote
 from components.pretrain.feeds.resident import PairMaker
@@ -27,7 +28,7 @@ PORTION = 256  # images embedded at once
 
 @dataclass(frozen=True)
 class Sample:
-    """Images that stay the same all through the run, on the host: (N, C, R, R) uint8."""
+    """The images that readings are taken on, the same all through the run, on the host: (N, C, R, R) uint8."""
 
     images: Tensor  # for the health
     queries: Tensor  # for the online kNN; may be empty
@@ -36,14 +37,14 @@ class Sample:
     bank_labels: Tensor
 
 
-def read(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict[str, float]:
-    """Every reading by name. Raises RunError where the network answers every image alike."""
+def take_readings(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict[str, float]:
+    """Take every reading, by name. Raises RunError if the network answers every image alike."""
     objective = state.objective
     objective.eval()
     try:
         readings = read_health(state, engine, sample.images, params)
         if len(sample.queries):
-            readings["knn"] = knn_accuracy(state, engine, sample, params)
+            readings["knn"] = measure_knn_accuracy(state, engine, sample, params)
     finally:
         objective.train()
     spread = readings[f"{objective.watched}_spread"]
@@ -51,24 +52,24 @@ def read(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict
         raise RunError(
             f"collapse after step {state.step}: the {objective.watched}s of {len(sample.images)} images spread "
             f"{spread:.4f} of what even directions would (pretrain.watch.collapse: {params.watch.collapse:g}). "
-            f"Likely causes: {objective.causes(params)}"
+            f"Likely causes: {objective.explain_collapse(params)}"
         )
     return readings
 
 
 @torch.no_grad()
 def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) -> dict[str, float]:
-    """Of the encoder's features, but for the spread, which is of what the objective watches."""
-    seed = derive(params.seed, SAMPLE)
+    """Measure the health of the encoder's features, and the spread of what the objective watches."""
+    seed = derive_seed(params.seed, SAMPLE)
     first, second = [], []
-    for number, portion in enumerate(portions(images)):
+    for number, portion in enumerate(split_into_portions(images)):
         maker = PairMaker(params.views, params.images, seed=seed, batch_size=len(portion), replica=Replica(0, 1))
         pair = maker.make(portion.to(engine.device), number)
-        first.append(embed(state.objective.encoder, pair[0], engine).cpu())
-        second.append(embed(state.objective.encoder, pair[1], engine).cpu())
+        first.append(embed_views(state.objective.encoder, pair[0], engine).cpu())
+        second.append(embed_views(state.objective.encoder, pair[1], engine).cpu())
     features = embed_images(state.objective.encoder, images, engine, params)  # (N, D)
-    watched = state.objective.watch(features).cpu()  # (N, P)
-    features = features.cpu()  # for the double precision that not every device has
+    watched = state.objective.compute_watched(features).cpu()  # (N, P)
+    features = features.cpu()  # on the host, since health.py needs double precision, which not every device has
     return {
         "z_std": health.z_std(features),
         "rank_me": health.rank_me(features),
@@ -78,31 +79,37 @@ def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) 
     }
 
 
-def knn_accuracy(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float:
-    """Share of the queries that their neighbours in the bank classify rightly."""
+def measure_knn_accuracy(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float:
+    """Return the share of the queries that their neighbours in the bank classify rightly."""
     bank = F.normalize(embed_images(state.objective.encoder, sample.bank, engine, params), dim=1)  # (N, D)
     queries = F.normalize(embed_images(state.objective.encoder, sample.queries, engine, params), dim=1)
     labels, expected = sample.bank_labels.to(bank.device), sample.query_labels.to(bank.device)
     classes = int(sample.bank_labels.max()) + 1
     k = min(params.watch.knn_k, len(bank))
     temperature = params.watch.knn_temperature
-    found = [vote(q @ bank.T, labels, classes=classes, k=k, temperature=temperature) for q in portions(queries)]
-    return int((torch.cat(found) == expected).sum()) / len(expected)
+    predicted = [
+        vote(portion @ bank.T, labels, classes=classes, k=k, temperature=temperature)
+        for portion in split_into_portions(queries)
+    ]
+    return int((torch.cat(predicted) == expected).sum()) / len(expected)
 
 
 def embed_images(encoder: torch.nn.Module, images: Tensor, engine: Engine, params: Pretrain) -> Tensor:
-    """Whole images as the probes will see them: (N, C, R, R) uint8 -> (N, D)."""
-    features = [embed(encoder, see(portion.to(engine.device), params), engine) for portion in portions(images)]
+    """Embed whole images as the probes will see them: (N, C, R, R) uint8 -> (N, D)."""
+    features = [
+        embed_views(encoder, scale_and_normalise(portion.to(engine.device), params), engine)
+        for portion in split_into_portions(images)
+    ]
     return torch.cat(features)
 
 
-def portions(rows: Tensor) -> list[Tensor]:
-    """(N, ...) in parts of at most PORTION rows."""
+def split_into_portions(rows: Tensor) -> list[Tensor]:
+    """Split (N, ...) into parts of at most PORTION rows."""
     return [rows[first : first + PORTION] for first in range(0, len(rows), PORTION)]
 
 
-def see(images: Tensor, params: Pretrain) -> Tensor:
-    """Scaled down to what the network sees: (N, C, R, R) uint8 -> (N, C, S, S)."""
+def scale_and_normalise(images: Tensor, params: Pretrain) -> Tensor:
+    """Scale whole images down to the network's side and normalise them: (N, C, R, R) uint8 -> (N, C, S, S)."""
     side = params.images.side
     pixels = images.float() / 255
     if images.shape[-1] != side:
@@ -111,8 +118,8 @@ def see(images: Tensor, params: Pretrain) -> Tensor:
 
 
 @torch.no_grad()
-def embed(encoder: torch.nn.Module, views: Tensor, engine: Engine) -> Tensor:
-    """(N, C, S, S) -> (N, D) float32."""
+def embed_views(encoder: torch.nn.Module, views: Tensor, engine: Engine) -> Tensor:
+    """Embed what the network sees: (N, C, S, S) -> (N, D) float32."""
     with engine.autocast():
         features: Tensor = encoder(views)  # (N, D)
     return features.float()

@@ -1,1 +1,1 @@
-"""What features are worth: a file for each probe, loaded by its name."""
+"""The probes: each file measures what features are worth in its own way, and is loaded by its name."""

@@ -1,7 +1,7 @@
 """k nearest neighbours by cosine, each voting with weight exp(cosine / T) (Wu et al., arXiv 1805.01978, section 3.4).
 
-The two habits of the field are k = 200 with T = 0.1 (ibid., and lightly) and k = 20 with T = 0.07 (DINO, arXiv
-2104.14294). M train images (the bank), N test images, D features, K classes, R draws of n labels, V habits.
+The two common settings are k = 200 with T = 0.1 (ibid., and lightly) and k = 20 with T = 0.07 (DINO, arXiv
+2104.14294). M train images (the bank), N test images, D features, K classes, R draws of n labels, V votes.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Knn, Vote
-from components.evaluate.probe import Answers, Labelled
+from components.evaluate.probe import Answers, LabelledFeatures
 from components.learning.vote import vote
 
 PORTION = 2**25  # cosines that are held at once: 128 MiB
@@ -25,9 +25,9 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 
 
 class KnnProbe:
-    """The bank is the train part, without augmentation; there is nothing to choose, so validation rows vote as well."""
+    """Votes with the train part, without augmentation; nothing is chosen, so that validation rows vote as well."""
 
-    def __init__(self, part: Labelled, params: Knn, seed: int, device: torch.device) -> None:
+    def __init__(self, part: LabelledFeatures, params: Knn, seed: int, device: torch.device) -> None:
         self.bank, self.queries = (
             F.normalize(torch.from_numpy(rows).to(device).float(), dim=1) for rows in (part.train, part.test)
         )
@@ -35,22 +35,24 @@ class KnnProbe:
         self.classes, self.votes = part.classes, (params, *params.also)
 
     def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
-        found = self._predict(self.bank, self.labels, self.votes)  # (V, N)
-        names = ["accuracy", *(f"accuracy_k{habit.k}" for habit in self.votes[1:])]
-        return Answers(dict(zip(names, found, strict=True)), {})
+        predictions = self._predict(self.bank, self.labels, self.votes)  # (V, N)
+        names = ["accuracy", *(f"accuracy_k{settings.k}" for settings in self.votes[1:])]
+        return Answers(dict(zip(names, predictions, strict=True)), {})
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         first = self.votes[:1]
         return np.concatenate([self._predict(self.bank[rows], self.labels[rows], first) for rows in draws])
 
     def _predict(self, bank: Tensor, labels: Tensor, votes: tuple[Vote, ...]) -> np.ndarray:
-        """Each habit's predictions: (n, D), (n,) -> (V, N)."""
+        """Predict the test images by each vote over the bank: (n, D), (n,) -> (V, N)."""
         portions = []
         for queries in torch.split(self.queries, max(1, PORTION // len(bank))):
             cosine = queries @ bank.T
-            habits = [
-                vote(cosine, labels, classes=self.classes, k=min(habit.k, len(bank)), temperature=habit.temperature)
-                for habit in votes
+            predictions = [
+                vote(
+                    cosine, labels, classes=self.classes, k=min(settings.k, len(bank)), temperature=settings.temperature
+                )
+                for settings in votes
             ]
-            portions.append(torch.stack(habits))
+            portions.append(torch.stack(predictions))
         return torch.cat(portions, dim=1).cpu().numpy()

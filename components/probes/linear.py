@@ -1,7 +1,7 @@
-"""Linear probe: one linear layer by SGD on standardised, frozen features, the whole grid of learning rates and weight
-decays at once as one batched product (as DINOv2's linear evaluation does, arXiv 2304.07193, appendix B.3).
+"""Linear probe: trains one linear layer by SGD on standardised, frozen features, for the whole grid of learning rates
+and weight decays at once as one batched product (like DINOv2's linear evaluation, arXiv 2304.07193, appendix B.3).
 
-S settings or draws, M train images, N test images, D features, K classes, B a batch.
+S settings or draws, R draws of n labels each, M train images, N test images, D features, K classes, B a batch.
 """
 
 import itertools
@@ -15,16 +15,16 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Linear
-from components.evaluate.probe import Answers, Labelled, complement, standardise
-from components.evaluate.regression import best_of, predict, with_ones
+from components.evaluate.probe import Answers, LabelledFeatures, complement, standardise
+from components.evaluate.regression import append_ones, choose_best, predict
 from components.learning.schedules import cosine
 
-SMALL = 1e-30  # beside any probability nothing, but with it none is a denormal number, with which products are slow
+SMALL = 1e-30  # negligible beside any probability, but keeps denormal numbers out, which make products slow
 DRAWN = 2**27  # numbers of drawn rows' features that are held at once
 
 
 class Setting(NamedTuple):
-    """One point of the grid."""
+    """A point of the grid of settings."""
 
     learning_rate: float
     weight_decay: float
@@ -36,11 +36,11 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 
 
 class LinearProbe:
-    """The setting is chosen on the validation rows; with few labels it is the one that params.yaml gives."""
+    """Chooses its setting on the validation rows; with few labels it uses the one that params.yaml gives."""
 
-    def __init__(self, part: Labelled, params: Linear, seed: int, device: torch.device) -> None:
+    def __init__(self, part: LabelledFeatures, params: Linear, seed: int, device: torch.device) -> None:
         standardised = standardise(part.train, part.test)
-        self.train, self.test = (with_ones(torch.from_numpy(x).float().to(device)) for x in standardised)
+        self.train, self.test = (append_ones(torch.from_numpy(x).float().to(device)) for x in standardised)
         self.names, codes = np.unique(part.labels, return_inverse=True)  # (K,), (M,) of 0..K - 1
         self.labels, self.classes, self.params, self.seed = (
             torch.from_numpy(codes).to(device),
@@ -50,34 +50,36 @@ class LinearProbe:
         )
 
     def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
-        grid = [Setting(*one) for one in itertools.product(self.params.learning_rates, self.params.weight_decays)]
+        grid = [Setting(*point) for point in itertools.product(self.params.learning_rates, self.params.weight_decays)]
         fitting, held = (torch.from_numpy(x) for x in (complement(validation, len(self.labels)), validation))
         weights = self._fit(self.train[fitting], self.labels[fitting], grid)
-        best = grid[best_of(weights, self.train[held], self.labels[held])]
+        best = grid[choose_best(weights, self.train[held], self.labels[held])]
         weights = self._fit(self.train, self.labels, [best])
         return Answers({"accuracy": self.names[predict(weights, self.test)[0].cpu().numpy()]}, best._asdict())
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         setting = Setting(self.params.few_label_learning_rate, self.params.few_label_weight_decay)
         portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
-        found = [
+        predictions = [
             predict(self._fit(self.train[rows], self.labels[rows], [setting] * len(rows)), self.test)
             for rows in torch.split(torch.from_numpy(draws), portion)
         ]
-        predicted: np.ndarray = self.names[torch.cat(found).cpu().numpy()]
+        predicted: np.ndarray = self.names[torch.cat(predictions).cpu().numpy()]
         return predicted
 
     def _fit(self, inputs: Tensor, labels: Tensor, settings: list[Setting]) -> Tensor:
-        return fit(inputs, labels, settings, classes=self.classes, params=self.params, seed=self.seed)
+        return fit_layers(inputs, labels, settings, classes=self.classes, params=self.params, seed=self.seed)
 
 
-def fit(inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int, params: Linear, seed: int) -> Tensor:
-    """Cross-entropy by SGD with momentum and a cosine to 0, from the same rows (M, D + 1), (M,) or from rows of their
-    own (S, M, D + 1), (S, M) -> weights (S, D + 1, K)."""
+def fit_layers(
+    inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int, params: Linear, seed: int
+) -> Tensor:
+    """Minimise the cross-entropy by SGD with momentum and a cosine to 0, on the same rows for all settings (M, D + 1),
+    (M,) or on rows per setting (S, M, D + 1), (S, M) -> weights (S, D + 1, K)."""
     generator = torch.Generator().manual_seed(seed)
     count, (images, features) = len(settings), inputs.shape[-2:]
     batch = min(params.batch_size, images)
-    each, beside = (count, 1) if inputs.dim() == 3 else (1, count)  # weights of one setting, or all side by side
+    each, beside = (count, 1) if inputs.dim() == 3 else (1, count)  # a product per setting, or all settings in one
     # A class's weights under all settings lie together, since softmax over a last, short dimension is slow.
     weights = inputs.new_zeros(each, features, classes * beside)
     rate, decay = (
@@ -94,11 +96,11 @@ def fit(inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int
         if len(order) < batch:
             order = torch.randperm(images, generator=generator)
         rows, order = order[:batch].to(inputs.device), order[batch:]
-        shown = inputs[:, rows]  # (S or 1, B, D + 1)
-        logits = (shown @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
+        batched = inputs[:, rows]  # (S or 1, B, D + 1)
+        logits = (batched @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
         known = labels[:, rows, None, None].expand(-1, -1, 1, beside)
         error = logits.softmax(2).add_(SMALL).scatter_add_(2, known, less)  # the gradient by the logits
-        velocity.baddbmm_(shown.transpose(1, 2), error.flatten(2), beta=params.momentum, alpha=1 / batch)
+        velocity.baddbmm_(batched.transpose(1, 2), error.flatten(2), beta=params.momentum, alpha=1 / batch)
         velocity.addcmul_(decay, weights)
         weights.addcmul_(rate, velocity, value=-cosine(step, steps))
     return weights.view(each, features, classes, beside).permute(0, 3, 1, 2).reshape(count, features, classes)

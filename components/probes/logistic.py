@@ -1,5 +1,5 @@
-"""Logistic regression: C is swept on a log scale, chosen on a validation part of the train split and refitted on all
-of it (BYOL's transfer protocol, arXiv 2006.07733, appendix E). The fits stand in components/evaluate/regression.py.
+"""Logistic regression: C is swept on a log scale and chosen on a validation part of the train split, all of which is
+then fitted again (BYOL's transfer protocol, arXiv 2006.07733, appendix E; fits: components/evaluate/regression.py).
 
 N test images, R draws of n labels each.
 """
@@ -11,7 +11,7 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Logistic
-from components.evaluate.probe import Answers, Labelled
+from components.evaluate.probe import Answers, LabelledFeatures
 from components.evaluate.regression import Regression, predict
 
 DRAWN = 2**26  # numbers of drawn rows' features that are held at once
@@ -23,9 +23,9 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 
 
 class LogisticProbe(Regression):
-    """With few labels there are none to choose C on: it is the one that params.yaml gives."""
+    """Chooses C on the validation rows; few labels leave none to choose on, and params.yaml gives C."""
 
-    def __init__(self, part: Labelled, params: Logistic, seed: int, device: torch.device) -> None:
+    def __init__(self, part: LabelledFeatures, params: Logistic, seed: int, device: torch.device) -> None:
         super().__init__(part, params, device)
         self.few_label_c = params.few_label_c
 
@@ -35,9 +35,9 @@ class LogisticProbe(Regression):
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
-        found = []
+        predictions = []
         for rows in torch.split(torch.from_numpy(draws), portion):
             values = torch.full((len(rows),), self.few_label_c, dtype=torch.float64)
-            found.append(predict(self.fit(self.train[rows], self.labels[rows], values), self.test))
-        predicted: np.ndarray = self.names[torch.cat(found).cpu().numpy()]
+            predictions.append(predict(self.fit(self.train[rows], self.labels[rows], values), self.test))
+        predicted: np.ndarray = self.names[torch.cat(predictions).cpu().numpy()]
         return predicted

@@ -1,4 +1,4 @@
-"""Retrieval: test images as queries, train images as the gallery, ordered by cosine.
+"""Retrieval: test images are the queries, and train images are the gallery, ranked by cosine.
 
 Average precision of a query is the mean, over the gallery images of its class, of the precision at their ranks; mAP is
 its mean over queries (Manning et al., Introduction to Information Retrieval, 2008, section 8.4). Recall@k is the share
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.evaluate.given import Given, labelled
+from components.evaluate.given import Given, select_labelled
 from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate, Retrieval
-from components.evaluate.probe import Labelled
-from components.evaluate.statistics import Estimate, accuracy, mean
+from components.evaluate.probe import LabelledFeatures
+from components.evaluate.statistics import Estimate, estimate_accuracy, estimate_mean
 from components.show.progress import Progress
 
 PORTION = 2**24  # cosines that are held and sorted at once
@@ -29,40 +29,42 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     progress = Progress("evaluate retrieval", None, "queries")
     return {
         encoder: retrieve(
-            labelled(given.table(encoder)), params.retrieval, params.shared.seed, given.device, progress.advance
+            select_labelled(given.table(encoder)), params.retrieval, params.shared.seed, given.device, progress.advance
         )
         for encoder in given.encoders
     }
 
 
 def retrieve(
-    part: Labelled, params: Retrieval, seed: int, device: torch.device, advance: Callable[[int], None]
+    part: LabelledFeatures, params: Retrieval, seed: int, device: torch.device, advance: Callable[[int], None]
 ) -> Outcome:
-    """Queries whose class the gallery lacks have no right answer and are left out. Equals are ranked by chance: in the
-    store's order, in which a class lies together, an encoder that takes all for alike would look good."""
+    """Judge an encoder by how it ranks the gallery for each query. Queries whose class the gallery lacks are left out.
+
+    Equal cosines are ranked by chance: in the store's order, where a class lies together, an encoder that gives all
+    images the same features would look good. `advance` is called with the number of queries done."""
     asked = np.flatnonzero(np.isin(part.truth, part.labels))
     if not len(asked):
         raise NothingToMeasureError("needs test images of a class that train has too")
-    mixed = np.random.default_rng(seed).permutation(len(part.labels))
+    shuffled = np.random.default_rng(seed).permutation(len(part.labels))
     gallery, queries = (
-        F.normalize(torch.from_numpy(x).to(device).float(), dim=1) for x in (part.train[mixed], part.test[asked])
+        F.normalize(torch.from_numpy(x).to(device).float(), dim=1) for x in (part.train[shuffled], part.test[asked])
     )
-    labels, truth = (torch.from_numpy(x).to(device) for x in (part.labels[mixed], part.truth[asked]))
+    labels, truth = (torch.from_numpy(x).to(device) for x in (part.labels[shuffled], part.truth[asked]))
     precisions, hits, nearest = [], [], []
     for rows in torch.split(torch.arange(len(asked)), max(1, PORTION // len(gallery))):
         order = (queries[rows] @ gallery.T).sort(dim=1, descending=True, stable=True).indices  # (n, M)
         relevant = labels[order] == truth[rows][:, None]  # (n, M)
-        precisions.append(average_precision(relevant))
+        precisions.append(compute_average_precision(relevant))
         hits.append(relevant[:, : max(RANKS, *params.recall_at)])
         nearest.append(labels[order[:, 0]])
         advance(len(rows))
-    found = torch.cat(hits)  # (N, ranks)
+    hit = torch.cat(hits)  # (N, ranks)
     scores = {"map": torch.cat(precisions).cpu().numpy()}
-    metrics: dict[str, Estimate | float] = {"map": mean(scores["map"])}
+    metrics: dict[str, Estimate | float] = {"map": estimate_mean(scores["map"])}
     for k in params.recall_at:
-        scores[f"recall_at_{k}"] = found[:, :k].any(1).cpu().numpy()
-        metrics[f"recall_at_{k}"] = accuracy(scores[f"recall_at_{k}"])
-    precision = precision_at(found)[:RANKS].cpu().numpy()
+        scores[f"recall_at_{k}"] = hit[:, :k].any(1).cpu().numpy()
+        metrics[f"recall_at_{k}"] = estimate_accuracy(scores[f"recall_at_{k}"])
+    precision = compute_precision_at_ranks(hit)[:RANKS].cpu().numpy()
     return Outcome(
         metrics=metrics,
         ids=part.ids[asked],
@@ -73,14 +75,15 @@ def retrieve(
     )
 
 
-def average_precision(relevant: Tensor) -> Tensor:
-    """Of each query, from whether the image at each rank is of its class: (n, M) bool, one of them at least -> (n,)."""
+def compute_average_precision(relevant: Tensor) -> Tensor:
+    """Return each query's average precision, from whether the image at each rank is of its class: (n, M) bool, with at
+    least one true value per row -> (n,)."""
     ranks = torch.arange(1, relevant.shape[1] + 1, device=relevant.device)
     precision = relevant.cumsum(1, dtype=torch.float64) / ranks  # (n, M)
     return (precision * relevant).sum(1) / relevant.sum(1)
 
 
-def precision_at(relevant: Tensor) -> Tensor:
-    """Mean over queries of the share of right images among the nearest k, for every k: (N, ranks) bool -> (ranks,)."""
+def compute_precision_at_ranks(relevant: Tensor) -> Tensor:
+    """Return the share of right images among the nearest k, averaged over queries: (N, ranks) bool -> (ranks,)."""
     ranks = torch.arange(1, relevant.shape[1] + 1, device=relevant.device)
     return (relevant.cumsum(1, dtype=torch.float64) / ranks).mean(0)

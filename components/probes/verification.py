@@ -1,8 +1,8 @@
-"""Verification: do two images show the same class? By the cosine of their features against a threshold.
+"""Verification: whether two images show the same class, decided by the cosine of their features and a threshold.
 
 LFW's protocol (Huang et al., UMass Amherst TR 07-49, 2007): the threshold is chosen on all folds but one and judged on
-that one; mean and standard error over folds. Further the share of same-class pairs accepted where a stated share of
-the others is (TAR at FAR), and the area under the ROC; both hang on few pairs at a threshold, and have no interval.
+that fold; reported are mean and standard error over folds. Also reported are the share of same-class pairs accepted
+where at most a stated share of the other pairs is (TAR at FAR), and the area under the ROC; neither has an interval.
 P pairs, N images, D features.
 """
 
@@ -11,54 +11,54 @@ import math
 import numpy as np
 from scipy import stats
 
-from components.evaluate.given import Given, labelled_rows
+from components.evaluate.given import Given, find_labelled_rows
 from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
 from components.evaluate.pairs import Pairs, read_pairs
 from components.evaluate.params import Evaluate, Verification
-from components.evaluate.statistics import CONFIDENCE, Estimate, accuracy, by_class
+from components.evaluate.statistics import CONFIDENCE, Estimate, estimate_accuracy, group_by_class
 from components.features.embeddings import Embeddings
 from components.store.store import TEST
 
 RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve
-ROUNDS = 20  # of drawing further pairs for those that were drawn before
+ROUNDS = 20  # of drawing, until there are enough pairs that were not drawn before
 
 
 def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     """Judge every encoder on the same pairs: those of the file that params.yaml names, or of the test labels."""
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     pairs: Pairs | None = None
     for encoder in given.encoders:
         table = given.table(encoder)
         pairs = pairs or choose_pairs(params, table)
-        found[encoder] = verify(table.features, table.ids, pairs, params.verification)
-    return found
+        outcomes[encoder] = verify(table.features, table.ids, pairs, params.verification)
+    return outcomes
 
 
 def choose_pairs(params: Evaluate, table: Embeddings) -> Pairs:
     """Read the pairs of the file that params.yaml names, or draw some from the labels of the test images."""
     if params.verification.pairs is not None:
         return read_pairs(params.verification.pairs, table.ids)
-    tested = labelled_rows(table, TEST)
-    return draw_pairs(tested, table.labels[tested], params.verification, params.shared.seed)
+    rows = find_labelled_rows(table, TEST)
+    return draw_pairs(rows, table.labels[rows], params.verification, params.shared.seed)
 
 
 def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verification) -> Outcome:
-    """Judge the pairs by features (N, D) of the images that `ids` names (N,)."""
-    from sklearn.metrics import roc_auc_score, roc_curve  # takes a second, and this module is part of every probe's
+    """Judge an encoder on the pairs by its features (N, D) of the images that `ids` (N,) names."""
+    from sklearn.metrics import roc_auc_score, roc_curve  # takes a second, which a run without pairs does not need
 
-    cosine = cosines(features[pairs.first], features[pairs.second])
+    cosine = compute_cosines(features[pairs.first], features[pairs.second])
     accepted = np.empty(len(cosine), dtype=bool)
     for fold in np.unique(pairs.fold):
         held = pairs.fold == fold
-        accepted[held] = cosine[held] >= best_threshold(cosine[~held], pairs.same[~held])
+        accepted[held] = cosine[held] >= choose_threshold(cosine[~held], pairs.same[~held])
     right = accepted == pairs.same
     by_fold = np.array([right[pairs.fold == fold].mean() for fold in np.unique(pairs.fold)])
     false_rate, true_rate, _ = roc_curve(pairs.same, cosine, drop_intermediate=False)
-    at = true_rate[np.searchsorted(false_rate, RATES, side="right") - 1]
+    true_rate_at = true_rate[np.searchsorted(false_rate, RATES, side="right") - 1]
     images = len(np.unique(np.concatenate([pairs.first, pairs.second])))
     return Outcome(
         metrics={
-            "accuracy": over_folds(by_fold, images),
+            "accuracy": estimate_over_folds(by_fold, images),
             "accuracy_standard_error": float(stats.sem(by_fold)),
             f"true_accept_rate_at_{params.false_accept_rate:g}": float(
                 true_rate[false_rate <= params.false_accept_rate].max()
@@ -69,35 +69,36 @@ def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verifica
         actual=pairs.same.astype(np.int64),
         predicted=accepted.astype(np.int64),
         scores={"accuracy": right},
-        curves={"roc": Curve("false_accept_rate", RATES, at)},
+        curves={"roc": Curve("false_accept_rate", RATES, true_rate_at)},
     )
 
 
-def over_folds(by_fold: np.ndarray, images: int) -> Estimate:
-    """Mean over folds and Student's interval of it; where all folds agree there is no variance to go by, and Wilson's
-    interval for as many answers as there are images needs none."""
+def estimate_over_folds(by_fold: np.ndarray, images: int) -> Estimate:
+    """Return the mean over folds with Student's t interval; if all folds agree, which leaves no variance, with Wilson's
+    interval for as many answers as there are images."""
     value = float(by_fold.mean())
     if by_fold.min() == by_fold.max():
-        return accuracy(np.arange(images) < round(value * images))
+        return estimate_accuracy(np.arange(images) < round(value * images))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(by_fold) - 1) * stats.sem(by_fold))
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Row by row: (P, D), (P, D) -> (P,) float64; 0 for a row of zeros."""
+def compute_cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the cosines of the rows of two arrays, 0 for a row of zeros: (P, D), (P, D) -> (P,) float64."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine: np.ndarray = (a * b).sum(1) / np.maximum(lengths, np.finfo(np.float64).tiny)
     return cosine
 
 
-def best_threshold(cosine: np.ndarray, same: np.ndarray) -> float:
-    """The one with most right answers when pairs at or above it are accepted: (P,), (P,) bool; midway between two."""
+def choose_threshold(cosine: np.ndarray, same: np.ndarray) -> float:
+    """Return the threshold with most right answers when pairs at or above it are accepted: (P,), (P,) bool. It lies
+    midway between two cosines."""
     order = np.argsort(-cosine, kind="stable")
     ordered = cosine[order]
-    # Accept the first n of them, n = 0..P: right are the same-class ones among them and the others after them.
+    # Accept the first n pairs, n = 0..P: same-class pairs among them and different pairs after them are right.
     right = np.concatenate([[0], np.cumsum(np.where(same[order], 1, -1))])
-    tied = np.concatenate([[False], ordered[1:] == ordered[:-1], [False]])  # no threshold parts equal cosines
+    tied = np.concatenate([[False], ordered[1:] == ordered[:-1], [False]])  # no threshold separates equal cosines
     count = int(np.argmax(np.where(tied, -math.inf, right)))
     if count == 0:
         return math.inf
@@ -105,9 +106,9 @@ def best_threshold(cosine: np.ndarray, same: np.ndarray) -> float:
 
 
 def draw_pairs(rows: np.ndarray, labels: np.ndarray, params: Verification, seed: int) -> Pairs:
-    """From labelled images, shared out among the folds so that no fold knows another's: as many pairs of the same class
-    as of different ones in each, none twice; fewer where the images do not give as many. `rows` (n,) are their numbers
-    among all, `labels` (n,)."""
+    """Draw pairs of labelled images, which are dealt out among the folds so that no image is in two of them. Each fold
+    gets as many pairs of the same class as of different classes, no pair twice, and fewer than params.yaml asks for if
+    the images do not give as many. `rows` (n,) are the row numbers of the images, `labels` (n,) their classes."""
     generator = np.random.default_rng(seed)
     drawn = []  # (same, different) of each fold
     for members in np.array_split(generator.permutation(len(labels)), params.folds):
@@ -127,11 +128,11 @@ def draw_pairs(rows: np.ndarray, labels: np.ndarray, params: Verification, seed:
 
 
 def draw_unique(labels: np.ndarray, wanted: int, generator: np.random.Generator, *, same: bool) -> np.ndarray:
-    """At most so many pairs of places in `labels`, the smaller first, none twice: (n, 2)."""
-    members = by_class(labels)
+    """Draw at most `wanted` pairs of places in `labels`, the smaller place first, no pair twice: (n, 2)."""
+    members = group_by_class(labels)
     names, sizes = list(members), np.array([len(rows) for rows in members.values()])
     chances = sizes * (sizes - 1) / max(1, (sizes * (sizes - 1)).sum())
-    found: dict[tuple[int, int], None] = {}
+    pairs: dict[tuple[int, int], None] = {}
     if len(labels) < 2 or (same and not chances.any()):
         return np.empty((0, 2), dtype=np.int64)
     for _ in range(ROUNDS):
@@ -142,7 +143,7 @@ def draw_unique(labels: np.ndarray, wanted: int, generator: np.random.Generator,
             drawn = list(generator.integers(len(labels), size=(wanted, 2)))
         for a, b in drawn:
             if (labels[a] == labels[b]) == same and a != b:
-                found[min(int(a), int(b)), max(int(a), int(b))] = None
-        if len(found) >= wanted:
+                pairs[min(int(a), int(b)), max(int(a), int(b))] = None
+        if len(pairs) >= wanted:
             break
-    return np.array(list(found)[:wanted], dtype=np.int64).reshape(-1, 2)
+    return np.array(list(pairs)[:wanted], dtype=np.int64).reshape(-1, 2)

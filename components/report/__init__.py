@@ -1,1 +1,1 @@
-"""Stage report: one page and the model card."""
+"""The stage report: it writes one page and the model card."""

@@ -1,7 +1,7 @@
-"""README.md of models/encoder: what this encoder is, what it was made from, what it is worth and how to use it.
+"""Writes README.md of models/encoder: what this encoder is, what made it, what it is worth and how to use it.
 
-For whoever finds the folder without this project. The headings are those of Mitchell et al.'s model cards (arXiv
-1810.03993), the lines above them those that Hugging Face reads. The text stands in card.md.j2.
+The card is for someone who finds the folder without this project. Its headings are those of Mitchell et al.'s model
+cards (arXiv 1810.03993); the lines above them are those that Hugging Face reads. The text is in card.md.j2.
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.encoder.saved import Config
-from components.features.encoders import in_order, metric_names
+from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
 from components.store.decode import MODES
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
 SPLITS = ("train", "test", "unlabelled")
-CLASSES = 30  # at most, for which each has a line
+CLASSES = 30  # at most, for a line per class
 CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels (RGB)", 4: "4 channels (RGB, alpha)"}
 FINDINGS = {
     "rejected": "files not stored",
@@ -43,26 +43,26 @@ def write_card(
     probes: Mapping[str, Mapping[str, Metrics]],
     revision: str,
 ) -> None:
-    """Fill the card from the run: metrics/data.json, metrics/pretrain.json, and every probe's by the probe's name."""
+    """Fill in the card from metrics/data.json, metrics/pretrain.json and the metrics of every probe by its name."""
     folder = FileSystemLoader(TEMPLATE.parent)
     environment = Environment(loader=folder, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     text = environment.get_template(TEMPLATE.name).render(
-        **network(config),
-        overview=overview(data, pretrain),
-        splits=splits_of(data),
-        classes=class_rows(data),
+        **describe_network(config),
+        overview=list_overview(data, pretrain),
+        splits=list_splits(data),
+        classes=list_classes(data),
         findings=[f"{data[key]:,} {what}" for key, what in FINDINGS.items() if data.get(key)],
-        evaluation=evaluation_data(data),
-        probes=[section(name, by_encoder) for name, by_encoder in probes.items()],
-        training=[(name, shown(value)) for name, value in pretrain.items()],
+        evaluation=describe_evaluation_data(data),
+        probes=[tabulate_probe(name, by_encoder) for name, by_encoder in probes.items()],
+        training=[(name, format_value(value)) for name, value in pretrain.items()],
         revision=revision,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
-def network(config: Config) -> dict[str, Any]:
-    """What the encoder takes and gives, and where it comes from."""
+def describe_network(config: Config) -> dict[str, Any]:
+    """Return what the template needs to describe the encoder: its input, its output and its provenance."""
     provenance: dict[str, Any] = {
         "method": "BYOL",
         "torch": "unknown",
@@ -80,77 +80,84 @@ def network(config: Config) -> dict[str, Any]:
         "mode": MODES[images.channels],
         "alpha": images.channels in (2, 4),
         "provenance": provenance,
-        "taught": objectives.taught(provenance),
-        "kept": objectives.kept(provenance),
+        "taught": objectives.describe_teaching(provenance),
+        "kept": objectives.describe_kept_network(provenance),
         "tag": provenance["params"].get("objective", "byol"),
         "parameters_json": json.dumps(provenance["params"], indent=2),
     }
 
 
-def overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:
-    """What there is: name and value."""
-    sources = ", ".join(f"{one_line(name)} ({count:,})" for name, count in data.get("sources", {}).items())
-    by_split = ", ".join(f"{data[split]:,} {split}" for split in splits_of(data))
-    found = [
-        ("images", f"{shown(data.get('images'))}: {by_split}; {shown(pretrain.get('images'))} of them trained on"),
+def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:
+    """List the name and value of each known fact about the images."""
+    sources = ", ".join(f"{format_cell(name)} ({count:,})" for name, count in data.get("sources", {}).items())
+    by_split = ", ".join(f"{data[split]:,} {split}" for split in list_splits(data))
+    trained_on = format_value(pretrain.get("images"))
+    facts = [
+        ("images", f"{format_value(data.get('images'))}: {by_split}; {trained_on} of them trained on"),
         ("sources", sources),
-        ("classes", shown(data.get("classes"))),
+        ("classes", format_value(data.get("classes"))),
     ]
-    return [(name, value) for name, value in found if value]
+    return [(name, value) for name, value in facts if value]
 
 
-def evaluation_data(data: Metrics) -> str:
-    """What the probes score on, and what is wrong with it."""
+def describe_evaluation_data(data: Metrics) -> str:
+    """Describe the images that the probes score on, and what is wrong with them."""
     if not data.get("test"):
         return "There are no test images."
     leaks = [f"; {data[key]:,} are {what}" for key, what in LEAKS.items() if data.get(key)]
     return f"{data['test']:,} test images of the same sources, which the training has not seen{''.join(leaks)}."
 
 
-def splits_of(data: Metrics) -> list[str]:
-    """Those that hold images."""
+def list_splits(data: Metrics) -> list[str]:
+    """List the splits that hold images."""
     return [split for split in SPLITS if data.get(split)]
 
 
-def class_rows(data: Metrics) -> list[list[str]]:
-    """Name and images of each split, where the classes are few."""
+def list_classes(data: Metrics) -> list[list[str]]:
+    """List each class's name and its number of images in each split, if there are few classes."""
     rows = data.get("by_class", [])
     if not 1 < len(rows) <= CLASSES:
         return []
-    return [[one_line(str(row["class"])), *(shown(row.get(split)) for split in splits_of(data))] for row in rows]
+    return [
+        [format_cell(str(row["class"])), *(format_value(row.get(split)) for split in list_splits(data))] for row in rows
+    ]
 
 
-def section(name: str, by_encoder: Mapping[str, Metrics]) -> dict[str, Any]:
-    """One probe's table, a row a metric and a column an encoder, and who was not measured, for what reason."""
-    order = in_order(by_encoder)
-    measured = {encoder: metrics for encoder, metrics in order.items() if "skipped" not in metrics}
+def tabulate_probe(name: str, by_encoder: Mapping[str, Metrics]) -> dict[str, Any]:
+    """Return a probe's table with a row per metric and a column per encoder, and why other encoders were skipped."""
+    ordered = order_encoders(by_encoder)
+    measured = {encoder: metrics for encoder, metrics in ordered.items() if "skipped" not in metrics}
     return {
         "name": name,
         "encoders": list(measured),
-        "skipped": [(one, one_line(str(order[one]["skipped"]))) for one in order if one not in measured],
+        "skipped": [
+            (encoder, format_cell(str(metrics["skipped"])))
+            for encoder, metrics in ordered.items()
+            if encoder not in measured
+        ],
         "rows": [
-            [one_line(metric), *(with_interval(metrics, metric) for metrics in measured.values())]
-            for metric in metric_names(measured.values())
+            [format_cell(metric), *(format_with_interval(metrics, metric) for metrics in measured.values())]
+            for metric in list_metrics(measured.values())
         ],
     }
 
 
-def with_interval(metrics: Metrics, metric: str) -> str:
-    """`0.9821 [0.9652, 0.9909]`."""
+def format_with_interval(metrics: Metrics, metric: str) -> str:
+    """Format a metric with its interval if it has one, like `0.9821 [0.9652, 0.9909]`."""
     value, low, high = (metrics.get(key) for key in (metric, f"{metric}_low", f"{metric}_high"))
-    interval = "" if low is None or high is None else f" [{shown(low)}, {shown(high)}]"
-    return shown(value) + interval
+    interval = "" if low is None or high is None else f" [{format_value(low)}, {format_value(high)}]"
+    return format_value(value) + interval
 
 
-def shown(value: Any) -> str:
-    """A number to four digits; whatever else as it is."""
+def format_value(value: Any) -> str:
+    """Format a float with four digits, an int with separators, None as a dash, and any other value as one line."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
+    return f"{value:,}" if isinstance(value, int) else format_cell(str(value))
 
 
-def one_line(text: str) -> str:
-    """Fit for a cell of a table."""
+def format_cell(text: str) -> str:
+    """Bring text into one line that fits a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")

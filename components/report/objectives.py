@@ -1,6 +1,6 @@
-"""What the page and the model card say of the objective that an encoder was trained by, by its name in params.yaml.
+"""Describes the objective that an encoder was trained by, for the page and the model card.
 
-An objective that has no sentences here is told by its method alone.
+An objective is found by its name in params.yaml; one without sentences here is described by its method alone.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ KEPT = {
 }
 
 
-def taught(provenance: Mapping[str, Any]) -> str:
-    """Say what the two views teach the encoder whose config.json has this provenance."""
-    return TAUGHT.get(_objective(provenance), "")
+def describe_teaching(provenance: Mapping[str, Any]) -> str:
+    """Describe what the two views teach the encoder whose config.json has this provenance."""
+    return TAUGHT.get(_read_objective(provenance), "")
 
 
-def kept(provenance: Mapping[str, Any]) -> str:
-    """Say which of the objective's networks is kept and which are not."""
-    return KEPT.get(_objective(provenance), "")
+def describe_kept_network(provenance: Mapping[str, Any]) -> str:
+    """Describe which of the objective's networks is kept and which are not."""
+    return KEPT.get(_read_objective(provenance), "")
 
 
-def _objective(provenance: Mapping[str, Any]) -> str:
+def _read_objective(provenance: Mapping[str, Any]) -> str:
     return str(provenance.get("params", {}).get("objective", ""))

@@ -1,4 +1,4 @@
-"""`report`: what the page shows."""
+"""The section `report` of params.yaml: what the page shows."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ Pictures = Annotated[int, Field(ge=1, le=50)]
 
 
 class Report(Params):
-    """Sizes of the map and the picture galleries; the ceilings keep the page small enough to send to someone."""
+    """The sizes of the map and the picture galleries; their ceilings keep the page small enough to send to someone."""
 
     seed: Seed
     queries: Pictures  # test images whose neighbours are shown
     neighbours: Pictures
-    map_images: Annotated[int, Field(ge=1, le=5000)]  # test images in the map of the embedding, at most
+    map_images: Annotated[int, Field(ge=1, le=5000)]  # at most, test images in the map of the embedding
     confusions: Pictures  # commonest mistakes that are shown with pictures
 
 

@@ -1,13 +1,14 @@
-"""Which state of the code: Git's name for the commit, and whether the tree had gone on from there."""
+"""Reads the state of the code: Git's name for the commit, and whether the tree has changed since."""
 
 import subprocess
 
-# A run writes these itself before anyone can commit them.
+# A run writes these files itself before anyone can commit them.
 OUTPUTS = (":(top,exclude)metrics", ":(top,exclude)dvc.lock")
 
 
-def git_revision() -> str:
-    """Such as `1a2b3c4 (with uncommitted changes)`, of tracked files that are no outputs; else why there is none."""
+def read_git_revision() -> str:
+    """Return the commit, like `1a2b3c4 (with uncommitted changes)`, or why there is none. Changes are those of tracked
+    files that are not outputs."""
     commit = ask_git("rev-parse", "--short", "HEAD")
     if commit is None:
         return "no Git repository" if ask_git("rev-parse", "--git-dir") is None else "no Git commit yet"
@@ -16,7 +17,7 @@ def git_revision() -> str:
 
 
 def ask_git(*arguments: str) -> str | None:
-    """What it answers in the current folder, or None where it has no answer."""
+    """Run Git in the current folder; return its answer, or None if it fails or is not installed."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:

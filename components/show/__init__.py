@@ -1,1 +1,1 @@
-"""What a person looks at while a stage runs. No result depends on it, so no stage does either."""
+"""What a person looks at while a stage runs: no result depends on it, so it is no dep of any stage."""

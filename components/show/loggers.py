@@ -1,8 +1,8 @@
-"""The live log of a run, for whoever watches it: DVCLive and TensorBoard, each a folder of its own.
+"""The live logs of a run, for people who watch it: DVCLive and TensorBoard, each in a folder of its own.
 
-They are views of the run and decide nothing, so they lie outside the stage's outputs. Each begins anew with every start
-of the stage: what an interrupted run logged after its last checkpoint comes a second time when it goes on. Inside a DVC
-stage DVCLive may neither write a dvc.yaml nor save an experiment (https://dvc.org/doc/dvclive/live).
+No result depends on them, so they lie outside the stage's outputs. Each log begins anew with every start of the stage,
+since a run that goes on repeats what it had logged after its last checkpoint. Inside a DVC stage DVCLive may neither
+write a dvc.yaml nor save an experiment (https://dvc.org/doc/dvclive/live).
 """
 
 from pathlib import Path
@@ -12,19 +12,19 @@ from components.stage.errors import InputError
 
 
 class Logger(Protocol):
-    """One way to log."""
+    """A live log of the values of each epoch."""
 
     def log(self, epoch: int, values: dict[str, float]) -> None:
-        """The values of an epoch."""
+        """Log the values of an epoch by name."""
         ...
 
     def close(self) -> None:
-        """The run is over."""
+        """Close the log, once the run is over."""
         ...
 
 
 class DvcLive:
-    """Tables and a summary that `dvc` and its extensions show."""
+    """Writes tables and a summary that `dvc` and its extensions show."""
 
     def __init__(self, folder: Path) -> None:
         from dvclive.live import Live
@@ -42,13 +42,13 @@ class DvcLive:
 
 
 class TensorBoard:
-    """Events that `tensorboard --logdir` shows."""
+    """Writes events that `tensorboard --logdir` shows."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        for old in folder.glob("events.*"):
-            old.unlink()
+        for events in folder.glob("events.*"):
+            events.unlink()
         self.writer: Any = SummaryWriter(str(folder))
 
     def log(self, epoch: int, values: dict[str, float]) -> None:  # noqa: D102
@@ -64,9 +64,9 @@ LOGGERS: dict[str, type[DvcLive] | type[TensorBoard]] = {"dvclive": DvcLive, "te
 
 
 def open_loggers(names: tuple[str, ...], folder: Path) -> list[Logger]:
-    """Those named, with nothing logged, but for those that cannot begin here: a run does without its log.
+    """Open the named loggers with empty logs, and leave out those that cannot begin here: the run does without them.
 
-    Raises InputError where one is not installed.
+    Raises InputError if a logger's package is not installed.
     """
     opened: list[Logger] = []
     for name in names:
@@ -77,6 +77,6 @@ def open_loggers(names: tuple[str, ...], folder: Path) -> list[Logger]:
                 f"params.yaml: pretrain.watch.loggers: '{name}' needs {error.name}, which is not installed: "
                 f"install it or take '{name}' out of the list"
             ) from None
-        except Exception as error:  # of whatever kind: DVCLive, say, wants a commit in the repository
+        except Exception as error:  # of any type: DVCLive, for example, fails in a repository without a commit
             print(f"pretrain: no log by {name}: {' '.join(str(error).split())}", flush=True)
     return opened

@@ -1,4 +1,4 @@
-"""Progress of a long loop: a bar on a terminal, and elsewhere plain lines with rate and time left, a few a minute."""
+"""The progress of a long loop: a bar on a terminal, elsewhere a few plain lines per minute with rate and time left."""
 
 import sys
 import time
@@ -9,33 +9,30 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress:
-    """Counts `total` units of work, or as many as come (None), `done` of which an earlier run did.
-
-    `say` is what stands beside the count.
-    """
+    """Counts `total` units of work, or an unknown number (None), of which an earlier run did `done`, and shows them."""
 
     def __init__(self, label: str, total: int | None, unit: str, done: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.before = done, done
-        self.started = self.said = time.monotonic()
+        self.started = self.printed = time.monotonic()
         self.bar = tqdm(total=total, desc=label, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
 
-    def advance(self, units: int, say: str = "") -> None:
-        """So many more units are done."""
+    def advance(self, units: int, remark: str = "") -> None:
+        """Count `units` more as done, and show `remark` beside the count."""
         self.done += units
         if self.bar is not None:
-            self.bar.set_postfix_str(say, refresh=False)
+            self.bar.set_postfix_str(remark, refresh=False)
             self.bar.update(units)
             if self.total is not None and self.done >= self.total:
                 self.bar.close()
             return
         now = time.monotonic()
-        if now - self.said < SECONDS_BETWEEN_LINES and self.done != self.total:
+        if now - self.printed < SECONDS_BETWEEN_LINES and self.done != self.total:
             return
-        self.said = now
+        self.printed = now
         rate = (self.done - self.before) / max(now - self.started, 1e-9)
-        of, left = "", ""
+        total, left = "", ""
         if self.total is not None:
-            of, left = f" of {self.total:,}", f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
-        count = f"{self.label}: {self.done:,}{of} {self.unit}"
-        print(f"{count}, {rate:,.0f} a second{left}{', ' + say if say else ''}", flush=True)
+            total, left = f" of {self.total:,}", f", {(self.total - self.done) / max(rate, 1e-9):.0f} s left"
+        count = f"{self.label}: {self.done:,}{total} {self.unit}"
+        print(f"{count}, {rate:,.0f} a second{left}{', ' + remark if remark else ''}", flush=True)

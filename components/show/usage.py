@@ -1,4 +1,4 @@
-"""What a run costs: seconds, GPU-hours, peak memory, and energy where the driver tells."""
+"""The cost of a run: seconds, GPU-hours, peak memory, and energy if the driver reports it."""
 
 import sys
 import time
@@ -10,32 +10,31 @@ import torch
 
 
 class Usage:
-    """Counts from its making on, added to what the run had cost before it was interrupted."""
+    """Counts the cost from its creation on, and adds the cost of the run before it was interrupted."""
 
     def __init__(self, device: torch.device, processes: int, before: dict[str, float]) -> None:
         self.device, self.processes, self.before = device, processes, before
         self.started = time.perf_counter()
-        self.joules_before = self._joules()
+        self.first_joules = self._read_joules()
 
-    def read(self) -> dict[str, float]:
-        """The cost so far; what cannot be known here is left out."""
+    def read_cost(self) -> dict[str, float]:
+        """Return the cost so far, without what cannot be measured on this machine."""
         cost = {"seconds": time.perf_counter() - self.started + self.before.get("seconds", 0.0)}
-        cost["peak_memory_bytes"] = max(float(peak_memory()), self.before.get("peak_memory_bytes", 0.0))
+        cost["peak_memory_bytes"] = max(float(measure_peak_memory()), self.before.get("peak_memory_bytes", 0.0))
         if self.device.type == "cuda":
             peak = float(torch.cuda.max_memory_allocated(self.device))
             cost["peak_gpu_memory_bytes"] = max(peak, self.before.get("peak_gpu_memory_bytes", 0.0))
             cost["gpu_hours"] = cost["seconds"] * self.processes / 3600
-        joules = self._joules()
-        if joules is not None and self.joules_before is not None:
-            cost["gpu_energy_joules"] = joules - self.joules_before + self.before.get("gpu_energy_joules", 0.0)
+        joules = self._read_joules()
+        if joules is not None and self.first_joules is not None:
+            cost["gpu_energy_joules"] = joules - self.first_joules + self.before.get("gpu_energy_joules", 0.0)
         return cost
 
-    def _joules(self) -> float | None:
-        """The GPUs' own counters, where NVIDIA's library is there to read them; nothing where some are on other
-        machines."""
+    def _read_joules(self) -> float | None:
+        """Read the GPUs' energy counters; return None without NVIDIA's library or if a GPU is on another machine."""
         if self.device.type != "cuda":
             return None
-        with suppress(Exception):  # not installed, no permission, or an older GPU without a counter: it is left out
+        with suppress(Exception):  # the library is missing, access is denied, or an older GPU has no counter
             import pynvml as driver
 
             driver.nvmlInit()
@@ -48,8 +47,8 @@ class Usage:
         return None
 
 
-def peak_memory() -> int:
-    """Of this process, in bytes; the system counts in kibibytes on Linux and in bytes on macOS."""
+def measure_peak_memory() -> int:
+    """Return the peak memory of this process in bytes; the system counts in KiB on Linux and in bytes on macOS."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource

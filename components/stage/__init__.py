@@ -1,1 +1,1 @@
-"""What every stage stands on: its command line, the checked params.yaml, errors, small files."""
+"""The room that every stage uses: its command line, the checked params.yaml, errors and small files."""

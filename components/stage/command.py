@@ -1,7 +1,7 @@
-"""A stage's command line, made from the signature of its `run`, and params.yaml read and checked as a whole.
+"""Makes a stage's command line from the signature of its `run`, and reads and checks params.yaml as a whole.
 
 `python -m components.<stage>` checks every section before it does anything, so that a slip in the last stage's section
-is found before the first stage has trained for a day. The sections' types are found by name, in the rooms' params.py.
+is found before the first stage has trained for a day. The types of the sections are found in the rooms' params.py.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from components.stage.rooms import find_in_rooms
 from components.stage.types import Params
 
 USER_ERROR, OTHER_ERROR = 2, 1
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-PARAMS_FILE = Path("params.yaml")  # where DVC looks for it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
+PARAMS_FILE = Path("params.yaml")  # the path where DVC looks for it
 
 
 def read_params(path: Path) -> Any:
-    """Every section of the file as its typed object. Raises InputError with one line a mistake."""
+    """Read every section of the file as its typed object. Raises InputError with one line per mistake."""
     try:
         raw = YAML(typ="safe").load(path)
     except OSError as error:
@@ -37,25 +37,25 @@ def read_params(path: Path) -> Any:
 
 
 def check_params(raw: Any, path: Path) -> Any:
-    """What stands in the file as typed objects, or InputError as above."""
+    """Turn the file's content into typed objects. Raises InputError with one line per mistake."""
     rooms = find_in_rooms("SECTIONS").values()
     fields: dict[str, Any] = {name: (section, ...) for sections in rooms for name, section in sections.items()}
     whole = create_model("ParamsFile", __base__=Params, **fields)
     try:
         return whole.model_validate(raw)
     except ValidationError as error:
-        raise InputError("\n".join(_lines(path, raw, error))) from None
+        raise InputError("\n".join(_format_errors(path, raw, error))) from None
 
 
-def _lines(path: Path, raw: Any, error: ValidationError) -> list[str]:
-    """One line a mistake; what the second view takes over from the first is said of the first."""
-    said: dict[tuple[object, ...], str] = {}
+def _format_errors(path: Path, raw: Any, error: ValidationError) -> list[str]:
+    """Return one line per mistake; a mistake that the second view inherits is reported for the first view only."""
+    lines: dict[tuple[object, ...], str] = {}
     slips = error.errors(include_url=False)
     for slip in slips:
         message = slip["msg"].removeprefix("Value error, ")
         key = slip["loc"]
-        if any(other["loc"][: len(key)] == key and len(other["loc"]) > len(key) for other in slips):
-            continue  # a list is "too short" because of what is wrong inside it
+        if any(inner["loc"][: len(key)] == key and len(inner["loc"]) > len(key) for inner in slips):
+            continue  # a list is "too short" because of a mistake inside it
         if slip["type"] == "unknown_key":
             key = (*key, slip["ctx"]["key"])
         elif slip["type"] == "missing":
@@ -68,12 +68,12 @@ def _lines(path: Path, raw: Any, error: ValidationError) -> list[str]:
         elif slip["type"] != "value_error":
             message += f", not {slip['input']!r}"
         origin = tuple("first" if part == "second" else part for part in key)
-        said.setdefault((origin, message), f"{path}: {_spell(raw, key)}: {message}")
-    return list(said.values())
+        lines.setdefault((origin, message), f"{path}: {_spell_key(raw, key)}: {message}")
+    return list(lines.values())
 
 
-def _spell(raw: Any, key: tuple[int | str, ...]) -> str:
-    """A key as the file has it: without the names of the alternatives that pydantic puts in between."""
+def _spell_key(raw: Any, key: tuple[int | str, ...]) -> str:
+    """Spell a key as the file does, without the names of alternatives that pydantic puts in between."""
     parts, place = [], raw
     for number, part in enumerate(key):
         inside = isinstance(place, list) or (isinstance(place, dict) and part in place)
@@ -86,35 +86,34 @@ def _spell(raw: Any, key: tuple[int | str, ...]) -> str:
 def main(run: Callable[..., None]) -> None:
     """Run a stage from the command line: `run(params: Section, *, flag: Path)` gives `--flag`, its docstring the help.
 
-    `params` is the stage's own section of params.yaml, by its type; a further one is asked for by its name.
+    The type of `params` selects the stage's own section of params.yaml; a further section is selected by its name.
     """
     signature = inspect.signature(run, eval_str=True)
     parameters = list(signature.parameters.values())
-    sections = [one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    flags = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
-    module = run.__globals__["__spec__"].name.removesuffix(".__main__")  # as `python -m` was told
+    sections = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    flags = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    module = run.__globals__["__spec__"].name.removesuffix(".__main__")  # the argument of `python -m`
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=inspect.getdoc(run))
     for flag in flags:
         kind = flag.annotation
         parser.add_argument(f"--{flag.name.replace('_', '-')}", type=kind, required=True, metavar=kind.__name__.upper())
     parser.add_argument("--params", type=Path, default=PARAMS_FILE, metavar="PATH", help=f"default: {PARAMS_FILE}")
     arguments = vars(parser.parse_args())
-    with one_line_errors(module.rpartition(".")[2]):
-        everything = read_params(arguments.pop("params"))
-        wanted = [_section(everything, section) for section in sections]
-        run(*wanted, **arguments)
+    with exit_on_error(module.rpartition(".")[2]):
+        params = read_params(arguments.pop("params"))
+        run(*[_find_section(params, section) for section in sections], **arguments)
 
 
-def _section(everything: Any, wanted: inspect.Parameter) -> Any:
-    """Find the section that `run` calls `params` by its type, and any other by its name, as it stands in the file."""
-    if wanted.name != "params":
-        return getattr(everything, wanted.name)
-    return next(section for _, section in everything if isinstance(section, wanted.annotation))
+def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
+    """Find the section for a parameter of `run`: that called `params` by its type, any other by its name."""
+    if parameter.name != "params":
+        return getattr(params, parameter.name)
+    return next(section for _, section in params if isinstance(section, parameter.annotation))
 
 
 @contextmanager
-def one_line_errors(stage: str) -> Iterator[None]:
-    """An expected failure becomes its message on stderr and an exit status; a programming error shows its trace."""
+def exit_on_error(stage: str) -> Iterator[None]:
+    """End with an expected failure's message on stderr and its exit status; a programming error shows its trace."""
     try:
         yield
     except InputError as error:

@@ -1,9 +1,9 @@
-"""The two errors that a stage expects, told apart by who can put them right."""
+"""The two errors that a stage expects: one that the user can put right, and one of the work itself."""
 
 
 class InputError(Exception):
-    """The user's input is wrong: the message is one line naming the file, key or value and what would be right."""
+    """Says that the user's input is wrong, in one line that names the file, key or value and what would be right."""
 
 
 class RunError(Exception):
-    """The work failed in a way that is understood: the message says what was seen and the likely causes."""
+    """Says that the work failed in a way that is understood: what was seen, and the likely causes."""

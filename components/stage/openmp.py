@@ -1,7 +1,7 @@
-"""Importing this before torch keeps OpenMP's threads from spinning while they wait for each other.
+"""Keeps OpenMP's threads from spinning while they wait for each other; it has to be imported before torch.
 
-Spinning threads stall a machine that is busy with other things: two of them on two busy cores took up to 16 times as
-long as one. libgomp reads the variable when torch loads it, hence before torch (GNU libgomp manual, OMP_WAIT_POLICY).
+Spinning threads stall a machine that runs other programs: two threads on two busy cores took up to 16 times as long as
+one. libgomp reads the variable when torch loads it (GNU libgomp manual, OMP_WAIT_POLICY).
 """
 
 import os

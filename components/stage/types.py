@@ -1,7 +1,7 @@
-"""What every section of params.yaml has in common: frozen, strict, finite, and no default that the file does not show.
+"""The types that all sections of params.yaml share: frozen, strict, finite, and without hidden defaults.
 
-Strict means that a number in quotes is not a number and 1 is not true: YAML typing slips surface here and not as a
-wrong result. https://docs.pydantic.dev/latest/concepts/strict_mode/
+Strict means that a number in quotes is not a number and 1 is not true, so that a slip in YAML's types is reported
+instead of giving a wrong result. https://docs.pydantic.dev/latest/concepts/strict_mode/
 """
 
 import difflib
@@ -13,13 +13,13 @@ from pydantic_core import PydanticCustomError
 
 
 class Params(BaseModel):
-    """A frozen object with exactly the keys of its class."""
+    """The base of all parameter classes: a frozen object with exactly the keys of its class."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _every_key_is_known(cls, raw: Any) -> Any:
+    def _refuse_unknown_keys(cls, raw: Any) -> Any:
         if isinstance(raw, dict):
             for key in raw.keys() - cls.model_fields.keys():
                 near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
@@ -28,28 +28,28 @@ class Params(BaseModel):
         return raw
 
 
-def _is_device(name: str) -> str:
+def _check_device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
         raise ValueError(f"auto, cpu, cuda, cuda:1 (and so on) or mps, not '{name}'")
     return name
 
 
-def _is_launcher(command: str) -> str:
+def _check_launcher(command: str) -> str:
     if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", command):
         raise ValueError(f"'python -m', or 'torchrun', its options and '-m', not '{command}'")
     return command
 
 
-Launcher = Annotated[str, AfterValidator(_is_launcher)]  # what dvc.yaml starts a stage with
+Launcher = Annotated[str, AfterValidator(_check_launcher)]  # the command by which dvc.yaml starts a stage
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Count = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Device = Annotated[str, AfterValidator(_is_device)]
-Precision = Literal["auto", "float32", "bfloat16"]  # of convolutions and products; device.py says what auto is
+Device = Annotated[str, AfterValidator(_check_device)]
+Precision = Literal["auto", "float32", "bfloat16"]  # of convolutions and products; see choose_precision for `auto`
 
-# YAML has lists only; the object holds tuples, so that it is frozen all through.
+# YAML has only lists; the object holds tuples, so that these are frozen, too.
 Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
 Positives = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]

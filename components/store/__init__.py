@@ -1,1 +1,1 @@
-"""The Parquet store of images: written, read, decoded."""
+"""The room that writes and reads the Parquet store of images and decodes them."""

@@ -1,6 +1,6 @@
-"""Some images of a store: which rows are drawn, and their pixels as squares.
+"""Draws rows of a store and reads their images as squares.
 
-n rows of M, C channels, S pixels a side.
+n of M rows, C channels, S pixels per side.
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ from components.store.decode import decode_square
 from components.store.store import Store
 
 
-def draw(rows: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
-    """So many of the rows, all where there are fewer, in rising order: (M,) -> (n,)."""
-    return np.sort(generator.choice(rows, min(wanted, len(rows)), replace=False)) if len(rows) else rows
+def draw_rows(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw `count` of the rows, or all if there are fewer, and return them in rising order: (M,) -> (n,)."""
+    return np.sort(generator.choice(rows, min(count, len(rows)), replace=False)) if len(rows) else rows
 
 
 def read_squares(store: Store, splits: tuple[str, ...], rows: np.ndarray, *, side: int, channels: int) -> np.ndarray:
-    """The images of these rows (n,), counted through the splits, in this order: (n, C, S, S) uint8."""
+    """Read the images of rows (n,), counted through the splits, in the order of `rows`: (n, C, S, S) uint8."""
     images = np.empty((len(rows), channels, side, side), np.uint8)
-    for place, encoded in store.pick(rows, splits):
+    for place, encoded in store.read_images(rows, splits):
         images[place] = decode_square(encoded, side=side, channels=channels)
     return images

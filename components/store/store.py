@@ -19,7 +19,7 @@ from components.stage.errors import InputError
 
 TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
 GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
-SHARD_BYTES = 256_000_000  # of images a file: few files for DVC to hash and move, each small enough to move again
+SHARD_BYTES = 256_000_000  # images per shard: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
 COLUMNS = pa.schema(
     [
@@ -33,7 +33,7 @@ COLUMNS = pa.schema(
 
 @dataclass(frozen=True)
 class Row:
-    """One image of the store."""
+    """An image of the store with its label and its split."""
 
     id: str
     image: bytes
@@ -44,15 +44,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """The wanted rows of a row group, which is what can be read at once."""
+    """The wanted rows of one row group, the smallest part of a shard that can be read."""
 
     shard: int
-    group: int  # of the shard
-    rows: tuple[int, ...] | None  # of the group; None is all
-    count: int  # of wanted rows
+    group: int  # number of the row group in its shard
+    rows: tuple[int, ...] | None  # numbers of the wanted rows in the row group; None means all
+    count: int  # number of wanted rows
 
 
-def _schema(class_names: list[str]) -> pa.Schema:
+def _build_schema(class_names: list[str]) -> pa.Schema:
     text = {"dtype": "string", "_type": "Value"}
     features = {
         "id": text,
@@ -68,19 +68,19 @@ def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> No
 
     The shards take the place of the folder's older ones only when all are written.
     """
-    schema = _schema(class_names)
-    _write_shards(folder, (_table(group, schema) for group in _groups(rows)), schema)
+    schema = _build_schema(class_names)
+    _write_shards(folder, (_build_table(group, schema) for group in _group_rows(rows)), schema)
 
 
 def write_labelled(
     folder: Path, store: "Store", *, labels: np.ndarray, splits: list[str], kept: np.ndarray, class_names: list[str]
 ) -> None:
-    """A store again, with its labels (-1: none) and splits and only what is kept, a row group at a time: (N,) each."""
-    schema = _schema(class_names)
+    """Write the `kept` images of a store with new labels (-1: none) and splits, one row group at a time: (N,) each."""
+    schema = _build_schema(class_names)
 
     def tables() -> Iterator[pa.Table]:
         first = 0
-        for table in store.tables():
+        for table in store.read_row_groups():
             rows = slice(first, first + len(table))
             first += len(table)
             label = pa.array(labels[rows], mask=labels[rows] < 0)
@@ -93,35 +93,35 @@ def write_labelled(
 
 
 def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """A table a row group."""
+    """Write each table as one row group, and replace the folder's older shards when all are written."""
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.parquet.new"):  # by a writing that failed
-        left.unlink()
+    for unfinished in folder.glob("*.parquet.new"):  # left by a run that failed
+        unfinished.unlink()
     number, size, writer = 0, 0, None
     for table in groups:
         if writer is None:
-            writer = pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")
+            writer = pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")
         writer.write_table(table.combine_chunks())  # one row group
         size += table.nbytes
         if size >= SHARD_BYTES:
             writer.close()
             number, size, writer = number + 1, 0, None
     if writer is not None or number == 0:
-        (writer or pq.ParquetWriter(folder / f"{_shard(number)}.new", schema, compression="none")).close()
+        (writer or pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")).close()
         number += 1
-    names = [_shard(shard) for shard in range(number)]
+    names = [_name_shard(shard) for shard in range(number)]
     for name in names:
         (folder / f"{name}.new").replace(folder / name)
     for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
         stale.unlink()
 
 
-def _shard(number: int) -> str:
+def _name_shard(number: int) -> str:
     return f"part-{number:05}.parquet"
 
 
-def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows, in portions that fit a row group."""
+def _group_rows(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Yield the rows in portions that fit a row group."""
     group: list[Row] = []
     size = 0
     for row in rows:
@@ -134,7 +134,7 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield group
 
 
-def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+def _build_table(rows: list[Row], schema: pa.Schema) -> pa.Table:
     columns = {
         "id": [row.id for row in rows],
         "image": [{"bytes": row.image, "path": row.path} for row in rows],
@@ -145,7 +145,7 @@ def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
 
 
 class Store:
-    """A store opened for reading; nothing is read before it is asked for. Workers may take a copy of it."""
+    """Reads a store: its columns and images, each only when asked for. Worker processes may hold copies of it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -154,26 +154,26 @@ class Store:
             raise InputError(f"{folder}: no Parquet shards; `dvc repro fetch` writes them")
         described = json.loads(pq.read_schema(self.shards[0]).metadata[b"huggingface"])
         self.class_names: list[str] = described["info"]["features"]["label"]["names"]
-        self.found: dict[tuple[str, ...], list[Group]] = {}
+        self.groups_by_splits: dict[tuple[str, ...], list[Group]] = {}
 
-    def table(self, columns: list[str]) -> pa.Table:
-        """The named columns of all rows, in the order of the shards."""
+    def read_columns(self, columns: list[str]) -> pa.Table:
+        """Return the named columns of all rows, in the order of the shards."""
         return pa.concat_tables(pq.read_table(shard, columns=columns) for shard in self.shards)
 
-    def tables(self) -> Iterator[pa.Table]:
-        """All columns, a row group at a time."""
+    def read_row_groups(self) -> Iterator[pa.Table]:
+        """Yield all columns of one row group after the other."""
         for shard in self.shards:
             with pq.ParquetFile(shard) as file:
                 for group in range(file.num_row_groups):
                     yield file.read_row_group(group)
 
-    def groups(self, splits: tuple[str, ...]) -> list[Group]:
-        """The row groups that hold images of the splits, in the order of the shards."""
-        if splits not in self.found:
-            self.found[splits] = list(self._find(splits))
-        return self.found[splits]
+    def find_groups(self, splits: tuple[str, ...]) -> list[Group]:
+        """Return the row groups that hold images of the splits, in the order of the shards."""
+        if splits not in self.groups_by_splits:
+            self.groups_by_splits[splits] = list(self._scan_groups(splits))
+        return self.groups_by_splits[splits]
 
-    def _find(self, splits: tuple[str, ...]) -> Iterator[Group]:
+    def _scan_groups(self, splits: tuple[str, ...]) -> Iterator[Group]:
         for number, shard in enumerate(self.shards):
             with pq.ParquetFile(shard) as file:
                 for group in range(file.num_row_groups):
@@ -183,17 +183,20 @@ class Store:
                         yield Group(number, group, None if len(rows) == len(column) else rows, len(rows))
 
     def read_group(self, group: Group) -> list[bytes]:
-        """Its encoded images, in the order of the rows."""
+        """Return the encoded images of a group, in the order of its rows."""
         return next(self.read_groups([group]))
 
     def read_groups(self, groups: list[Group]) -> Iterator[list[bytes]]:
-        """The encoded images of each, one group at a time."""
-        for column in self._columns(groups, "image"):
+        """Yield the encoded images of one group after the other."""
+        for column in self._read_column(groups, "image"):
             yield [image.as_py() for image in column.combine_chunks().field("bytes")]
 
-    def pick(self, rows: np.ndarray, splits: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
-        """Place in `rows` and encoded image of rows counted in the order of `groups`; each group is read once."""
-        groups = self.groups(splits)
+    def read_images(self, rows: np.ndarray, splits: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
+        """Yield each row's place in `rows` and its encoded image; each row group is read once.
+
+        Rows are counted through the splits, in the order of `find_groups`.
+        """
+        groups = self.find_groups(splits)
         firsts = np.cumsum([0] + [group.count for group in groups])
         owners = np.searchsorted(firsts, rows, side="right") - 1
         needed = np.unique(owners)
@@ -201,18 +204,18 @@ class Store:
             for place in np.flatnonzero(owners == owner).tolist():
                 yield place, images[rows[place] - firsts[owner]]
 
-    def labels(self, splits: tuple[str, ...]) -> np.ndarray:
-        """Index into the class names, -1 where there is none: (N,) int64, in the order of `groups`."""
-        columns = self._columns(self.groups(splits), "label")
+    def read_labels(self, splits: tuple[str, ...]) -> np.ndarray:
+        """Return indices into the class names, -1 for unlabelled images: (N,) int64, in the order of `find_groups`."""
+        columns = self._read_column(self.find_groups(splits), "label")
         return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
 
-    def _columns(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
-        """A column of the wanted rows of each group; a shard is opened once for all of its own that follow each other.
+    def _read_column(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
+        """Yield a column of the wanted rows of each group; successive groups of a shard share one opening of its file.
 
-        That takes the longer the more groups a shard has: 14 ms for 5,000.
+        Opening takes longer the more row groups a shard has: 14 ms for 5,000.
         """
-        for shard, of_shard in groupby(groups, lambda group: group.shard):
+        for shard, shard_groups in groupby(groups, lambda group: group.shard):
             with pq.ParquetFile(self.shards[shard]) as file:
-                for group in of_shard:
+                for group in shard_groups:
                     column = file.read_row_group(group.group, columns=[name])[name]
                     yield column if group.rows is None else column.take(pa.array(group.rows))

@@ -1,1 +1,1 @@
-"""Two revisions compared on the same test images, in pairs."""
+"""Compares two revisions in pairs, on the same test images."""

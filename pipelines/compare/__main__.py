@@ -17,22 +17,22 @@ from pipelines.train.graph import WORKSPACE
 
 
 def main() -> int:
-    """Compare and print; returns the exit status."""
+    """Compare two revisions, print the comparison and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.compare", description="Compare two runs.")
     parser.add_argument("a", metavar="A", help="a branch, tag, commit or DVC experiment")
     parser.add_argument("b", metavar="B", nargs="?", default=WORKSPACE, help="another (without it: the workspace)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     root = Path.cwd()
     try:
-        a, b = revisions.read_revisions(root, [asked.a, asked.b])
-        changes = graph.changed_params(root, asked.a, asked.b)
-        stale = graph.changes(root) if WORKSPACE in (asked.a, asked.b) else {}
+        a, b = revisions.read_revisions(root, [arguments.a, arguments.b])
+        changes = graph.compare_params(root, arguments.a, arguments.b)
+        stale = graph.find_changes(root) if WORKSPACE in (arguments.a, arguments.b) else {}
     except (GraphError, RevisionError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     if stale:
         print(f"the workspace is not up to date, run `dvc repro`: {', '.join(stale)}", file=sys.stderr)
-    table.show(Console(highlight=False), a, b, changes)
+    table.show_comparison(Console(highlight=False), a, b, changes)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a run of any revision said: its metrics, and the predictions that the same stages wrote, read through DVC.
+"""Reads the results of any revision through DVC: its metrics, and the predictions that the same stages wrote.
 
 A revision is what DVC takes for one (https://dvc.org/doc/command-reference/metrics/diff): a branch, tag, commit or
 experiment, or `workspace`. Nothing is checked out; a file that is not in the cache is read from the remote.
@@ -19,19 +19,19 @@ from pipelines.train.graph import WORKSPACE, Tree
 
 @dataclass(frozen=True)
 class Revision:
-    """One run. Files by their path from the root."""
+    """The results of one run, by the path of each file from the root."""
 
     name: str
     metrics: dict[str, Any]
-    predictions: dict[str, pa.Table]  # by the metrics file of the same stage
+    predictions: dict[str, pa.Table]  # keyed by the metrics file of the same stage
 
 
 def read_revisions(root: Path, names: list[str]) -> list[Revision]:
     """Read each of the named revisions. Raises RevisionError or GraphError."""
-    return [_read(name, tree) for name, tree in graph.read_trees(root, names)]
+    return [_read_revision(name, tree) for name, tree in graph.read_trees(root, names)]
 
 
-def _read(name: str, tree: Tree) -> Revision:
+def _read_revision(name: str, tree: Tree) -> Revision:
     short = tree.commit if tree.commit == WORKSPACE else tree.commit[:7]
     title = name if name.startswith(short) else f"{name} ({short})"
     metrics: dict[str, Any] = {}
@@ -46,9 +46,9 @@ def _read(name: str, tree: Tree) -> Revision:
 
 
 def _read_metrics(tree: Tree, path: str, revision: str) -> Any:
-    """Read a metrics file; None where that run did not write it."""
+    """Read a metrics file; None if the run did not write it."""
     try:
-        return json.loads(tree.read(path))
+        return json.loads(tree.read_file(path))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -57,14 +57,18 @@ def _read_metrics(tree: Tree, path: str, revision: str) -> Any:
 
 def _read_predictions(tree: Tree, path: str, revision: str, commit: str) -> pa.Table:
     try:
-        return pq.read_table(pa.BufferReader(tree.read(path)))
+        return pq.read_table(pa.BufferReader(tree.read_file(path)))
     except pa.ArrowInvalid:
         raise RevisionError(f"{path} of {revision}: not a Parquet file") from None
-    except Exception as error:  # a remote's own kind, whichever it is
-        why = "neither in DVC's cache nor on a remote" if isinstance(error, FileNotFoundError) else _line(error)
-        back = "" if commit == WORKSPACE else f"`git checkout {commit}`, then "
-        raise RevisionError(f"{path} of {revision}: {why}; bring it here: {back}`dvc pull` or `dvc repro`") from None
+    except Exception as error:  # each remote has its own error types
+        reason = (
+            "neither in DVC's cache nor on a remote" if isinstance(error, FileNotFoundError) else _format_error(error)
+        )
+        checkout = "" if commit == WORKSPACE else f"`git checkout {commit}`, then "
+        raise RevisionError(
+            f"{path} of {revision}: {reason}; bring it here: {checkout}`dvc pull` or `dvc repro`"
+        ) from None
 
 
-def _line(error: Exception) -> str:
+def _format_error(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

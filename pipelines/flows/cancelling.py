@@ -1,8 +1,8 @@
-"""Whether somebody has cancelled the flow run, asked of Prefect's server now and then.
+"""Asks Prefect's server regularly whether somebody has cancelled the flow run.
 
-A flow that is not served by a worker hears nothing of it otherwise, and one that is served is only sent a signal, after
-a while and not in every case (Prefect issue 17482). One whose runner or worker was killed has nobody left who could
-cancel it: it ends, too.
+Otherwise a flow that no worker serves never learns of a cancellation, and a served flow is only sent a signal, after a
+while and not in every case (Prefect issue 17482). A flow whose runner or worker was killed ends too, because nobody is
+left who could cancel it.
 """
 
 import contextvars
@@ -22,14 +22,14 @@ from prefect.exceptions import ObjectNotFound
 from pipelines.errors import TERMINATED
 from pipelines.train.process import Processes
 
-SECONDS = 2.0  # between two questions; a cancelled run has to be over within ten
-GOODBYE_SECONDS = 6.0  # to end the processes and to tell Prefect, whose server may have died too
+SECONDS = 2.0  # between two requests; a cancelled run has to end within 10 s
+GOODBYE_SECONDS = 6.0  # for ending the processes and telling Prefect, whose server may be dead too
 
 
 @contextmanager
-def watched(processes: Processes) -> Iterator[threading.Event]:
-    """Inside, the processes end as soon as the flow run, or the one that it is part of, is cancelled; and then set."""
-    runs = {UUID(str(one)) for one in (runtime.flow_run.id, runtime.flow_run.root_flow_run_id) if one}
+def watch_cancellation(processes: Processes) -> Iterator[threading.Event]:
+    """End the processes, and set the yielded event, when the flow run or the run that it is part of is cancelled."""
+    runs = {UUID(str(run_id)) for run_id in (runtime.flow_run.id, runtime.flow_run.root_flow_run_id) if run_id}
     cancelled, over = threading.Event(), threading.Event()
     outermost = len(runs) < 2  # a sub-flow ends with the flow that it is part of
     served, parent = outermost and bool(runtime.deployment.id), os.getppid()  # has a runner or a worker started this?
@@ -41,7 +41,7 @@ def watched(processes: Processes) -> Iterator[threading.Event]:
                     threading.Timer(GOODBYE_SECONDS, os._exit, [TERMINATED]).start()
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
-                with suppress(httpx.HTTPError, ObjectNotFound):  # a server that is gone for a while ends no training
+                with suppress(httpx.HTTPError, ObjectNotFound):  # training goes on while the server is away
                     states = [client.read_flow_run(run).state for run in runs]
                     if any(state and state.type in (StateType.CANCELLING, StateType.CANCELLED) for state in states):
                         cancelled.set()

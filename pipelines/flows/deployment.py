@@ -1,4 +1,4 @@
-"""The retraining as a deployment of Prefect's, served by this process: its schedule, and what an earlier one left."""
+"""Serves the retraining as a Prefect deployment from this process, and cleans up what an earlier process left."""
 
 import asyncio
 import multiprocessing
@@ -32,20 +32,20 @@ KILLED = "the process that served it was killed"
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
-def schedule_of(cron: str | None) -> Schedule | None:
-    """In this machine's time zone. Raises StageError."""
+def parse_schedule(cron: str | None) -> Schedule | None:
+    """Parse a cron line in this machine's time zone; None without one. Raises StageError."""
     if cron is None:
         return None
     try:
-        return Cron(cron, timezone=time_zone())
+        return Cron(cron, timezone=read_time_zone())
     except ValueError:
         raise StageError(
             f'--cron: five fields, such as "0 3 * * *" for 3 in the morning, not "{cron}"', USER_ERROR
         ) from None
 
 
-def time_zone() -> str:
-    """Of this machine, by its name. Raises StageError."""
+def read_time_zone() -> str:
+    """Return the name of this machine's time zone. Raises StageError."""
     try:
         name = tzlocal.get_localzone_name()
     except LookupError:
@@ -55,23 +55,23 @@ def time_zone() -> str:
     return name
 
 
-def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
-    """Until it is ended. Raises StageError where the server knows another checkout of this name."""
+def serve_deployment(root: Path, schedule: Schedule | None, say: Say) -> None:
+    """Serve until a signal ends it. Raises StageError if the server knows another checkout of this name."""
     name = root.name
     with get_client(sync_client=True) as client:
         try:
-            known = client.read_deployment_by_name(f"{retraining.NAME}/{name}")
+            deployment = client.read_deployment_by_name(f"{retraining.NAME}/{name}")
         except ObjectNotFound:
             pass
         else:
-            clean(client, known, root, say)
+            crash_unfinished_runs(client, deployment, root, say)
     api = os.environ[environment.URL]
     when = f"{schedule.cron} ({schedule.timezone})" if schedule else "only when asked for"
     say(f"retraining in {root}: {when}")
     say(f"to look on: {api.removesuffix('/api')}")
     say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retraining.NAME}/{name}'")
-    runner = Served(name, pause_on_shutdown=False, limit=1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # from now on: Prefect's code is not to be left by an exception
+    runner = StoppableRunner(name, pause_on_shutdown=False, limit=1)
+    for number in (signal.SIGINT, signal.SIGTERM):  # from now on no exception may interrupt Prefect's code
         signal.signal(number, runner.handle_sigterm)
     runner.add_flow(
         retrain_flow.retrain,
@@ -83,19 +83,19 @@ def serve(root: Path, schedule: Schedule | None, say: Say) -> None:
     asyncio.run(runner.start())
 
 
-class Served(Runner):
-    """Ends on a signal. Prefect's own raises in the midst of whatever its event loop is at, which may swallow that."""
+class StoppableRunner(Runner):
+    """Ends on a signal. Prefect's own runner raises inside its event loop, where the exception may be swallowed."""
 
     ending = threading.Event()
 
     def handle_sigterm(self, *_: Any) -> None:
-        """End the flow's process, which tells Prefect of it, and this one; the server goes with it (server.py)."""
+        """End the flow's process, which tells Prefect, and then this process; the server ends with it (server.py)."""
         if not self.ending.is_set():
             self.ending.set()
             threading.Thread(target=self.end, daemon=True).start()
 
     def end(self) -> None:
-        """Prefect spawns the flow's process by `multiprocessing`, whose other processes end by themselves."""
+        """End the flow's process: Prefect starts it by `multiprocessing`, whose other processes end by themselves."""
         flows = multiprocessing.active_children()
         for flow in flows:
             flow.terminate()
@@ -105,16 +105,16 @@ class Served(Runner):
         os._exit(0)
 
 
-def clean(client: SyncPrefectClient, known: DeploymentResponse, root: Path, say: Say) -> None:
-    """What an earlier process left running here runs no more: nobody but this one serves the checkout now."""
-    name = f"{retraining.NAME}/{known.name}"
-    if (theirs := known.parameters.get("root")) != str(root):
+def crash_unfinished_runs(client: SyncPrefectClient, deployment: DeploymentResponse, root: Path, say: Say) -> None:
+    """Mark as crashed what an earlier process left running: only this process serves the checkout now."""
+    name = f"{retraining.NAME}/{deployment.name}"
+    if (known_root := deployment.parameters.get("root")) != str(root):
         raise StageError(
-            f"Prefect's server knows {theirs} as {name}: give the folder another name, or "
+            f"Prefect's server knows {known_root} as {name}: give the folder another name, or "
             f"`prefect deployment delete {name}`",
             USER_ERROR,
         )
-    for run in runs.of_deployment(client, known.id, UNFINISHED):
+    for run in runs.read_runs(client, deployment.id, UNFINISHED):
         client.set_flow_run_state(run.id, Crashed(message=KILLED), force=True)
-        killed = Event(notify.CRASHED, retraining.NAME, KILLED, run=str(run.id), attempt=run.run_count)
-        notify.tell(root, killed, say)
+        event = Event(notify.CRASHED, retraining.NAME, KILLED, run=str(run.id), attempt=run.run_count)
+        notify.tell(root, event, say)

@@ -1,6 +1,6 @@
-"""What Prefect reads of the environment when it is imported, so this comes first: imported for its effect.
+"""Sets what Prefect reads from the environment when it is imported; import this module first, for its effect.
 
-A cold start of its server takes longer than Prefect's own limit, and its telemetry is off.
+It allows a cold start of Prefect's server more time than Prefect's own limit, and turns telemetry off.
 """
 
 import os
@@ -14,8 +14,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 URL = "PREFECT_API_URL"
 
 
-def api_url() -> str | None:
-    """Of the server that is named in the environment or by `prefect config set`; told without importing Prefect."""
+def read_api_url() -> str | None:
+    """Return the server's address from the environment or from `prefect config set`, without importing Prefect."""
     if url := os.environ.get(URL):
         return url
     profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"

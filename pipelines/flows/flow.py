@@ -1,7 +1,7 @@
-"""The graph as a Prefect flow: one task a stage, each after the tasks of those it needs, several at once.
+"""The graph as a Prefect flow: one task per stage, each after the tasks of those it needs, several at once.
 
-DVC decides what is cached; Prefect must not (NO_CACHE, nothing persisted). Cancelling, from wherever, ends the
-processes in the flow's body: in a task it would come too late (Prefect issue 17482).
+DVC decides what is cached; Prefect must not (NO_CACHE, nothing persisted). A cancellation ends the processes from the
+flow's body: from a task it would come too late (Prefect issue 17482).
 """
 
 import logging
@@ -26,73 +26,73 @@ from pipelines.train.graph import Stage
 from pipelines.train.work import Work
 
 
-def _without_trace(record: logging.LogRecord) -> bool:
-    """A stage that failed has said why; Prefect's trace of our own calls would only bury it."""
+def _drop_trace(record: logging.LogRecord) -> bool:
+    """Drop the traceback of a StageError: the stage has said why it failed, and our own calls would only bury that."""
     if record.exc_info and isinstance(record.exc_info[1], StageError):
         record.exc_info = None
     return True
 
 
 for name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(name).addFilter(_without_trace)
+    logging.getLogger(name).addFilter(_drop_trace)
 
 
 def run_graph(root: Path, _: Say) -> dict[str, str]:
-    """Bring every stage of a checkout up to date: outcome by stage. Raises StageError, where somebody cancelled it too.
+    """Bring every stage of a checkout up to date; return the outcome by stage. Raises StageError, also if cancelled.
 
     All of params.yaml is checked before the first second of work. What the stages say goes to Prefect's log.
     """
-    own = settings.read(root)["flow"]
-    runner: Any = ThreadPoolTaskRunner(max_workers=own["at_once"])
+    flow_settings = settings.read_settings(root)["flow"]
+    runner: Any = ThreadPoolTaskRunner(max_workers=flow_settings["at_once"])
     try:
-        return cast(dict[str, str], train.with_options(task_runner=runner)(root, own["retry_seconds"]))
+        return cast(dict[str, str], train.with_options(task_runner=runner)(root, flow_settings["retry_seconds"]))
     except CancelledRun:
         raise StageError("cancelled", CANCELLED) from None
 
 
-def _may_pass(_task: Any, _run: Any, state: State[Any]) -> bool:
-    """Retry a crash; not what the user did, or has to put right."""
+def _is_retryable(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether to retry: after a crash, not after what the user did or has to correct."""
     error = state.result(raise_on_failure=False)
-    return not isinstance(error, StageError) or error.may_pass
+    return not isinstance(error, StageError) or error.is_retryable
 
 
-@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_may_pass)
+@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_is_retryable)
 def run_stage(stage: Stage, work: Work) -> str:
     """Bring one stage up to date; its lines go to Prefect's log, and its progress to an artifact."""
     log = get_run_logger()
-    shown = artifacts.LiveProgress(stage.name)
+    progress = artifacts.LiveProgress(stage.name)
 
     def say(line: str) -> None:
         log.info("%s", line)
-        shown.see(line)
+        progress.show_line(line)
 
-    outcome = work.bring(stage, say)
+    outcome = work.update_stage(stage, say)
     log.info("%s: %s", stage.name, outcome)
     return outcome
 
 
 @flow(name="train", persist_result=False)
 def train(root: Path, retry_seconds: float) -> dict[str, str] | State[Any]:
-    """Bring every stage up to date: outcome by stage."""
-    work = Work.of(root)
+    """Bring every stage up to date; return the outcome by stage."""
+    work = Work.from_checkout(root)
     try:
-        with cancelling.watched(work.processes) as cancelled:
+        with cancelling.watch_cancellation(work.processes) as cancelled:
             run_stages(work, retry_seconds)
     except BaseException:
         work.processes.end()
         raise
-    artifacts.publish(work)
+    artifacts.publish_artifacts(work)
     if cancelled.is_set():
         return Cancelled(message="cancelled; finished stages are kept")
-    work.check()
+    work.check_outcomes()
     return work.outcomes
 
 
 def run_stages(work: Work, retry_seconds: float) -> None:
-    """All tasks, to the end of each. What failed stands in `work.errors`; what needed it was not started."""
+    """Run all tasks to their ends. Errors go to `work.errors`; stages that needed a failed stage are not started."""
     futures: dict[str, PrefectFuture[str]] = {}
     for stage in work.stages:
-        named = run_stage.with_options(
+        stage_task = run_stage.with_options(
             name=stage.name,
             task_run_name=stage.name,
             description=stage.description,
@@ -101,7 +101,7 @@ def run_stages(work: Work, retry_seconds: float) -> None:
             retry_delay_seconds=retry_seconds,
         )
         needs = [futures[need] for need in stage.needs]
-        futures[stage.name] = named.submit(stage, work, wait_for=needs, return_state=False)
+        futures[stage.name] = stage_task.submit(stage, work, wait_for=needs, return_state=False)
     for stage_name, future in futures.items():
         future.wait()
         if future.state.is_failed() or future.state.is_crashed():

@@ -1,4 +1,4 @@
-"""The pages that a flow leaves in Prefect, as Markdown: the graph with every outcome, and what changed since HEAD.
+"""Draws the pages that a flow leaves in Prefect, as Markdown: the graph with its outcomes, and what changed since HEAD.
 
 The graph is drawn in Mermaid, https://mermaid.js.org/syntax/flowchart.html, which GitHub and many editors render.
 """
@@ -6,22 +6,22 @@ The graph is drawn in Mermaid, https://mermaid.js.org/syntax/flowchart.html, whi
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pipelines.compare.differences import Judged, by_probe, of_runs
+from pipelines.compare.differences import ProbeComparison, compare_probes, compare_runs
 from pipelines.compare.revisions import read_revisions
-from pipelines.compare.table import COLUMNS, cells, shown, untested_cells
+from pipelines.compare.table import COLUMNS, format_row, format_untested, format_value
 from pipelines.errors import GraphError, RevisionError
 from pipelines.registry import worktree
-from pipelines.train.graph import WORKSPACE, Stage, changed_params
+from pipelines.train.graph import WORKSPACE, Stage, compare_params
 from pipelines.train.runner import RAN, UP_TO_DATE
-from pipelines.train.summary import label
+from pipelines.train.summary import format_metric_name
 from pipelines.train.work import FAILED, NOT_STARTED, Work
 
 PREVIOUS = "HEAD"
 COLOURS = {RAN: "#b7e1cd", UP_TO_DATE: "#e8eaed", FAILED: "#f4c7c3", NOT_STARTED: "#ffffff"}
 
 
-def graph(stages: list[Stage], outcomes: Mapping[str, str]) -> str:
-    """The stages with their outcomes, and an arrow to each from all that it needs."""
+def draw_graph(stages: list[Stage], outcomes: Mapping[str, str]) -> str:
+    """Draw the stages with their outcomes, and an arrow to each stage from all that it needs."""
     numbers = {stage.name: number for number, stage in enumerate(stages)}
     lines = ["```mermaid", "flowchart TD"]
     for name, number in numbers.items():
@@ -31,9 +31,9 @@ def graph(stages: list[Stage], outcomes: Mapping[str, str]) -> str:
     return "\n".join([*lines, "```"])
 
 
-def html(work: Work) -> Iterator[Path]:
-    """The pages that the stages wrote, where they stay."""
-    if worktree.is_one(work.root):
+def list_pages(work: Work) -> Iterator[Path]:
+    """Yield the HTML pages that the stages wrote; none in a retraining's worktree, which is removed at the end."""
+    if worktree.is_retraining_worktree(work.root):
         return
     for stage in work.stages:
         for output in stage.outputs:
@@ -41,32 +41,33 @@ def html(work: Work) -> Iterator[Path]:
                 yield work.root / output
 
 
-def changes(root: Path) -> str:
-    """Parameters and metrics of the workspace (B) against the last commit (A)."""
+def draw_changes(root: Path) -> str:
+    """Compare the parameters and metrics of the workspace (B) with those of the last commit (A)."""
     try:
         a, b = read_revisions(root, [PREVIOUS, WORKSPACE])
-        parameters = changed_params(root, PREVIOUS, WORKSPACE)
+        parameters = compare_params(root, PREVIOUS, WORKSPACE)
     except (RevisionError, GraphError) as error:
         return f"There is nothing to compare with: {error}"
     parts = [f"A: {a.name}, B: {b.name}", "## Parameters"]
-    parts.append(table(["", "A", "B"], [[one.key, shown(one.old), shown(one.new)] for one in parameters]))
-    for judged in by_probe(a, b):
-        parts += [f"## {judged.probe}, {judged.encoder}", *probe(judged)]
-    numbers = [[label(name), *untested_cells(old, new)[:2]] for name, old, new in of_runs(a, b)]
-    return "\n\n".join([*parts, "## Numbers about the runs", table(["", "A", "B"], numbers)])
+    rows = [[change.key, format_value(change.old), format_value(change.new)] for change in parameters]
+    parts.append(draw_table(["", "A", "B"], rows))
+    for comparison in compare_probes(a, b):
+        parts += [f"## {comparison.probe}, {comparison.encoder}", *draw_probe(comparison)]
+    numbers = [[format_metric_name(name), *format_untested(old, new)[:2]] for name, old, new in compare_runs(a, b)]
+    return "\n\n".join([*parts, "## Numbers about the runs", draw_table(["", "A", "B"], numbers)])
 
 
-def probe(judged: Judged) -> Iterator[str]:
-    """One encoder by one probe."""
-    if judged.same:
+def draw_probe(comparison: ProbeComparison) -> Iterator[str]:
+    """Draw the comparison of one probe for one encoder."""
+    if comparison.same:
         yield "The same in both, image by image."
         return
-    yield table(list(COLUMNS), [[label(row.metric), *cells(row)] for row in judged.rows])
-    yield from judged.remarks
+    yield draw_table(list(COLUMNS), [[format_metric_name(row.metric), *format_row(row)] for row in comparison.rows])
+    yield from comparison.remarks
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """In Markdown; a word where there are no rows."""
+def draw_table(header: list[str], rows: list[list[str]]) -> str:
+    """Draw a Markdown table, or a sentence if there are no rows."""
     if not rows:
         return "None changed."
     lines = [header, ["---"] * len(header), *rows]

@@ -1,7 +1,7 @@
-"""A retraining as a flow of Prefect's: the stages are its sub-flow `train`, the decision is its state and an artifact.
+"""A retraining as a Prefect flow: the stages are its sub-flow `train`, the decision is its state and an artifact.
 
-Whatever ends it is told once (pipelines/notify.py): by itself, or where it was killed by the hooks, which the runner or
-the worker calls.
+However it ends, that is reported once (pipelines/notify.py): by the flow itself, or if the flow was killed, by the
+hooks, which the runner or the worker calls.
 """
 
 import functools
@@ -30,18 +30,20 @@ from pipelines.train import process
 SKIPPED = "Skipped"
 
 
-def run(root: Path) -> Retraining:
-    """Now, in this process. Raises BusyError, StageError or GraphError."""
+def run_retraining(root: Path) -> Retraining:
+    """Run the flow now, in this process. Raises BusyError, StageError or GraphError."""
     state: State[Any] = retrain(root, return_state=True)
     if state.is_cancelled():
         raise StageError("cancelled", CANCELLED)
     if state.name == SKIPPED:
         raise BusyError(state.message)
-    done: Retraining = state.result()
-    return done
+    result: Retraining = state.result()
+    return result
 
 
-def _hook(kind: str) -> Callable[..., None]:
+def _make_hook(kind: str) -> Callable[..., None]:
+    """Make a hook that reports the end of a flow run as an event of this kind."""
+
     def tell(flow: Any, flow_run: Any, state: State[Any]) -> None:
         root = Path(flow_run.parameters.get("root") or Path.cwd())
         text, attempt = state.message or state.name or "", flow_run.run_count
@@ -54,8 +56,8 @@ def _hook(kind: str) -> Callable[..., None]:
 @flow(
     name=retraining.NAME,
     persist_result=False,
-    on_crashed=[_hook(notify.CRASHED)],
-    on_cancellation=[_hook(notify.CANCELLED)],
+    on_crashed=[_make_hook(notify.CRASHED)],
+    on_cancellation=[_make_hook(notify.CANCELLED)],
 )
 def retrain(root: Path | None = None) -> State[Any]:
     """Look for new data, train on it, and promote what is better. `root`: the checkout; by default where it runs."""
@@ -66,20 +68,20 @@ def retrain(root: Path | None = None) -> State[Any]:
         log.info("%s", line)
 
     if runtime.deployment.id and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who serves has it too, and ends this by SIGTERM
-    measure, cover = functools.partial(drift.measure, say=say), functools.partial(missed.cover, say)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C also reaches the serving process, which sends SIGTERM
+    measure, cover = functools.partial(drift.measure_drift, say=say), functools.partial(missed.cancel_missed_runs, say)
     tools = Tools(say, run_graph, measure, cover)
-    with process.together() as processes, cancelling.watched(processes) as cancelled:
+    with process.share_processes() as processes, cancelling.watch_cancellation(processes) as cancelled:
         try:
-            done = retraining.retrain(root, tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
+            result = retraining.retrain(root, tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
         except BusyError as error:
             return Completed(name=SKIPPED, message=str(error))
         except (StageError, EndedError) as error:
             if cancelled.is_set() or (isinstance(error, StageError) and error.status == CANCELLED):
                 return Cancelled(message="cancelled; the next run goes on from the last checkpoint")
             raise
-    with artifacts.not_vital():
-        create_markdown_artifact(decision_page.draw(done), "decision", "What the retraining came to")
-    for line in done.lines:
+    with artifacts.log_failures():
+        create_markdown_artifact(decision_page.draw_decision(result), "decision", "What the retraining came to")
+    for line in result.lines:
         say(line)
-    return Completed(name=done.decision.outcome.capitalize(), message=done.text or None, data=done)
+    return Completed(name=result.decision.outcome.capitalize(), message=result.text or None, data=result)

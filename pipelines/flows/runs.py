@@ -1,4 +1,4 @@
-"""The runs of a deployment, as Prefect's server has them."""
+"""Reads the runs of a deployment from Prefect's server."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +16,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 
 
-def of_deployment(
+def read_runs(
     client: SyncPrefectClient, deployment: UUID, states: Sequence[StateType], *, due: datetime | None = None
 ) -> list[FlowRun]:
-    """Those in these states; with `due`, those that were to begin by then."""
-    chosen = FlowRunFilter(
+    """Read the deployment's runs in these states; with `due`, only those that were to begin by then."""
+    run_filter = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
         next_scheduled_start_time=due and FlowRunFilterNextScheduledStartTime(before_=due),
     )
-    of_this = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
-    return client.read_flow_runs(flow_run_filter=chosen, deployment_filter=of_this)
+    deployment_filter = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    return client.read_flow_runs(flow_run_filter=run_filter, deployment_filter=deployment_filter)

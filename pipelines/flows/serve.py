@@ -18,25 +18,25 @@ from pipelines.train import settings
 LOCK = Path(".dvc", "tmp", "serve.lock")
 
 
-def serve(root: Path, cron: str | None, say: Say) -> None:
-    """Until it is ended. Raises BusyError where this checkout is served already, and StageError."""
-    settings.read(root)
-    if unfit := re.findall(r"[/%&><]", root.name):
-        said = f"{root}: Prefect takes no deployment with {unfit[0]} in its name: rename the folder"
-        raise StageError(said, USER_ERROR)
+def serve_checkout(root: Path, cron: str | None, say: Say) -> None:
+    """Serve until a signal ends it. Raises StageError, or BusyError if another process serves this checkout."""
+    settings.read_settings(root)
+    if forbidden := re.findall(r"[/%&><]", root.name):
+        message = f"{root}: Prefect takes no deployment with {forbidden[0]} in its name: rename the folder"
+        raise StageError(message, USER_ERROR)
     (root / LOCK).parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(root / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError("this checkout is served already; nothing is done") from None
-    named = server.reached()
-    os.environ[environment.URL] = named or server.URL
+    server_url = server.find_server()
+    os.environ[environment.URL] = server_url or server.URL
     from pipelines.flows import deployment  # here only: Prefect reads the address when it is imported
 
     with ExitStack() as stack:
         stack.callback(lock.release)
-        schedule = deployment.schedule_of(cron)
-        if not named:
-            stack.enter_context(server.running(root))
-        deployment.serve(root, schedule, say)
+        schedule = deployment.parse_schedule(cron)
+        if not server_url:
+            stack.enter_context(server.run_server(root))
+        deployment.serve_deployment(root, schedule, say)

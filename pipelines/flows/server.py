@@ -1,6 +1,6 @@
-"""A server of Prefect's for as long as a checkout is served, on SQLite in Prefect's own folder, under a guard.
+"""Runs a Prefect server under a guard while a checkout is served, on SQLite in Prefect's own folder.
 
-So it ends with the process that serves, however that ends, and what it has recorded stays for the next one.
+So the server ends with the process that serves, however that ends, and what it has recorded stays for the next server.
 """
 
 import os
@@ -20,26 +20,26 @@ from pipelines.flows import environment
 from pipelines.train.process import Processes
 from pipelines.train.runner import LAST_LINES
 
-HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # as Prefect has it
+HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # Prefect's defaults
 URL = f"http://{HOST}:{PORT}/api"
 LOG = Path(".dvc", "tmp", "prefect-server.log")
-GONE_SECONDS = 8.0
-START_SECONDS = 180.0  # of one that makes its database on a busy machine
+GONE_SECONDS = 8.0  # a server that was just ended may hold its port this long
+START_SECONDS = 180.0  # enough to create the database on a busy machine
 EVER = 60.0 * 24 * 365 * 50  # minutes
 
 
 @contextmanager
-def running(root: Path) -> Iterator[None]:
-    """Inside, it answers. Raises StageError."""
+def run_server(root: Path) -> Iterator[None]:
+    """Run the server during the block, which begins when the server is ready. Raises StageError."""
     wait_for_port()
-    processes, said = Processes(), deque[str](maxlen=LAST_LINES)
+    processes, last_lines = Processes(), deque[str](maxlen=LAST_LINES)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", PORT]
 
     def run() -> None:
         with suppress(EndedError), (root / LOG).open("a", buffering=1) as log:
 
             def say(line: str) -> None:
-                said.append(line)
+                last_lines.append(line)
                 log.write(f"{line}\n")
 
             processes.run(command, cwd=root, minutes=EVER, say=say)
@@ -47,10 +47,10 @@ def running(root: Path) -> Iterator[None]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        until = time.monotonic() + START_SECONDS
-        while not answers(URL):
-            if not thread.is_alive() or time.monotonic() > until:
-                raise StageError("\n".join([*said, f"Prefect's server does not start at {URL}"]), 1)
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready(URL):
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise StageError("\n".join([*last_lines, f"Prefect's server does not start at {URL}"]), 1)
             time.sleep(0.5)
         yield
     finally:
@@ -59,8 +59,8 @@ def running(root: Path) -> Iterator[None]:
 
 
 def wait_for_port() -> None:
-    """Until nobody listens there: a server that was just ended takes some seconds. Raises StageError."""
-    until = time.monotonic() + GONE_SECONDS
+    """Wait until the port is free: a server that was just ended takes some seconds. Raises StageError."""
+    deadline = time.monotonic() + GONE_SECONDS
     while True:
         try:
             with socket.socket() as probe:
@@ -70,7 +70,7 @@ def wait_for_port() -> None:
         except ValueError:
             raise StageError(f"PREFECT_SERVER_API_PORT: a number, not {PORT}", USER_ERROR) from None
         except OSError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise StageError(
                     f"port {PORT} is taken: if by a server of Prefect's, `export {environment.URL}={URL}` to use it; "
                     "or name another port in PREFECT_SERVER_API_PORT",
@@ -79,21 +79,21 @@ def wait_for_port() -> None:
             time.sleep(0.5)
 
 
-def answers(url: str) -> bool:
-    """Whether a server of Prefect's there is ready."""
+def is_ready(url: str) -> bool:
+    """Whether a Prefect server is ready at this address."""
     try:
         return httpx.get(f"{url}/health", timeout=5).is_success
     except httpx.HTTPError:
         return False
 
 
-def reached() -> str | None:
-    """The address of the server that the user has named; None without one. Raises StageError where nobody answers."""
-    if (url := environment.api_url()) is None:
+def find_server() -> str | None:
+    """Return the address of the server that the user has named, or None. Raises StageError if nobody answers there."""
+    if (url := environment.read_api_url()) is None:
         return None
     try:
         httpx.get(f"{url}/health", timeout=30)  # any answer will do: a server with a password refuses this one
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = " ".join(str(error).split())
-        raise StageError(f"{environment.URL}: no server of Prefect's answers at {url}: {why}", 1) from None
+        reason = " ".join(str(error).split())
+        raise StageError(f"{environment.URL}: no server of Prefect's answers at {url}: {reason}", 1) from None
     return url

@@ -1,1 +1,1 @@
-"""Versions of the encoder: who is in production, promotion, rollback, what is published."""
+"""Keeps the versions of the encoder: which one is in production, promotion, rollback, and what is published."""

@@ -1,6 +1,6 @@
-"""What a retraining came to, made known: data before Git, and tags last, so that whoever sees a version can have it.
+"""Publishes the result of a retraining: data before Git, and tags last, so that whoever sees a version can have it.
 
-Every step may be done again: a run that was killed in between, or found no network, is finished by the next one.
+Every step may be repeated: if a run was killed in between, or found no network, the next run finishes it.
 """
 
 import sys
@@ -10,68 +10,68 @@ from typing import Any
 
 from pipelines.errors import Say, StageError
 from pipelines.registry import records, versions
-from pipelines.registry.worktree import checked_out, git, holds
+from pipelines.registry.worktree import check_out, git_succeeds, run_git
 from pipelines.train import graph, process
 
 PUSH_MINUTES = 1440.0
 
 
-def fetch(root: Path, say: Say) -> None:
-    """Learn what other clones have promoted and rolled back."""
+def fetch_refs(root: Path, say: Say) -> None:
+    """Fetch the versions that other clones have promoted and rolled back."""
     if not has_origin(root):
         return
     try:
-        git(root, "-c", "remote.origin.tagOpt=--tags", "remote", "update", "origin")
+        run_git(root, "-c", "remote.origin.tagOpt=--tags", "remote", "update", "origin")
     except StageError as error:
         say(f"going on with what is known here: {error}")
 
 
 def has_origin(root: Path) -> bool:
-    """Whether there is anybody to tell."""
-    return holds(root, "remote", "get-url", "origin")
+    """Whether Git has a remote called origin."""
+    return git_succeeds(root, "remote", "get-url", "origin")
 
 
-def finish(root: Path, promote: Mapping[str, Any], say: Say) -> str | None:
-    """Publish the newest retraining where an earlier run could not: its branch."""
-    branch = records.newest_branch(root)
+def finish_publishing(root: Path, promote: Mapping[str, Any], say: Say) -> str | None:
+    """Publish the newest retraining and return its branch; None if it is already published."""
+    branch = records.find_newest_branch(root)
     if branch is None:
         return None
-    told = not has_origin(root) or holds(root, "rev-parse", "--verify", f"refs/remotes/origin/{branch}")
-    if told and not _waits_for_tags(root, branch, promote):
+    is_published = not has_origin(root) or git_succeeds(root, "rev-parse", "--verify", f"refs/remotes/origin/{branch}")
+    if is_published and not _waits_for_tags(root, branch, promote):
         return None
     say(f"finishing {branch}")
-    with checked_out(root, branch) as folder:
-        publish(root, folder, branch, promote, say)
+    with check_out(root, branch) as folder:
+        publish_branch(root, folder, branch, promote, say)
     return branch
 
 
 def _waits_for_tags(root: Path, branch: str, promote: Mapping[str, Any]) -> bool:
-    """Whether it won, and has not been given its version and its stage."""
-    if records.read(root, branch).get("outcome") != records.PROMOTED:
+    """Whether the retraining was promoted but its commit does not have the version and the stage yet."""
+    if records.read_decision(root, branch).get("outcome") != records.PROMOTED:
         return False
-    commit = git(root, "rev-parse", branch)
-    return commit not in versions.held_by(root, promote["artifact"], promote["stage"])
+    commit = run_git(root, "rev-parse", branch)
+    return commit not in versions.list_holders(root, promote["artifact"], promote["stage"])
 
 
-def publish(root: Path, folder: Path, branch: str, promote: Mapping[str, Any], say: Say) -> None:
-    """Push the data of `folder`, which is the branch checked out; then the branch; tag it if it won; push the tags."""
-    with graph.opened(folder) as repo:
+def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, Any], say: Say) -> None:
+    """Push the data in `folder`, a checkout of the branch, and the branch; if promoted, tag it and push the tags."""
+    with graph.open_repo(folder) as repo:
         remote = repo.config["core"].get("remote")
     if remote and process.run([sys.executable, "-m", "dvc", "push"], cwd=folder, minutes=PUSH_MINUTES, say=say):
         raise StageError(f"dvc push to {remote} failed, see above; the next run does it again", 1)
     if has_origin(root):
-        git(root, "push", "--quiet", "origin", f"refs/heads/{branch}")
+        run_git(root, "push", "--quiet", "origin", f"refs/heads/{branch}")
     if _waits_for_tags(root, branch, promote):
-        tag(root, git(root, "rev-parse", branch), promote, say)
-    if has_origin(root) and (tags := git(root, "tag", "--points-at", branch).split()):
-        git(root, "push", "--quiet", "origin", *(f"refs/tags/{name}" for name in tags))
+        tag_version(root, run_git(root, "rev-parse", branch), promote, say)
+    if has_origin(root) and (tags := run_git(root, "tag", "--points-at", branch).split()):
+        run_git(root, "push", "--quiet", "origin", *(f"refs/tags/{name}" for name in tags))
 
 
-def tag(root: Path, commit: str, promote: Mapping[str, Any], say: Say) -> None:
-    """Register a commit and give it the stage."""
+def tag_version(root: Path, commit: str, promote: Mapping[str, Any], say: Say) -> None:
+    """Register a commit as a version and give it the stage."""
     artifact, stage = promote["artifact"], promote["stage"]
-    said = versions.message(root, commit, promote)
-    known = [one.name for one in versions.registered(root, artifact) if one.commit == commit]
-    name = known[0] if known else versions.register(root, artifact, commit, said)
-    versions.assign(root, artifact, stage, name, said)
-    say(f"{artifact}@{name} is {stage} now: {said}")
+    message = versions.format_message(root, commit, promote)
+    names = [version.name for version in versions.list_versions(root, artifact) if version.commit == commit]
+    name = names[0] if names else versions.register(root, artifact, commit, message)
+    versions.assign(root, artifact, stage, name, message)
+    say(f"{artifact}@{name} is {stage} now: {message}")

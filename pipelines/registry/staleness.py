@@ -1,7 +1,8 @@
-"""Which stages dvc.lock does not speak of as they are now, told without their data, as in CI.
+"""Finds the stages for which dvc.lock is out of date, without needing their data, as in CI.
 
-DVC's own `repro --dry --allow-missing` fails where a stale stage reads a file that is not there. So: what `dvc status`
-finds changed, except that data is missing; and the inputs in the lock file against the outputs there, stage by stage.
+DVC's own `repro --dry --allow-missing` fails if a stale stage reads a file that is not there. So this takes what
+`dvc status` finds changed, except missing data, and compares the inputs in the lock file with the outputs there, stage
+by stage.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,40 +16,41 @@ from pipelines.train import graph
 MISSING = ("deleted", "not in cache")
 
 
-def stale(folder: Path) -> list[str]:
-    """By name, in the order of the graph."""
+def list_stale(folder: Path) -> list[str]:
+    """List the names of the stale stages, in the order of the graph."""
     path = folder / "dvc.lock"
     lock = YAML(typ="safe").load(path)["stages"] if path.is_file() else {}
-    made = {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", []) if "md5" in out}
-    with graph.opened(folder) as repo:
+    hashes = {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", []) if "md5" in out}
+    with graph.open_repo(folder) as repo:
         cached = {
             Path(out.fs_path).relative_to(folder).as_posix()
             for stage in repo.index.stages
             for out in stage.outs
             if out.use_cache
         }
-    changed = graph.changes(folder)
+    changed = graph.find_changes(folder)
     return [
         stage.name
         for stage in graph.read_stages(folder)
         if stage.name not in lock
         or any(_matters(entry, cached) for entry in changed.get(stage.name, []))
-        or any(made.get(dep["path"], dep.get("md5")) != dep.get("md5") for dep in lock[stage.name].get("deps", []))
+        or any(hashes.get(dep["path"], dep.get("md5")) != dep.get("md5") for dep in lock[stage.name].get("deps", []))
     ]
 
 
 def _matters(entry: Any, cached: set[str]) -> bool:
-    """One entry of the status: a text, such as `changed command`, or changes by path and kind."""
+    """Whether an entry of the status, a text such as `changed command` or changes by path, makes a stage stale."""
     if not isinstance(entry, Mapping):
         return True
-    return any(change not in MISSING or not _is_data(path, cached) for path, change in _changes(entry))
+    return any(change not in MISSING or not _is_data(path, cached) for path, change in _list_changes(entry))
 
 
-def _changes(entry: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _list_changes(entry: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield every changed path with its kind of change."""
     for by_path in entry.values():
         yield from by_path.items()
 
 
 def _is_data(path: str, cached: set[str]) -> bool:
-    """Whether DVC keeps it, or what is in it; Git brings the rest, and there missing means removed."""
+    """Whether DVC keeps the path or something in it; Git keeps the others, and a missing one of those was removed."""
     return path in cached or any(Path(path) in Path(out).parents for out in cached)

@@ -3,7 +3,7 @@
 It stands in `.dvc/tmp/retrain`, which Git and DVC ignore, on a detached HEAD. With the checkout it shares what saves
 work: DVC's cache, remotes and credentials, the scratch folder (checkpoints, hashes, downloads), and files that
 params.yaml names but Git does not carry, such as a folder of images. A killed run leaves its worktrees behind; the next
-one clears them away, and loses nothing, because what is worth keeping stands in the shared cache and scratch folder.
+run removes them, and loses nothing, because what is worth keeping stands in the shared cache and scratch folder.
 """
 
 import itertools
@@ -24,19 +24,19 @@ from pipelines.train import graph
 
 FOLDER = Path(".dvc", "tmp", "retrain")
 SECONDS = 600  # for Git, which may talk to a remote
-NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")  # `dvc install` puts some that check out, and push, by themselves
+NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")  # `dvc install` adds hooks that check out and push
 
 
 class GitError(StageError):
-    """Git refuses; the message is what it said."""
+    """Git refuses a command; the message is what Git said."""
 
 
-def git(root: Path, *arguments: str) -> str:
-    """What Git prints. Raises GitError."""
+def run_git(root: Path, *arguments: str) -> str:
+    """Run a Git command and return what it prints. Raises GitError."""
     environment = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
     command = ["git", *NO_HOOKS, *arguments]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=root,
             env=environment | {"GIT_TERMINAL_PROMPT": "0"},
@@ -48,29 +48,29 @@ def git(root: Path, *arguments: str) -> str:
         )
     except subprocess.TimeoutExpired:
         raise GitError(f"git {' '.join(arguments)}: no answer within {SECONDS} s", 1) from None
-    if done.returncode:
-        raise GitError(f"git {' '.join(arguments)}: {' '.join(done.stderr.split())}", 1)
-    return done.stdout.strip()
+    if completed.returncode:
+        raise GitError(f"git {' '.join(arguments)}: {' '.join(completed.stderr.split())}", 1)
+    return completed.stdout.strip()
 
 
-def holds(root: Path, *arguments: str) -> bool:
-    """Whether Git says yes, by its exit status."""
+def git_succeeds(root: Path, *arguments: str) -> bool:
+    """Whether a Git command succeeds."""
     with suppress(GitError):
-        git(root, *arguments)
+        run_git(root, *arguments)
         return True
     return False
 
 
-def content(root: Path, revision: str, path: Path) -> str | None:
-    """Of a file as it was committed; None where that has none."""
+def read_committed(root: Path, revision: str, path: Path) -> str | None:
+    """Read a file as it was committed; None if the revision does not have it."""
     with suppress(GitError):
-        return git(root, "show", f"{revision}:{path.as_posix()}")
+        return run_git(root, "show", f"{revision}:{path.as_posix()}")
     return None
 
 
 @contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """Nobody else retrains here meanwhile; the lock goes with the process, however that ends. Raises BusyError."""
+def lock_retraining(root: Path) -> Iterator[None]:
+    """Let no other process retrain here; the lock goes with the process, however it ends. Raises BusyError."""
     lock = FileLock(root / FOLDER.with_suffix(".lock"))
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
     try:
@@ -78,113 +78,117 @@ def alone(root: Path) -> Iterator[None]:
     except Timeout:
         raise BusyError("another retraining is at work in this checkout; nothing is done") from None
     try:
-        clear(root)
+        remove_leftovers(root)
         yield
     finally:
         lock.release()
 
 
-def clear(root: Path) -> None:
+def remove_leftovers(root: Path) -> None:
     """Remove what killed runs have left."""
-    for left in (root / FOLDER).iterdir():
-        shutil.rmtree(left)
-    git(root, "worktree", "prune")
+    for leftover in (root / FOLDER).iterdir():
+        shutil.rmtree(leftover)
+    run_git(root, "worktree", "prune")
 
 
 @contextmanager
-def checked_out(root: Path, revision: str) -> Iterator[Path]:
-    """A worktree at a revision, removed at the end."""
+def check_out(root: Path, revision: str) -> Iterator[Path]:
+    """Create a worktree at a revision, and remove it at the end."""
     base = root / FOLDER
     base.mkdir(parents=True, exist_ok=True)
     outermost = next(path for number in itertools.count(1) if not (path := base / str(number)).exists())
-    folder = outermost.joinpath(*_below_root(root))
-    git(root, "worktree", "add", "--quiet", "--detach", str(folder), revision)
+    folder = outermost.joinpath(*_split_path(root))
+    run_git(root, "worktree", "add", "--quiet", "--detach", str(folder), revision)
     try:
-        share(root, folder)
+        share_checkout(root, folder)
         yield folder
     finally:
         shutil.rmtree(outermost)
-        git(root, "worktree", "prune")
+        run_git(root, "worktree", "prune")
 
 
-def _below_root(checkout: Path) -> tuple[str, ...]:
-    """Name the folders down to a checkout; its worktrees stand below as many, to have a place for `../images`."""
+def _split_path(checkout: Path) -> tuple[str, ...]:
+    """Return the names of the folders down to a checkout; its worktrees stand as deep, for `../images`."""
     return checkout.absolute().parts[1:]
 
 
-def is_one(folder: Path) -> bool:
-    """Whether it is one of these worktrees, gone when its retraining ends."""
+def is_retraining_worktree(folder: Path) -> bool:
+    """Whether the folder is one of these worktrees, which are removed when their retraining ends."""
     return f"/{FOLDER.as_posix()}/" in folder.absolute().as_posix()
 
 
-def share(root: Path, folder: Path) -> None:
-    """Let a worktree use what the checkout has. Paths are made absolute, as they are relative to the checkout."""
+def share_checkout(root: Path, folder: Path) -> None:
+    """Let a worktree use the checkout's cache, remotes, credentials and scratch folder, by absolute paths."""
     local = root / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, folder / ".dvc" / "config.local")
-    with graph.opened(root) as ours, graph.opened(folder) as theirs, theirs.config.edit("local") as config:
-        config.setdefault("cache", {})["dir"] = str(ours.cache.local_cache_dir)
-        if remote := ours.config["core"].get("remote"):
+    with (
+        graph.open_repo(root) as checkout_repo,
+        graph.open_repo(folder) as worktree_repo,
+        worktree_repo.config.edit("local") as config,
+    ):
+        config.setdefault("cache", {})["dir"] = str(checkout_repo.cache.local_cache_dir)
+        if remote := checkout_repo.config["core"].get("remote"):
             config.setdefault("core", {})["remote"] = remote
-        for name, settings in ours.config["remote"].items():
+        for name, settings in checkout_repo.config["remote"].items():
             config.setdefault("remote", {}).setdefault(name, {})["url"] = str(settings["url"])
-    scratch = named_path(folder, "scratch")
+    scratch = read_named_path(folder, "scratch")
     (root / scratch).mkdir(parents=True, exist_ok=True)
-    link(root / scratch, folder / scratch)
+    link_path(root / scratch, folder / scratch)
 
 
-def named_path(folder: Path, name: str) -> Path:
-    """What dvc.yaml calls `path.<name>`, from the root. Raises StageError."""
+def read_named_path(folder: Path, name: str) -> Path:
+    """Return what dvc.yaml calls `path.<name>`, from the root. Raises StageError."""
     try:
         content = YAML(typ="safe").load(folder / "dvc.yaml")
-        return Path(next(one["path"][name] for one in content["vars"] if "path" in one))
+        return Path(next(variables["path"][name] for variables in content["vars"] if "path" in variables))
     except (OSError, LookupError, TypeError, StopIteration):
         raise StageError(f"dvc.yaml: there is no path.{name} among its vars", USER_ERROR) from None
 
 
-def share_named(root: Path, folder: Path, settings: Any) -> None:
-    """Link what parameters name by a relative path and only the checkout has; outputs of stages are made anew."""
+def link_named_files(root: Path, folder: Path, settings: Any) -> None:
+    """Link files that parameters name by a relative path and only the checkout has; outputs of stages are made anew."""
     outputs = {folder / output for stage in graph.read_stages(folder) for output in stage.outputs}
-    outermost = folder.parents[len(_below_root(root)) - 1]
-    for text in strings(settings):
-        here, there = (Path(os.path.normpath(base / text)) for base in (folder, root))
-        made = any(here in (out, *out.parents) or out in here.parents for out in outputs)
-        named = not Path(text).is_absolute() and outermost in here.parents and here not in folder.parents
-        if named and not made and os.path.lexists(there):  # no such path, or none at all: False
-            link(there, here)
+    outermost = folder.parents[len(_split_path(root)) - 1]
+    for text in list_strings(settings):
+        target, source = (Path(os.path.normpath(base / text)) for base in (folder, root))
+        is_output = any(target in (out, *out.parents) or out in target.parents for out in outputs)
+        is_shared = not Path(text).is_absolute() and outermost in target.parents and target not in folder.parents
+        if is_shared and not is_output and os.path.lexists(source):  # False also for text that cannot be a path
+            link_path(source, target)
 
 
-def strings(settings: Any) -> Iterator[str]:
-    """Every text among parameters."""
+def list_strings(settings: Any) -> Iterator[str]:
+    """Yield every text among parameters."""
     if isinstance(settings, str):
         yield settings
     elif isinstance(settings, Mapping | list):
-        for one in settings.values() if isinstance(settings, Mapping) else settings:
-            yield from strings(one)
+        for value in settings.values() if isinstance(settings, Mapping) else settings:
+            yield from list_strings(value)
 
 
-def link(there: Path, here: Path) -> None:
-    """Where nothing is yet."""
-    if not os.path.lexists(here):
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.symlink_to(there.absolute(), target_is_directory=there.is_dir())
+def link_path(source: Path, target: Path) -> None:
+    """Link `target` to `source` if nothing is at `target` yet."""
+    if not os.path.lexists(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source.absolute(), target_is_directory=source.is_dir())
 
 
-def restore(folder: Path) -> None:
-    """Bring back from cache or remote the outputs of stages that nothing but their absence makes stale."""
+def restore_outputs(folder: Path) -> None:
+    """Fetch from cache or remote the outputs of stages that are stale only because they or their inputs are missing."""
     lock = folder / "dvc.lock"
     known = YAML(typ="safe").load(lock)["stages"] if lock.is_file() else {}
-    for name, found in graph.changes(folder).items():
-        entries = [entry for entry in found if isinstance(entry, dict)]  # the others are texts: another command
+    for name, reasons in graph.find_changes(folder).items():
+        entries = [entry for entry in reasons if isinstance(entry, dict)]  # others are texts, such as `changed command`
         changes = [change for entry in entries for change in entry.get("changed deps", {}).values()]
-        if name in known and len(entries) == len(found) and all(change == "deleted" for change in changes):
-            with suppress(GraphError):  # then the stage makes them
-                bring(folder, f"{folder / 'dvc.yaml'}:{name}")
+        if name in known and len(entries) == len(reasons) and all(change == "deleted" for change in changes):
+            with suppress(GraphError):  # then the stage makes its outputs anew
+                fetch_outputs(folder, f"{folder / 'dvc.yaml'}:{name}")
 
 
-def bring(folder: Path, *targets: str) -> None:
-    """Outputs that are not there yet, from the cache or from the remote. Raises GraphError."""
-    with graph.opened(folder) as repo:
+def fetch_outputs(folder: Path, *targets: str) -> None:
+    """Fetch missing outputs from the cache, or else from the remote. Raises GraphError."""
+    with graph.open_repo(folder) as repo:
         try:
             repo.checkout(targets=list(targets), force=True)
         except DvcException:

@@ -1,1 +1,1 @@
-"""One retraining: when it begins, the challenger, the gate."""
+"""Retrains the encoder once: decides when to begin, trains the challenger, and asks the gate."""

@@ -1,8 +1,9 @@
-"""Champion against challenger on the challenger's store: the champion's encoder judged by the stages that judge ours.
+"""Judges the champion's encoder on the challenger's store, by the same stages that judge the challenger's encoder.
 
-In a worktree at the challenger's commit the champion's encoder files take the place of the challenger's, and the
-commands of the stages between the encoder and the decisive metric are run as DVC resolves them, without DVC: nothing
-that they write is an output of anything. What the others made is linked from the challenger.
+In a worktree at the challenger's commit, the trial folder, the champion's encoder files take the place of the
+challenger's, and the commands of the stages between the encoder and the decisive metric are run as DVC resolves them,
+but without DVC: nothing that they write becomes an output of a stage. The outputs of the other stages are linked from
+the challenger's folder. The champion folder is a worktree at the champion's commit.
 """
 
 import shutil
@@ -23,83 +24,99 @@ from pipelines.retrain.evidence import Evidence, Rivals
 from pipelines.train import graph, process
 from pipelines.train.graph import Stage
 
-Drift = Callable[[Path, Path], Mapping[str, Any] | None]  # folders: of the judging, and of the champion's own run
+MeasureDrift = Callable[[Path, Path], Mapping[str, Any] | None]  # from the trial folder and the champion folder
 
 
 @dataclass(frozen=True)
 class Plan:
     """How an encoder is judged."""
 
-    encoder: tuple[Path, ...]  # its files, as far as the stage that trains it makes them
+    encoder: tuple[Path, ...]  # those of its files that the stage that trains it writes
     steps: tuple[Stage, ...]  # from the encoder to the decisive metric, each after those it needs
     metrics: Path
     predictions: Path
 
 
 def read_plan(folder: Path, promote: Mapping[str, Any]) -> Plan:
-    """Find in DVC's graph how an encoder is judged. Raises StageError where `promote:` names what is not there."""
-    artifact = versions.artifact_path(folder, promote["artifact"])
+    """Find in DVC's graph how an encoder is judged. Raises StageError if `promote:` names what the graph lacks."""
+    artifact = versions.find_artifact_path(folder, promote["artifact"])
     stages = graph.read_stages(folder)
-    judges = {path.stem: stage for stage in stages for path in stage.metrics if _predictions(stage)}
-    if promote["probe"] not in judges:
-        said = f"one that dvc.yaml has, {sorted(judges)}, not '{promote['probe']}'"
-        raise StageError(f"params.yaml: promote.probe: {said}", USER_ERROR)
-    judge = judges[promote["probe"]]
-    above = _needed(judge, stages)
-    encoder = {stage.name: files for stage in above if (files := _below(artifact, stage))}
+    stages_by_probe = {path.stem: stage for stage in stages for path in stage.metrics if _list_predictions(stage)}
+    if promote["probe"] not in stages_by_probe:
+        problem = f"one that dvc.yaml has, {sorted(stages_by_probe)}, not '{promote['probe']}'"
+        raise StageError(f"params.yaml: promote.probe: {problem}", USER_ERROR)
+    judging_stage = stages_by_probe[promote["probe"]]
+    needed = _list_needed(judging_stage, stages)
+    encoder = {stage.name: files for stage in needed if (files := _find_artifact_outputs(artifact, stage))}
     if not encoder:
-        said = f"of {artifact}, which is to be promoted, {promote['probe']} judges nothing"
-        raise StageError(f"params.yaml: promote.probe: {said}", USER_ERROR)
+        problem = f"{promote['probe']} does not judge {artifact}, which is to be promoted"
+        raise StageError(f"params.yaml: promote.probe: {problem}", USER_ERROR)
     producer = next(iter(encoder))
-    steps = tuple(stage for stage in above if producer in {one.name for one in _needed(stage, stages)[:-1]})
-    metrics = next(path for path in judge.metrics if path.stem == promote["probe"])
-    return Plan(encoder[producer], steps, metrics, _predictions(judge)[0])
+    steps = tuple(
+        stage for stage in needed if producer in {earlier.name for earlier in _list_needed(stage, stages)[:-1]}
+    )
+    metrics = next(path for path in judging_stage.metrics if path.stem == promote["probe"])
+    return Plan(encoder[producer], steps, metrics, _list_predictions(judging_stage)[0])
 
 
-def _needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
-    """All that a stage needs, each after those it needs itself, and the stage last."""
-    wanted = {stage.name}
+def _list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    """List all stages that a stage needs, each after those it needs itself, and then the stage."""
+    names = {stage.name}
     for earlier in reversed(stages):
-        wanted |= set(earlier.needs) if earlier.name in wanted else set()
-    return [*(one for one in stages if one.name in wanted and one != stage), stage]
+        names |= set(earlier.needs) if earlier.name in names else set()
+    return [*(candidate for candidate in stages if candidate.name in names and candidate != stage), stage]
 
 
-def _predictions(stage: Stage) -> list[Path]:
+def _list_predictions(stage: Stage) -> list[Path]:
+    """List the Parquet files that a stage writes."""
     return [path for path in stage.outputs if path.suffix == ".parquet"]
 
 
-def _below(artifact: Path, stage: Stage) -> tuple[Path, ...]:
+def _find_artifact_outputs(artifact: Path, stage: Stage) -> tuple[Path, ...]:
     """Find the outputs of a stage that are the artifact or lie in it."""
     return tuple(path for path in stage.outputs if artifact in (path, *path.parents))
 
 
-def gather(
-    root: Path, challenger: Path, champion: Version | None, promote: Mapping[str, Any], say: Say, drift: Drift | None
+def gather_evidence(
+    root: Path,
+    challenger_folder: Path,
+    champion: Version | None,
+    promote: Mapping[str, Any],
+    say: Say,
+    measure_drift: MeasureDrift | None,
 ) -> Evidence:
-    """All that the gate asks of the challenger, which is committed and lies in `challenger` with its outputs."""
-    plan = read_plan(challenger, promote)
-    alone = evidence.of_run(graph.metrics(challenger), plan.metrics.as_posix(), promote["metric"])
+    """Gather what the gate asks about the challenger, which is committed, with its outputs, in `challenger_folder`."""
+    plan = read_plan(challenger_folder, promote)
+    own_evidence = evidence.read_evidence(
+        graph.read_metrics(challenger_folder), plan.metrics.as_posix(), promote["metric"]
+    )
     if champion is None:
-        return alone
-    own = read_own(root, champion, plan, say)
+        return own_evidence
+    own_predictions = read_own_predictions(root, champion, plan, say)
     with (
-        worktree.checked_out(root, champion.commit) as theirs,
-        worktree.checked_out(root, worktree.git(challenger, "rev-parse", "HEAD")) as judging,
+        worktree.check_out(root, champion.commit) as champion_folder,
+        worktree.check_out(root, worktree.run_git(challenger_folder, "rev-parse", "HEAD")) as trial_folder,
     ):
-        worktree.bring(theirs, *(str(theirs / path) for path in plan.encoder))
+        worktree.fetch_outputs(champion_folder, *(str(champion_folder / path) for path in plan.encoder))
         for path in plan.encoder:
-            copy(theirs / path, judging / path)
-        judge(plan, challenger, judging, say)
-        if not (challenger / plan.predictions).exists():
-            worktree.bring(challenger, str(challenger / plan.predictions))
-        judged, ours = (read_predictions(folder / plan.predictions) for folder in (judging, challenger))
-        relabelled = None if own is None else find_relabelled(challenger, judging, theirs, own, say)
-        drifted = drift(judging, theirs) if drift else None
-    return evidence.against(alone, Rivals(champion.name, judged, ours, own, relabelled, drifted), promote["metric"])
+            copy_path(champion_folder / path, trial_folder / path)
+        judge_champion(plan, challenger_folder, trial_folder, say)
+        if not (challenger_folder / plan.predictions).exists():
+            worktree.fetch_outputs(challenger_folder, str(challenger_folder / plan.predictions))
+        champion_predictions, challenger_predictions = (
+            read_predictions(folder / plan.predictions) for folder in (trial_folder, challenger_folder)
+        )
+        relabelled = find_relabelled_fraction(challenger_folder, trial_folder, champion_folder, own_predictions, say)
+        drift = measure_drift(trial_folder, champion_folder) if measure_drift else None
+    return evidence.add_gain(
+        own_evidence,
+        Rivals(champion.name, champion_predictions, challenger_predictions, own_predictions, relabelled, drift),
+        promote["metric"],
+    )
 
 
-def read_own(root: Path, champion: Version, plan: Plan, say: Say) -> pa.Table | None:
-    """What the champion's own run had judged; None where that is lost, which keeps nobody from judging anew."""
+def read_own_predictions(root: Path, champion: Version, plan: Plan, say: Say) -> pa.Table | None:
+    """Read the predictions of the champion's own run; if they are lost, say so and return None."""
     try:
         return revisions.read_revisions(root, [champion.commit])[0].predictions.get(plan.metrics.as_posix())
     except RevisionError as error:
@@ -107,66 +124,73 @@ def read_own(root: Path, champion: Version, plan: Plan, say: Say) -> pa.Table | 
         return None
 
 
-def find_relabelled(challenger: Path, judging: Path, theirs: Path, own: pa.Table, say: Say) -> float | None:
-    """Of what the champion's own run judged, the fraction that the challenger's store has in another class.
+def find_relabelled_fraction(
+    challenger_folder: Path, trial_folder: Path, champion_folder: Path, own_predictions: pa.Table | None, say: Say
+) -> float | None:
+    """Return which fraction of the images that the champion's own run judged has another class in the new store.
 
-    None where the champion's store is lost.
+    None if the predictions of that run or the champion's store are lost.
     """
-    before, now = worktree.named_path(theirs, "store"), worktree.named_path(challenger, "store")
+    if own_predictions is None:
+        return None
+    old_store = worktree.read_named_path(champion_folder, "store")
+    new_store = worktree.read_named_path(challenger_folder, "store")
     try:
-        worktree.bring(theirs, str(theirs / before))
+        worktree.fetch_outputs(champion_folder, str(champion_folder / old_store))
     except LockedError:
         raise
     except GraphError as error:
         say(f"whether images have another label now cannot be told, the champion's are lost: {error}")
         return None
-    lend(now, challenger, judging)
-    return images.relabelled(theirs / before, judging / now, set(own["id"].to_pylist()))
+    link_input(new_store, challenger_folder, trial_folder)
+    return images.measure_relabelled(
+        champion_folder / old_store, trial_folder / new_store, set(own_predictions["id"].to_pylist())
+    )
 
 
-def copy(there: Path, here: Path) -> None:
-    """A file or a folder."""
-    here.parent.mkdir(parents=True, exist_ok=True)
-    if there.is_dir():
-        shutil.copytree(there, here)
+def copy_path(source: Path, target: Path) -> None:
+    """Copy a file or a folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
     else:
-        shutil.copy2(there, here)
+        shutil.copy2(source, target)
 
 
-def judge(plan: Plan, challenger: Path, judging: Path, say: Say) -> None:
-    """Run the steps on the encoder in `judging`. Raises StageError."""
-    made = {path for step in plan.steps for path in step.outputs}
+def judge_champion(plan: Plan, challenger_folder: Path, trial_folder: Path, say: Say) -> None:
+    """Run the steps on the champion's encoder in `trial_folder`. Raises StageError."""
+    produced = {path for step in plan.steps for path in step.outputs}
     for step in plan.steps:
         for path in step.inputs:
-            if not made & {path, *path.parents}:
-                lend(path, challenger, judging)
+            if not produced & {path, *path.parents}:
+                link_input(path, challenger_folder, trial_folder)
         for path in step.outputs:
-            clear(judging / path)
+            clear_output(trial_folder / path)
         say(f"champion on the challenger's images: {step.name}")
         try:
-            status = process.run(["sh", "-c", step.command], cwd=judging, minutes=step.minutes, say=say)
+            status = process.run(["sh", "-c", step.command], cwd=trial_folder, minutes=step.minutes, say=say)
         except TimeLimitError as error:
             raise StageError(f"{step.name} of the champion: {error}", 1) from None
         if status:
             raise StageError(f"{step.name} of the champion failed, see its output above", 1)
 
 
-def lend(path: Path, challenger: Path, judging: Path) -> None:
-    """What the challenger has and the judging lacks; in a fresh clone it has to come from the remote first."""
-    if not (judging / path).exists():
-        if not (challenger / path).exists():
-            worktree.bring(challenger, str(challenger / path))
-        worktree.link(challenger / path, judging / path)
+def link_input(path: Path, challenger_folder: Path, trial_folder: Path) -> None:
+    """Link an input that the trial folder lacks from the challenger, which fetches it first in a fresh clone."""
+    if not (trial_folder / path).exists():
+        if not (challenger_folder / path).exists():
+            worktree.fetch_outputs(challenger_folder, str(challenger_folder / path))
+        worktree.link_path(challenger_folder / path, trial_folder / path)
 
 
-def clear(path: Path) -> None:
-    """As DVC does before a stage runs; Git's metrics file of the challenger may stand there."""
+def clear_output(path: Path) -> None:
+    """Remove an output before its stage runs, as DVC does: the challenger's metrics file in Git may stand there."""
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def read_predictions(path: Path) -> pa.Table:
-    """Image by image. Raises StageError."""
+    """Read predictions, one row per image and encoder. Raises StageError."""
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:

@@ -1,6 +1,6 @@
-"""What a challenger has to show for itself: its own numbers, and its gain over the champion on the same test images.
+"""The evidence for a challenger: its own numbers, and its gain over the champion on the same test images.
 
-Metrics files and predictions are laid out as pipelines/compare/differences.py says. N images judged by both.
+pipelines/compare/differences.py describes the layout of metrics files and predictions. N images judged by both.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,39 +18,39 @@ from pipelines.train.summary import is_by_encoder
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gate holds its rules against."""
+    """What the gate checks its rules against."""
 
     score: float | None  # the challenger's own metric
     health: Mapping[str, float]
     data: Mapping[str, float | None]  # None: not measured; no such key: there was nothing to measure it on
-    champion: str | None = None  # its version; without one there is nothing to gain over
+    champion: str | None = None  # its version; None: there is none to compare with
     gain: Paired | None = None  # challenger - champion, on all test images of the challenger's store
-    gain_known: Paired | None = None  # on those that the champion's own run had judged
-    gain_new: Paired | None = None  # on the others
+    gain_known: Paired | None = None  # on the test images that the champion's own run judged
+    gain_new: Paired | None = None  # on the other test images
     drift: Mapping[str, Any] | None = None
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """To write down."""
+        """The evidence as a mapping, to be written to a file."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Rivals:
-    """What tells them apart; predictions are image by image, of both on the challenger's store, of one on its own."""
+    """What a challenger and a champion are compared by; predictions have one row per image and encoder."""
 
-    champion: str
-    judged: pa.Table
-    challenger: pa.Table
-    own: pa.Table | None  # of the champion's own run
-    relabelled: float | None  # fraction of the images judged by the champion's own run that have another class now
+    champion: str  # its version
+    champion_predictions: pa.Table  # on the challenger's store, as are the challenger's
+    challenger_predictions: pa.Table
+    own_predictions: pa.Table | None  # of the champion's own run, on its own store
+    relabelled_fraction: float | None  # of the images that the champion's own run judged; None: not measured
     drift: Mapping[str, Any] | None
 
 
-def of_run(metrics: Mapping[str, Any], probe_file: str, metric: str) -> Evidence:
-    """Of the challenger alone, from its metrics files by their path."""
+def read_evidence(metrics: Mapping[str, Any], probe_file: str, metric: str) -> Evidence:
+    """Read the evidence for a challenger alone from the contents of its metrics files, by path."""
     score = metrics.get(probe_file, {}).get(OURS, {}).get(metric)
-    health, data = _having(metrics, "rank_me", "z_std"), _having(metrics, "rejected", "repeated", "images")
+    health, data = _find_numbers(metrics, "rank_me", "z_std"), _find_numbers(metrics, "rejected", "repeated", "images")
     fractions: dict[str, float | None] = {"rejected_fraction": None, "repeated_fraction": None}
     if data:
         images, rejected = data["images"], data["rejected"]
@@ -59,36 +59,34 @@ def of_run(metrics: Mapping[str, Any], probe_file: str, metric: str) -> Evidence
     return Evidence(score, {key: health[key] for key in ("rank_me", "z_std") if key in health}, fractions)
 
 
-def _having(metrics: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """The numbers about a run among which these are; files are known by what they say, not by a stage's name."""
-    found = (content for content in metrics.values() if not is_by_encoder(content) and set(keys) <= content.keys())
-    return next(found, {})
+def _find_numbers(metrics: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Find the numbers about the run that have all these keys: a file is known by its content, not by its stage."""
+    matches = (content for content in metrics.values() if not is_by_encoder(content) and set(keys) <= content.keys())
+    return next(matches, {})
 
 
-def against(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:
-    """The same with the gain over the champion."""
-    pairs = differences.pair(rivals.judged, rivals.challenger, OURS)
+def add_gain(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:
+    """Return the evidence with the gain over the champion."""
+    pairs = differences.pair_predictions(rivals.champion_predictions, rivals.challenger_predictions, OURS)
     data = dict(evidence.data)
-    if rivals.relabelled is not None:
-        data["relabelled_fraction"] = rivals.relabelled
+    if rivals.relabelled_fraction is not None:
+        data["relabelled_fraction"] = rivals.relabelled_fraction
     gains: list[Paired | None] = [None, None, None]
     if pairs.a is not None and pairs.b is not None:
-        scores = np.array([differences.scores_of(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
-        known = _known(pairs.a["id"].to_pylist(), rivals.own)  # (N,)
-        gains = [_gain(scores[:, chosen]) for chosen in (np.full(len(known), True), known, ~known)]
-    everywhere, known_ones, new_ones = gains
-    return Evidence(
-        evidence.score, evidence.health, data, rivals.champion, everywhere, known_ones, new_ones, rivals.drift
-    )
+        scores = np.array([differences.read_scores(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
+        known = _mark_known(pairs.a["id"].to_pylist(), rivals.own_predictions)  # (N,)
+        gains = [_measure_gain(scores[:, mask]) for mask in (np.full(len(known), True), known, ~known)]
+    gain, gain_known, gain_new = gains
+    return Evidence(evidence.score, evidence.health, data, rivals.champion, gain, gain_known, gain_new, rivals.drift)
 
 
-def _known(ids: Iterable[str], own: pa.Table | None) -> np.ndarray:
-    """Which images the champion's own run judged (N,)."""
-    had = set() if own is None else set(own["id"].to_pylist())
-    return np.array([one in had for one in ids], dtype=bool)
+def _mark_known(ids: Iterable[str], own_predictions: pa.Table | None) -> np.ndarray:
+    """Mark the images that the champion's own run judged (N,)."""
+    known_ids = set() if own_predictions is None else set(own_predictions["id"].to_pylist())
+    return np.array([image_id in known_ids for image_id in ids], dtype=bool)
 
 
-def _gain(scores: np.ndarray) -> Paired | None:
-    """Of the images (2, N) that have a score of both."""
+def _measure_gain(scores: np.ndarray) -> Paired | None:
+    """Measure the gain on the images that both encoders have a score for (2, N); None if there is no such image."""
     judged = np.isfinite(scores).all(axis=0)
-    return paired.compare(*scores[:, judged]) if judged.any() else None
+    return paired.compare_scores(*scores[:, judged]) if judged.any() else None

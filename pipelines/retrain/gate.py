@@ -1,7 +1,7 @@
-"""The gate: a challenger takes the champion's place when every rule of `promote:` in params.yaml lets it pass.
+"""The gate: a challenger takes the champion's place when it passes every rule of `promote:` in params.yaml.
 
-Gains are those of pipelines/compare/paired.py, on the test images of the challenger's store, which both encoders were
-judged on. Of the first champion only what needs no other is asked.
+Gains are those of pipelines/compare/paired.py, on the test images of the challenger's store, on which both encoders
+were judged. The first champion only has to pass the rules that need no other encoder.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from pipelines.retrain.evidence import Evidence
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule and what came of it, in a sentence with the value and the limit."""
+    """One rule and whether it was passed, with a sentence that gives the value and the limit."""
 
     rule: str
     passed: bool
@@ -23,7 +23,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a retraining."""
+    """The outcome of a retraining, with its reasons."""
 
     outcome: str
     reasons: list[Reason]
@@ -39,69 +39,75 @@ class Decision:
         return self.outcome in (PROMOTED, REJECTED)
 
     @property
-    def against(self) -> list[Reason]:
-        """Those that kept it out."""
+    def failed_reasons(self) -> list[Reason]:
+        """The reasons that kept the challenger out."""
         return [reason for reason in self.reasons if not reason.passed]
 
 
 def decide(evidence: Evidence, promote: Mapping[str, Any]) -> Decision:
-    """Every rule is held against the evidence, so that one look tells all that is wrong."""
-    reasons = [*_gain(evidence, promote), *_itself(evidence, promote), *_images(evidence, promote)]
+    """Check every rule against the evidence, so that one decision names everything that is wrong."""
+    reasons = [
+        *_check_gain(evidence, promote),
+        *_check_challenger(evidence, promote),
+        *_check_images(evidence, promote),
+    ]
     return Decision(PROMOTED if all(reason.passed for reason in reasons) else REJECTED, reasons)
 
 
-def refused(rule: str, text: str) -> Decision:
-    """Where there is nothing to hold rules against."""
+def refuse(rule: str, text: str) -> Decision:
+    """Reject a challenger for which there is no evidence to check."""
     return Decision(REJECTED, [Reason(rule, False, text)])
 
 
-def _gain(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
-    """Better than the champion by enough, and not by luck."""
+def _check_gain(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
+    """Check that the challenger is better than the champion by enough, and not by luck."""
     if evidence.champion is None:
         return
-    what = f"{promote['probe']} {promote['metric']}"
+    metric = f"{promote['probe']} {promote['metric']}"
     gain = evidence.gain
     if gain is None:
-        text = f"{what} cannot be compared with {evidence.champion}'s: no test image has a score of both"
+        text = f"{metric} cannot be compared with {evidence.champion}'s: no test image has a score of both"
         yield Reason("minimal_gain", False, text)
         return
-    of = f"over {evidence.champion} on {gain.images:,} test images"
-    yield _at_least("minimal_gain", f"the gain in {what} {of}", gain.difference, promote["minimal_gain"], "+.4f")
+    scope = f"over {evidence.champion} on {gain.images:,} test images"
+    yield _require_at_least(
+        "minimal_gain", f"the gain in {metric} {scope}", gain.difference, promote["minimal_gain"], "+.4f"
+    )
     low = f"the low end of the 95 % interval of that gain, {gain.low:+.4f} to {gain.high:+.4f},"
-    yield _at_least("minimal_gain_low", low, gain.low, promote["minimal_gain_low"], "+.4f")
+    yield _require_at_least("minimal_gain_low", low, gain.low, promote["minimal_gain_low"], "+.4f")
 
 
-def _itself(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
-    """Good enough, and no collapse."""
-    what = f"the challenger's {promote['probe']} {promote['metric']}"
-    yield _at_least("floor", what, evidence.score, promote["floor"], ".4f")
+def _check_challenger(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
+    """Check that the challenger is good enough, and that its embeddings have not collapsed."""
+    metric = f"the challenger's {promote['probe']} {promote['metric']}"
+    yield _require_at_least("floor", metric, evidence.score, promote["floor"], ".4f")
     for rule, limit in promote["health"].items():
         key = rule.removeprefix("min_")
-        yield _at_least(f"health.{rule}", f"the encoder's {key}", evidence.health.get(key), limit, ".4g")
+        yield _require_at_least(f"health.{rule}", f"the encoder's {key}", evidence.health.get(key), limit, ".4g")
 
 
-def _images(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
-    """Fit to train and to judge on."""
+def _check_images(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
+    """Check that the images are fit for training and judging."""
     for rule, limit in promote["data"].items():
         key = rule.removeprefix("max_")
         if key in evidence.data:
             value = evidence.data[key]
-            text = _sentence(f"the {key.replace('_', ' ')} of the images", value, limit, "at most", ".4f")
+            text = _format_sentence(f"the {key.replace('_', ' ')} of the images", value, limit, "at most", ".4f")
             yield Reason(f"data.{rule}", value is not None and value <= limit, text)
     limit = promote["drift"]["hold_below"]
     if evidence.drift is not None and limit is not None:
-        p, new = evidence.drift["p_value"], evidence.drift["new"]
+        p, new_images = evidence.drift["p_value"], evidence.drift["new"]
         if p is not None:
-            what = f"the p-value of the {new:,} new images' coming from where the champion's came from"
-            text = _sentence(what, p, limit, "at least", ".2g")
+            subject = f"the p-value of the {new_images:,} new images' coming from where the champion's came from"
+            text = _format_sentence(subject, p, limit, "at least", ".2g")
             hold = "" if p >= limit else "; held until a person has looked (docs/retrain.md)"
             yield Reason("drift.hold_below", p >= limit, text + hold)
 
 
-def _at_least(rule: str, what: str, value: float | None, limit: float, form: str) -> Reason:
-    return Reason(rule, value is not None and value >= limit, _sentence(what, value, limit, "at least", form))
+def _require_at_least(rule: str, subject: str, value: float | None, limit: float, form: str) -> Reason:
+    return Reason(rule, value is not None and value >= limit, _format_sentence(subject, value, limit, "at least", form))
 
 
-def _sentence(what: str, value: float | None, limit: float, bound: str, form: str) -> str:
-    said = "was not measured" if value is None else f"is {value:{form}}"
-    return f"{what} {said}; it must be {bound} {limit:g}"
+def _format_sentence(subject: str, value: float | None, limit: float, bound: str, form: str) -> str:
+    value_text = "was not measured" if value is None else f"is {value:{form}}"
+    return f"{subject} {value_text}; it must be {bound} {limit:g}"

@@ -1,9 +1,9 @@
-"""Two stores compared image by image, whatever kind of source they came from: what is new, gone, changed or relabelled.
+"""Compares two stores image by image, from any kind of source: what is new, gone, changed or relabelled.
 
 A store is a folder of Parquet files with the columns id, image, label and split, and with the names of the classes in
 the schema's metadata, as Hugging Face `datasets` keeps them: https://huggingface.co/docs/datasets/image_dataset#parquet
-An image is known by its content where its id has changed, as that of a file does which is moved to another class's
-folder; and a class by its name, since a new class may move the numbers of all. A row group is in memory at a time.
+An image whose id has changed is known by its content: a file's id changes when it is moved to another class's folder. A
+class is known by its name, since a new class may change the numbers of all. One row group is in memory at a time.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ DIGEST_BYTES = 16
 
 
 class Image(NamedTuple):
-    """What is remembered of one."""
+    """What is remembered of one image."""
 
     content: bytes  # its digest
     class_name: str | None
@@ -30,86 +30,89 @@ class Image(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Changes:
-    """What one store has and another had not."""
+class ImageChanges:
+    """What one store has and an earlier one had not."""
 
-    new: frozenset[str]  # ids
+    new: frozenset[str]  # the ids of the new images
     gone: int
     changed: int  # another id, class or split of the same content, or another content under the same id
 
     @property
     def count(self) -> int:
-        """Of images that are not as they were."""
+        """The number of images that are not as they were."""
         return len(self.new) + self.gone + self.changed
 
     def __str__(self) -> str:
-        """In words: `12 new, 3 gone images`."""
+        """Return the counts in words: `12 new, 3 gone images`."""
         counts = {"new": len(self.new), "gone": self.gone, "changed": self.changed}
-        said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-        return f"{said or 'no new'} image{'s' * (self.count != 1)}"
+        text = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+        return f"{text or 'no new'} image{'s' * (self.count != 1)}"
 
 
-def compare(before: Path, now: Path) -> Changes:
-    """Of two stores."""
-    old, ours = read(before), read(now)
-    gone = Counter(old[one].content for one in old.keys() - ours.keys())
-    new, changed = set(), sum(old[one] != ours[one] for one in old.keys() & ours.keys())
-    for one in ours.keys() - old.keys():
-        if gone[ours[one].content]:
-            gone[ours[one].content] -= 1
+def compare_stores(before: Path, now: Path) -> ImageChanges:
+    """Compare the images of two stores."""
+    old_images, new_images = read_images(before), read_images(now)
+    gone = Counter(old_images[image_id].content for image_id in old_images.keys() - new_images.keys())
+    new = set()
+    changed = sum(old_images[image_id] != new_images[image_id] for image_id in old_images.keys() & new_images.keys())
+    for image_id in new_images.keys() - old_images.keys():
+        if gone[new_images[image_id].content]:
+            gone[new_images[image_id].content] -= 1
             changed += 1
         else:
-            new.add(one)
-    return Changes(frozenset(new), gone.total(), changed)
+            new.add(image_id)
+    return ImageChanges(frozenset(new), gone.total(), changed)
 
 
-def relabelled(before: Path, now: Path, ids: Iterable[str]) -> float | None:
-    """Of the images of `before` with these ids whose content is in both, those whose class is another now: 0..1.
+def measure_relabelled(before: Path, now: Path, ids: Iterable[str]) -> float | None:
+    """Return which fraction, 0 to 1, of the images with these ids has another class now.
 
-    None where there is no such image.
+    Only images whose content is in both stores count; None if there are none.
     """
-    old, classes = read(before), dict[bytes, set[str | None]]()
-    for image in read(now).values():
+    old_images, classes = read_images(before), dict[bytes, set[str | None]]()
+    for image in read_images(now).values():
         classes.setdefault(image.content, set()).add(image.class_name)
-    known = [old[one] for one in ids if one in old and old[one].content in classes]
-    moved = sum(image.class_name not in classes[image.content] for image in known)
-    return moved / len(known) if known else None
+    shared = [
+        old_images[image_id] for image_id in ids if image_id in old_images and old_images[image_id].content in classes
+    ]
+    moved = sum(image.class_name not in classes[image.content] for image in shared)
+    return moved / len(shared) if shared else None
 
 
-def select(store: Path, ids: Iterable[str], to: Path) -> None:
-    """Write a store of these images only, shard by shard."""
+def write_selection(store: Path, ids: Iterable[str], target: Path) -> None:
+    """Write a store that has only the images with these ids, shard by shard."""
     wanted = pa.array(sorted(ids), pa.string())
-    to.mkdir(parents=True)
-    for shard in _shards(store):
-        with pq.ParquetFile(shard) as file, pq.ParquetWriter(to / shard.name, file.schema_arrow) as writer:
-            for table in _tables(file):
+    target.mkdir(parents=True)
+    for shard in _list_shards(store):
+        with pq.ParquetFile(shard) as file, pq.ParquetWriter(target / shard.name, file.schema_arrow) as writer:
+            for table in _read_tables(file):
                 writer.write_table(table.filter(pc.is_in(table["id"], value_set=wanted)))
 
 
-def read(store: Path) -> dict[str, Image]:
-    """Every image by its id."""
-    found = {}
-    for shard in _shards(store):
+def read_images(store: Path) -> dict[str, Image]:
+    """Read every image of a store, by id."""
+    images = {}
+    for shard in _list_shards(store):
         with pq.ParquetFile(shard) as file:
-            names = _class_names(file.schema_arrow)
-            for table in _tables(file):
+            names = _read_class_names(file.schema_arrow)
+            for table in _read_tables(file):
                 contents = table["image"].combine_chunks().field("bytes")
                 columns = (table[name].to_pylist() for name in ("id", "label", "split"))
-                for content, one, label, split in zip(contents, *columns, strict=True):
+                for content, image_id, label, split in zip(contents, *columns, strict=True):
                     digest = hashlib.blake2b(content.as_buffer(), digest_size=DIGEST_BYTES).digest()
-                    found[one] = Image(digest, None if label is None else names[label], split)
-    return found
+                    images[image_id] = Image(digest, None if label is None else names[label], split)
+    return images
 
 
-def _shards(store: Path) -> list[Path]:
+def _list_shards(store: Path) -> list[Path]:
     return sorted(store.glob("*.parquet"))
 
 
-def _tables(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """A row group at a time."""
+def _read_tables(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Read one row group at a time."""
     return (file.read_row_group(group) for group in range(file.num_row_groups))
 
 
-def _class_names(schema: pa.Schema) -> list[str]:
+def _read_class_names(schema: pa.Schema) -> list[str]:
     names: list[str] = json.loads(schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"]
     return names

@@ -1,1 +1,1 @@
-"""The graph read out of DVC and run, with or without Prefect."""
+"""Reads the graph of stages from DVC and runs it, with or without Prefect."""

@@ -9,24 +9,24 @@ from pathlib import Path
 from pipelines import notify
 from pipelines.errors import TERMINATED, EndedError, GraphError, StageError
 from pipelines.train import graph, plain, summary
-from pipelines.train.ending import report, say
+from pipelines.train.ending import report_error, say
 
 
 def main() -> int:
-    """Run the graph; returns the exit status: 0 done, 2 the user's input is wrong, 1 anything else."""
+    """Run the graph and return the exit status: 0 done, 2 the user's input is wrong, 1 anything else."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.train", description="Bring every stage up to date.")
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
     root = Path.cwd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
     try:
-        with notify.telling(root, "train", say):
+        with notify.tell_failures(root, "train", say):
             # By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
-            runs = plain if without_server else importlib.import_module("pipelines.flows.flow")
-            outcomes = runs.run_graph(root, say)
+            module = plain if without_server else importlib.import_module("pipelines.flows.flow")
+            outcomes = module.run_graph(root, say)
     except (StageError, GraphError, EndedError, KeyboardInterrupt) as error:
-        return report(error)
-    summary.show(graph.read_stages(root), outcomes, graph.metrics(root), root)
+        return report_error(error)
+    summary.show_summary(graph.read_stages(root), outcomes, graph.read_metrics(root), root)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How a command that runs the graph speaks, and how it ends."""
+"""Prints the lines of a command that runs the graph, and reports the error that ends it."""
 
 import sys
 
@@ -7,8 +7,8 @@ from pipelines.errors import CANCELLED, OTHER_ERROR, USER_ERROR, EndedError, Gra
 KEPT = "finished stages are kept, and pretraining goes on from its last checkpoint"
 
 
-def report(error: BaseException) -> int:
-    """What ended a run, as a line on stderr; returns the exit status."""
+def report_error(error: BaseException) -> int:
+    """Print the error that ended a run as a line on stderr, and return the exit status."""
     if isinstance(error, EndedError | KeyboardInterrupt):
         print(f"interrupted; {KEPT}", file=sys.stderr)
         return CANCELLED
@@ -25,5 +25,5 @@ def report(error: BaseException) -> int:
 
 
 def say(line: str) -> None:
-    """Print a line on standard output, at once."""
+    """Print a line on standard output at once."""
     print(line, flush=True)

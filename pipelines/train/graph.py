@@ -1,7 +1,7 @@
 """The stages as DVC knows them: names, edges, descriptions, what `meta` says, and whether each is up to date.
 
-dvc.yaml is the one source; nothing here names a stage. Every call opens a `Repo` of its own: one remembers what files
-looked like, and stages run in between.
+dvc.yaml is the one source; nothing here names a stage. Every call opens its own `Repo`, because a `Repo` remembers what
+files looked like, and stages run in between.
 """
 
 import json
@@ -23,8 +23,8 @@ from dvc.stage import PipelineStage
 
 from pipelines.errors import GraphError, LockedError, RevisionError
 
-WORKSPACE = "workspace"  # DVC's name for the files as they are
-_one_at_a_time = threading.Lock()  # DVC tells who reads and writes what by process, not by thread
+WORKSPACE = "workspace"  # DVC's name for the files of the checkout
+_status_lock = threading.Lock()  # DVC's own locks distinguish processes, not threads
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Stage:
     description: str
     command: str  # as DVC resolves it
     needs: tuple[str, ...]  # the stages whose outputs it reads
-    inputs: tuple[Path, ...]  # files and folders, relative to the repository, as are the next two
+    inputs: tuple[Path, ...]  # files and folders; this and the next two: relative to the repository
     outputs: tuple[Path, ...]
-    metrics: tuple[Path, ...]  # those of the outputs that are metrics files
+    metrics: tuple[Path, ...]  # the outputs that are metrics files
     retries: int
-    minutes: float  # its time limit
-    tags: tuple[str, ...]  # what the flow's task is found by: gpu
+    minutes: float  # the time limit
+    tags: tuple[str, ...]  # of the Prefect task, such as gpu
 
 
 @contextmanager
-def opened(root: Path) -> Iterator[Any]:
-    """The repository as DVC sees it now."""
+def open_repo(root: Path) -> Iterator[Any]:
+    """Open the repository as DVC sees it now. Raises LockedError or GraphError."""
     try:
         with Repo(str(root)) as repo:
             yield repo
@@ -56,52 +56,52 @@ def opened(root: Path) -> Iterator[Any]:
 
 
 def read_stages(root: Path) -> list[Stage]:
-    """All stages, each after those it needs."""
-    with opened(root) as repo:
-        return _stages(repo, root)
+    """Read all stages, each after those it needs."""
+    with open_repo(root) as repo:
+        return _build_stages(repo, root)
 
 
-def mend(root: Path) -> None:
-    """Remove DVC's list of files in use where a DVC that was killed while it wrote there left half a list."""
-    with _one_at_a_time, opened(root) as repo:
-        used = Path(repo.tmp_dir) / "rwlock"
-        hardlink = repo.config["core"].get("hardlink_lock", False)  # of the kind that the user has chosen
-        with make_lock(f"{used}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
+def repair_rwlock(root: Path) -> None:
+    """Remove DVC's list of files in use if it is incomplete because a DVC process was killed while writing it."""
+    with _status_lock, open_repo(root) as repo:
+        rwlock = Path(repo.tmp_dir) / "rwlock"
+        hardlink = repo.config["core"].get("hardlink_lock", False)  # the kind of lock that the user has chosen
+        with make_lock(f"{rwlock}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
             try:
-                json.loads(used.read_text())
+                json.loads(rwlock.read_text())
             except FileNotFoundError:
                 return
             except ValueError:
-                used.unlink()
+                rwlock.unlink()
 
 
-def read_all(root: Path) -> tuple[list[Stage], dict[str, list[Any]]]:
-    """All stages, and of those that are stale what makes them so, as `changes` has it."""
-    with _one_at_a_time, opened(root) as repo:
-        return _stages(repo, root), _by_name(repo.status())
+def read_stages_and_changes(root: Path) -> tuple[list[Stage], dict[str, list[Any]]]:
+    """Read all stages, and what makes each stale one stale, as `find_changes` returns it."""
+    with _status_lock, open_repo(root) as repo:
+        return _build_stages(repo, root), _key_by_stage(repo.status())
 
 
-def changes(root: Path, *names: str) -> dict[str, list[Any]]:
-    """What makes the named stages (or all) stale, by stage; empty when everything is up to date."""
-    with _one_at_a_time, opened(root) as repo:
-        # Named by their file: DVC would look for a bare name in the folder that the process is in.
+def find_changes(root: Path, *names: str) -> dict[str, list[Any]]:
+    """Find what makes the named stages (or all) stale, by stage; the result is empty when everything is up to date."""
+    with _status_lock, open_repo(root) as repo:
+        # With the file: DVC would look for a bare name in the working directory of this process.
         targets = [f"{root / 'dvc.yaml'}:{name}" for name in names]
-        return _by_name(repo.status(targets=targets or None))
+        return _key_by_stage(repo.status(targets=targets or None))
 
 
-def _by_name(status: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """DVC names the file too where that is not in the folder that the process is in."""
-    return {addressed.rpartition("dvc.yaml:")[2]: why for addressed, why in status.items()}
+def _key_by_stage(status: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Key DVC's status by stage name: DVC adds the file if it is not in the working directory of this process."""
+    return {address.rpartition("dvc.yaml:")[2]: reasons for address, reasons in status.items()}
 
 
-def _stages(repo: Any, root: Path) -> list[Stage]:
+def _build_stages(repo: Any, root: Path) -> list[Stage]:
     whole = repo.index.graph  # edges run from consumer to producer
-    graph = whole.subgraph(stage for stage in whole if isinstance(stage, PipelineStage))  # not what `dvc add` made
+    graph = whole.subgraph(stage for stage in whole if isinstance(stage, PipelineStage))  # `dvc add` makes other stages
     ordered = networkx.lexicographical_topological_sort(graph.reverse(), key=lambda stage: stage.name)
-    return [_stage(stage, graph, root) for stage in ordered]
+    return [_build_stage(stage, graph, root) for stage in ordered]
 
 
-def _stage(stage: Any, graph: Any, root: Path) -> Stage:
+def _build_stage(stage: Any, graph: Any, root: Path) -> Stage:
     meta = stage.meta or {}
     if missing := {"retries", "minutes"} - meta.keys():
         raise GraphError(f"stage {stage.name}: meta lacks {', '.join(sorted(missing))}")
@@ -110,43 +110,43 @@ def _stage(stage: Any, graph: Any, root: Path) -> Stage:
         description=stage.desc or stage.name,
         command=stage.cmd if isinstance(stage.cmd, str) else " && ".join(stage.cmd),
         needs=tuple(sorted(needed.name for needed in graph.successors(stage))),
-        inputs=_paths([dep for dep in stage.deps if not isinstance(dep, ParamsDependency)], root),
-        outputs=_paths(stage.outs, root),
-        metrics=_paths([out for out in stage.outs if out.metric], root),
+        inputs=_list_local_paths([dep for dep in stage.deps if not isinstance(dep, ParamsDependency)], root),
+        outputs=_list_local_paths(stage.outs, root),
+        metrics=_list_local_paths([out for out in stage.outs if out.metric], root),
         retries=meta["retries"],
         minutes=meta["minutes"],
         tags=tuple(meta.get("tags", [])),
     )
 
 
-def _paths(places: Iterable[Any], root: Path) -> tuple[Path, ...]:
-    return tuple(Path(os.path.relpath(place.fs_path, root)) for place in places if place.protocol == "local")
+def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
+    return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
-def metrics(root: Path) -> dict[str, Any]:
-    """What every metrics file of the workspace says, by its path; unreadable ones are left out."""
-    with opened(root) as repo:
-        shown: dict[str, Any] = repo.metrics.show()
-    files = shown.get("", {}).get("data", {})
+def read_metrics(root: Path) -> dict[str, Any]:
+    """Read the contents of every metrics file of the workspace, by path; unreadable files are left out."""
+    with open_repo(root) as repo:
+        by_revision: dict[str, Any] = repo.metrics.show()
+    files = by_revision.get("", {}).get("data", {})
     return {path: content["data"] for path, content in sorted(files.items()) if "data" in content}
 
 
 @dataclass(frozen=True)
 class Change:
-    """One parameter in two revisions; None where there is none."""
+    """One parameter in two revisions; the value is None in a revision that lacks the parameter."""
 
     key: str
     old: Any
     new: Any
 
 
-def changed_params(root: Path, old: str, new: str) -> list[Change]:
+def compare_params(root: Path, old: str, new: str) -> list[Change]:
     """Compare the parameters of two revisions, as `dvc params diff` does."""
-    with opened(root) as repo:
+    with open_repo(root) as repo:
         files = repo.params.diff(old, new).get("diff", {})
-    several = len(files) > 1
+    has_several_files = len(files) > 1
     return [
-        Change(f"{file}:{key}" if several else key, values["old"], values["new"])
+        Change(f"{file}:{key}" if has_several_files else key, values["old"], values["new"])
         for file, changes in sorted(files.items())
         for key, values in sorted(changes.items())
     ]
@@ -164,29 +164,29 @@ class Tree:
         """Whether the revision has the file."""
         return bool(self.files.exists(path))
 
-    def read(self, path: str) -> bytes:
-        """Read a file whole. Raises FileNotFoundError, or whatever error the remote has."""
+    def read_file(self, path: str) -> bytes:
+        """Read a whole file. Raises FileNotFoundError, or the remote's own error."""
         with self.files.open(path, "rb") as file:
             content: bytes = file.read()
         return content
 
 
 def read_trees(root: Path, names: list[str]) -> Iterator[tuple[str, Tree]]:
-    """Yield each of the named revisions, which is open until the next one. Raises RevisionError, GraphError."""
-    with opened(root) as today, Repo(str(root), config=_remotes(today)) as repo:
+    """Yield each of the named revisions; its tree stays open until the next one. Raises RevisionError or GraphError."""
+    with open_repo(root) as workspace, Repo(str(root), config=_copy_remotes(workspace)) as repo:
         for name in names:
-            with _switched(repo, name) as commit:
-                yield name, Tree(commit, [*_results(repo)], repo.dvcfs)
+            with _switch(repo, name) as commit:
+                yield name, Tree(commit, [*_list_results(repo)], repo.dvcfs)
 
 
-def _remotes(today: Any) -> dict[str, Any]:
-    """Take the workspace's remotes: DVC reads an old commit with that commit's settings, maybe of before there were
-    any."""
-    remote = today.config["core"].get("remote")
-    return {"core": {"remote": remote}, "remote": today.config["remote"]} if remote else {}
+def _copy_remotes(workspace: Any) -> dict[str, Any]:
+    """Return the workspace's remotes as settings, because an old commit may have been made before there were any."""
+    remote = workspace.config["core"].get("remote")
+    return {"core": {"remote": remote}, "remote": workspace.config["remote"]} if remote else {}
 
 
-def _switched(repo: Any, name: str) -> Any:
+def _switch(repo: Any, name: str) -> Any:
+    """Return a context in which the repository is at a revision. Raises RevisionError if the name is unknown."""
     try:
         if name != WORKSPACE:
             resolve_rev(repo.scm, name)
@@ -197,8 +197,11 @@ def _switched(repo: Any, name: str) -> Any:
     return repo.switch(name)
 
 
-def _results(repo: Any) -> Iterator[tuple[str, str | None]]:
+def _list_results(repo: Any) -> Iterator[tuple[str, str | None]]:
+    """Yield every metrics file, with the Parquet file of the same stage or None."""
     for stage in repo.index.stages:
-        written = {str(path.as_posix()): out for out in stage.outs for path in _paths([out], Path(repo.root_dir))}
-        table = next((path for path in written if path.endswith(".parquet")), None)
-        yield from ((path, table) for path, out in written.items() if out.metric)
+        outs_by_path = {
+            str(path.as_posix()): out for out in stage.outs for path in _list_local_paths([out], Path(repo.root_dir))
+        }
+        parquet_path = next((path for path in outs_by_path if path.endswith(".parquet")), None)
+        yield from ((path, parquet_path) for path, out in outs_by_path.items() if out.metric)

@@ -1,12 +1,12 @@
-"""Runs one command and ends all of it when the process that asked for it dies: `python guard.py GRACE COMMAND...`.
+"""Runs a command, and ends all its processes when the process that asked for it dies: `python guard.py GRACE COMMAND`.
 
-A process that is killed can end nobody, so somebody else has to watch: standard input is a pipe whose other end the
-flow holds, and it closes when the flow closes it or dies, SIGKILL included, on Linux and macOS. DVC starts a shell, the
-shell the trainer, the trainer its workers, and torchrun gives each of those a session of its own: hence the whole tree
-and not only the process group. On Linux orphans stay in the tree (PR_SET_CHILD_SUBREAPER, prctl(2)).
+A process that is killed cannot end others, so another process has to watch: standard input is a pipe whose other end
+the flow holds, and it closes when the flow closes it or dies, by SIGKILL too, on Linux and macOS. DVC starts a shell,
+the shell the trainer, the trainer its workers, and torchrun gives each worker its own session: so the guard ends the
+whole tree and not only the process group. On Linux orphans stay in the tree (PR_SET_CHILD_SUBREAPER, prctl(2)).
 
-DVC gets SIGINT, on which it releases its locks; everything below it SIGTERM; what is left after GRACE seconds SIGKILL.
-The exit status is the command's, or 143 where it was ended.
+DVC gets SIGINT, on which it releases its locks; everything below it gets SIGTERM; what is left after GRACE seconds gets
+SIGKILL. The exit status is the command's, or 143 if the guard ended it.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ ENDED = 128 + signal.SIGTERM
 
 
 class Guard:
-    """Over one command."""
+    """Runs one command as a child process, and ends it together with all processes below it."""
 
     def __init__(self, command: list[str], grace: float) -> None:
         self.grace = grace
@@ -33,13 +33,13 @@ class Guard:
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
 
     def watch(self) -> None:
-        """Until the flow lets go of its end of the pipe."""
+        """Wait until the flow closes its end of the pipe, then end everything."""
         while os.read(sys.stdin.fileno(), 1):
             pass
         self.end_all()
 
     def end_all(self) -> None:
-        """End the command and the group, this process included."""
+        """End the command and the process group, this process included."""
         self.ended = True
         self.end_tree()
         if os.getpgrp() == os.getpid():
@@ -47,37 +47,37 @@ class Guard:
         os._exit(ENDED)
 
     def end_tree(self) -> None:
-        """SIGINT to the command, SIGTERM to all below it, and SIGKILL to what does not heed that."""
+        """Send SIGINT to the command and SIGTERM to all below it, and SIGKILL to what does not obey."""
         with self.ending:
-            tree = descendants()
+            tree = list_descendants()
             for process in tree:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGINT if process.pid == self.child.pid else signal.SIGTERM)
             psutil.wait_procs(tree, timeout=self.grace)
-            while stubborn := descendants():
+            while stubborn := list_descendants():
                 for process in stubborn:
                     with contextlib.suppress(psutil.NoSuchProcess):
                         process.kill()
                 psutil.wait_procs(stubborn, timeout=1)
 
 
-def descendants() -> list[psutil.Process]:
-    """All that run below this process."""
-    found = []
+def list_descendants() -> list[psutil.Process]:
+    """List all processes that run below this one."""
+    running = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
+                running.append(process)
+    return running
 
 
 def main() -> None:
-    """Run the command to its end, or to the flow's."""
+    """Run the command until it ends or the flow dies."""
     grace, *command = sys.argv[1:]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-        # Should the pipe's other end live on in a fork of the flow: this tells of the flow's death all the same.
+        # If a fork of the flow keeps the pipe's other end open, this still reports the flow's death.
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     guard = Guard(command, float(grace))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

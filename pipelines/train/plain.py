@@ -1,4 +1,4 @@
-"""The graph without Prefect: stages in threads, as many at once as `flow.at_once` says, and the same retries."""
+"""Runs the graph without Prefect: in threads, at most `flow.at_once` stages at a time, with the same retries."""
 
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -11,19 +11,19 @@ from pipelines.train.work import Work
 
 
 def run_graph(root: Path, say: Say) -> dict[str, str]:
-    """Bring every stage of a checkout up to date: outcome by stage. Raises StageError or GraphError.
+    """Bring every stage of a checkout up to date; return the outcome by stage. Raises StageError or GraphError.
 
     All of params.yaml is checked before the first second of work.
     """
-    flow = settings.read(root)["flow"]
-    work = Work.of(root)
+    flow = settings.read_settings(root)["flow"]
+    work = Work.from_checkout(root)
     train(work, say, at_once=flow["at_once"], retry_seconds=flow["retry_seconds"])
-    work.check()
+    work.check_outcomes()
     return work.outcomes
 
 
 def train(work: Work, say: Say, *, at_once: int, retry_seconds: float) -> None:
-    """Bring every stage up to date. A stage that fails stops those that need it and no others; see `work.errors`."""
+    """Bring every stage up to date. A failed stage stops those that need it and no others; see `work.errors`."""
     waiting = list(work.stages)
     running: dict[Future[str], Stage] = {}
     saying = threading.Lock()
@@ -33,12 +33,13 @@ def train(work: Work, say: Say, *, at_once: int, retry_seconds: float) -> None:
             with saying:
                 say(f"{stage.name} | {line}" if len(running) > 1 else line)
 
-        return bring(work, stage, pass_on, retry_seconds)
+        return update_with_retries(work, stage, pass_on, retry_seconds)
 
     with ThreadPoolExecutor(at_once) as pool:
         try:
             while True:
-                for stage in [one for one in waiting if work.can_start(one)][: at_once - len(running)]:
+                ready = [stage for stage in waiting if work.can_start(stage)]
+                for stage in ready[: at_once - len(running)]:
                     waiting.remove(stage)
                     running[pool.submit(attempt, stage)] = stage
                 if not running:
@@ -55,13 +56,13 @@ def train(work: Work, say: Say, *, at_once: int, retry_seconds: float) -> None:
             raise
 
 
-def bring(work: Work, stage: Stage, say: Say, retry_seconds: float) -> str:
-    """One stage, again where it crashed, as often as its `meta` allows."""
+def update_with_retries(work: Work, stage: Stage, say: Say, retry_seconds: float) -> str:
+    """Bring one stage up to date; retry it after a crash, as often as its `meta` allows."""
     for retries_left in range(stage.retries, -1, -1):
         try:
-            return work.bring(stage, say)
+            return work.update_stage(stage, say)
         except StageError as error:
-            if not retries_left or not error.may_pass:
+            if not retries_left or not error.is_retryable:
                 raise
             say(f"{error}; trying again in {retry_seconds:g} s")
             work.processes.ended.wait(retry_seconds)

@@ -1,8 +1,8 @@
-"""One command as a process group of its own: its lines are passed on as they come, and none of it outlives the call.
+"""Runs a command as its own process group, passes on its lines as they come, and leaves none of it running.
 
 A stage starts processes (DVC, the trainer, its loader workers); a signal to the first leaves the others running, and a
 flow that is killed cannot send any. So the command runs under a guard (guard.py), which ends all of it when the pipe to
-it closes.
+the guard closes.
 """
 
 import contextlib
@@ -11,41 +11,44 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
-from pipelines.errors import EndedError, TimeLimitError
+from pipelines.errors import EndedError, Say, TimeLimitError
 
 GRACE_SECONDS = 5.0  # between asking a process to end and killing it
-GUARD_SECONDS = 3.0  # that the guard may take beyond that
+GUARD_SECONDS = 3.0  # that the guard may take beyond GRACE_SECONDS
 GUARD = Path(__file__).with_name("guard.py")
 
 
 class Processes:
-    """The commands of one flow: `run` them in as many threads as you like, `end` them all from another."""
+    """The commands of one flow: any number of threads may `run` them, and another thread can `end` them all."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
 
-    def run(self, command: Sequence[str], *, cwd: Path, minutes: float, say: Callable[[str], None]) -> int:
-        """Run to the end and return the exit status. Raises TimeLimitError or EndedError; any exception ends it."""
+    def run(self, command: Sequence[str], *, cwd: Path, minutes: float, say: Say) -> int:
+        """Run a command to its end and return its exit status; an exception in `say` ends the command.
+
+        Raises TimeLimitError or EndedError.
+        """
         with self._lock:
             if self.ended.is_set():
                 raise EndedError
-            process = _start(command, cwd)
+            process = _start_guard(command, cwd)
             self._running.add(process)
         late = threading.Event()
 
         def end_late() -> None:
             late.set()
-            _end(process)
+            _end_process(process)
 
         timer = threading.Timer(minutes * 60, end_late)
         timer.start()
-        watcher = threading.Thread(target=_end_what_a_guard_leaves, args=[process], daemon=True)
+        watcher = threading.Thread(target=_kill_what_guard_leaves, args=[process], daemon=True)
         watcher.start()
         try:
             assert process.stdout is not None
@@ -54,7 +57,7 @@ class Processes:
             process.wait()
         finally:
             timer.cancel()
-            _end(process)
+            _end_process(process)
             watcher.join()
             with self._lock:
                 self._running.discard(process)
@@ -65,50 +68,50 @@ class Processes:
         return process.returncode
 
     def end(self) -> None:
-        """End all that runs, and let nothing start any more."""
+        """End all running commands, and let no more start."""
         with self._lock:
             self.ended.set()
             running = list(self._running)
         for process in running:
-            _let_go(process)
+            _close_pipe(process)
         for process in running:
-            _end(process)
+            _end_process(process)
 
 
-_together: ContextVar[Processes | None] = ContextVar("_together", default=None)
+_shared: ContextVar[Processes | None] = ContextVar("_together", default=None)
 
 
 @contextlib.contextmanager
-def together() -> Iterator[Processes]:
-    """Inside, `run` runs commands that can be ended from another thread; an exception ends them."""
+def share_processes() -> Iterator[Processes]:
+    """Let every `run` in the block share one Processes, which another thread can end; an exception ends it too."""
     processes = Processes()
-    token = _together.set(processes)
+    token = _shared.set(processes)
     try:
         yield processes
     except BaseException:
         processes.end()
         raise
     finally:
-        _together.reset(token)
+        _shared.reset(token)
 
 
-def at_hand() -> Processes:
-    """Those `together` that the caller is among, or new ones."""
-    return _together.get() or Processes()
+def get_processes() -> Processes:
+    """Return the shared Processes of the block that the caller is in, or a new one."""
+    return _shared.get() or Processes()
 
 
-def run(command: Sequence[str], *, cwd: Path, minutes: float, say: Callable[[str], None]) -> int:
-    """One command, by itself or as one of those `together`."""
-    return at_hand().run(command, cwd=cwd, minutes=minutes, say=say)
+def run(command: Sequence[str], *, cwd: Path, minutes: float, say: Say) -> int:
+    """Run one command, within the shared Processes if the caller is in a block of `share_processes`."""
+    return get_processes().run(command, cwd=cwd, minutes=minutes, say=say)
 
 
-def _start(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
+def _start_guard(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # `python` is this one
         "PYTHONUNBUFFERED": "1",
     }
     return subprocess.Popen(
-        # -P: the folder of the guard's file must not stand before the standard library
+        # -P: the guard's folder must not come before the standard library on the import path.
         [sys.executable, "-P", str(GUARD), str(GRACE_SECONDS), *command],
         cwd=cwd,
         env=environment,
@@ -121,27 +124,27 @@ def _start(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
     )
 
 
-def _let_go(process: subprocess.Popen[str]) -> None:
+def _close_pipe(process: subprocess.Popen[str]) -> None:
     """Close the pipe that the guard watches."""
     assert process.stdin is not None
     with contextlib.suppress(OSError):
         process.stdin.close()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """By the guard, and without it where that takes too long."""
-    _let_go(process)
+def _end_process(process: subprocess.Popen[str]) -> None:
+    """End a command through its guard; kill the process group if the guard takes too long."""
+    _close_pipe(process)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_SECONDS + GUARD_SECONDS)
     _kill_group(process)
 
 
-def _end_what_a_guard_leaves(process: subprocess.Popen[str]) -> None:
-    """A guard that was itself killed leaves its command, which would keep our end of its output open."""
+def _kill_what_guard_leaves(process: subprocess.Popen[str]) -> None:
+    """Kill what a killed guard leaves: its command would keep our end of its output open."""
     process.wait()
     _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a zombie's group
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # PermissionError: a zombie's group on macOS
         os.killpg(process.pid, signal.SIGKILL)

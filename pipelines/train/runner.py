@@ -1,8 +1,8 @@
-"""One stage brought up to date: nothing where DVC finds it unchanged, otherwise `dvc repro` of that stage alone.
+"""Brings one stage up to date: does nothing if DVC finds it unchanged, otherwise runs `dvc repro` of that stage alone.
 
-Stage by stage, because one `dvc repro` of many rolls back .gitignore entries of earlier stages when a later one fails
-(dvc issue 11091), because each then has its own log, retries and time limit, and because two `dvc repro` at the same
-time only work with `--single-item`.
+Stages run one by one, because one `dvc repro` of many rolls back .gitignore entries of earlier stages when a later one
+fails (dvc issue 11091), because each stage then has its own log, retries and time limit, and because two `dvc repro` at
+the same time only work with `--single-item`.
 """
 
 import re
@@ -18,49 +18,50 @@ from pipelines.train import graph, process
 from pipelines.train.graph import Stage
 
 UP_TO_DATE, RAN = "up to date", "ran"
-BUSY_SECONDS = 60.0  # that another DVC may hold what a stage needs; it holds it for moments, unless it moves data
-LAST_LINES = 5  # of what fails, which say why
+BUSY_SECONDS = 60.0  # to wait for another DVC's lock; DVC holds one briefly unless it moves data
+LAST_LINES = 5  # of a failed command's output; they say why it failed
 BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked")
 
 
-class Run(Protocol):
-    """`process.run`, or that of a flow's `Processes`."""
+class CommandRunner(Protocol):
+    """Runs a command, as `process.run` or the `run` of a flow's `Processes` does."""
 
     def __call__(self, command: Sequence[str], *, cwd: Path, minutes: float, say: Say) -> int:
-        """Run to the end and return the exit status."""
+        """Run the command to its end and return the exit status."""
 
 
-def bring_up_to_date(stage: Stage, root: Path, say: Say, run: Run = process.run) -> str:
-    """Run the stage if anything it depends on has changed; say what came of it."""
-    until = time.monotonic() + BUSY_SECONDS
+def bring_up_to_date(stage: Stage, root: Path, say: Say, run: CommandRunner = process.run) -> str:
+    """Run the stage if anything it depends on has changed; return the outcome, UP_TO_DATE or RAN."""
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            if not graph.changes(root, stage.name):
+            if not graph.find_changes(root, stage.name):
                 return UP_TO_DATE
             _reproduce(stage, root, say, run)
             return RAN
         except LockedError as error:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise StageError(f"{stage.name}: {error}", 1) from None
             say("another DVC is at work here; waiting for it")
             time.sleep(1)
 
 
-def _reproduce(stage: Stage, root: Path, say: Say, run: Run) -> None:
+def _reproduce(stage: Stage, root: Path, say: Say, run: CommandRunner) -> None:
+    """Run `dvc repro` of one stage. Raises StageError, or LockedError if another DVC process holds a lock."""
     statuses: list[int] = []
-    busy: list[str] = []
-    last = deque[str](maxlen=LAST_LINES)
+    busy_lines: list[str] = []
+    last_lines = deque[str](maxlen=LAST_LINES)
 
     def pass_on(line: str) -> None:
-        if found := re.search(r"exited with (-?\d+)$", line):
-            statuses.append(int(found[1]))  # DVC's own exit status is 255 whatever the stage's was
+        if match := re.search(r"exited with (-?\d+)$", line):
+            statuses.append(int(match[1]))  # DVC exits with 255 whatever the stage's status was
         if BUSY.search(line):
-            busy.append(line)
+            busy_lines.append(line)
         if line:
-            last.append(line)
+            last_lines.append(line)
             say(line)
 
-    # Waits for the lock, or hours of training were lost because of somebody's `dvc push` in the moment of saving.
+    # --wait-for-lock: or a `dvc push` at the moment of saving would cost hours of training.
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage.name]
     try:
         status = run(command, cwd=root, minutes=stage.minutes, say=pass_on)
@@ -68,7 +69,7 @@ def _reproduce(stage: Stage, root: Path, say: Say, run: Run) -> None:
         raise StageError(f"{stage.name}: {error}", TIMED_OUT) from None
     except EndedError:
         raise StageError(f"{stage.name}: cancelled", CANCELLED) from None
-    if status and busy and not statuses:
-        raise LockedError(busy[-1])
+    if status and busy_lines and not statuses:
+        raise LockedError(busy_lines[-1])
     if status:
-        raise StageError(f"{stage.name}: failed, see its output above", statuses[-1] if statuses else 1, last)
+        raise StageError(f"{stage.name}: failed, see its output above", statuses[-1] if statuses else 1, last_lines)

@@ -1,4 +1,4 @@
-"""params.yaml as the stages read it, checked as a whole, for flows, which must not import the types that check it."""
+"""Reads params.yaml, checked as a whole, for flows, which must not import the types that check it."""
 
 import json
 import sys
@@ -9,12 +9,12 @@ from pipelines.errors import StageError
 from pipelines.train import process
 
 
-def read(root: Path) -> dict[str, Any]:
-    """Every section. Raises StageError with the lines that were said, and status 2 where the user's input is wrong."""
-    said: list[str] = []
+def read_settings(root: Path) -> dict[str, Any]:
+    """Read every section. Raises StageError with the printed lines; its status is 2 if the user's input is wrong."""
+    lines: list[str] = []
     command = [sys.executable, "-m", "components.stage", "--json"]
-    status = process.run(command, cwd=root, minutes=1, say=said.append)
+    status = process.run(command, cwd=root, minutes=1, say=lines.append)
     if status:
-        raise StageError("\n".join(said) or "params.yaml: cannot be checked", status)
-    found: dict[str, Any] = json.loads(said[-1])  # a warning may stand before it
-    return found
+        raise StageError("\n".join(lines) or "params.yaml: cannot be checked", status)
+    sections: dict[str, Any] = json.loads(lines[-1])  # warnings may come before the JSON
+    return sections

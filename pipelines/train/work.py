@@ -1,4 +1,4 @@
-"""One run of the graph, however its stages are scheduled: what was stale at its start and what came of each stage."""
+"""One run of the graph, however its stages are scheduled: what was stale at its start, and each stage's outcome."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,24 +14,24 @@ FAILED, NOT_STARTED = "failed", "not started"
 
 @dataclass
 class Work:
-    """The stages of a checkout, each after those it needs."""
+    """The stages of a checkout, each after those it needs, and their outcomes in this run."""
 
     root: Path
     stages: list[Stage]
     stale: set[str]
-    processes: Processes = field(default_factory=process.at_hand)
+    processes: Processes = field(default_factory=process.get_processes)
     errors: dict[str, BaseException] = field(default_factory=dict)  # by stage
     _done: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, root: Path) -> "Work":
-        """As DVC sees the checkout now."""
-        graph.mend(root)
-        stages, stale = graph.read_all(root)
+    def from_checkout(cls, root: Path) -> "Work":
+        """Read the stages of a checkout, and which of them are stale now."""
+        graph.repair_rwlock(root)
+        stages, stale = graph.read_stages_and_changes(root)
         return cls(root, stages, set(stale))
 
-    def bring(self, stage: Stage, say: Say) -> str:
-        """Bring one stage up to date. DVC is not asked again where nothing can have changed since the start."""
+    def update_stage(self, stage: Stage, say: Say) -> str:
+        """Bring one stage up to date. DVC is not asked again if nothing can have changed since the start."""
         if stage.name in self.stale or any(self._done[need] == RAN for need in stage.needs):
             outcome = runner.bring_up_to_date(stage, self.root, say, self.processes.run)
         else:
@@ -40,23 +40,23 @@ class Work:
         return outcome
 
     def can_start(self, stage: Stage) -> bool:
-        """Whether all that it needs is there."""
+        """Whether all stages that this stage needs are done."""
         return self._done.keys() >= set(stage.needs)
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What came of every stage, so far."""
+        """The outcome of every stage so far."""
         return {
             stage.name: FAILED if stage.name in self.errors else self._done.get(stage.name, NOT_STARTED)
             for stage in self.stages
         }
 
-    def check(self) -> None:
-        """Raises the error of the first stage that failed, and StageError where a stage is not up to date after all."""
+    def check_outcomes(self) -> None:
+        """Raise the error of the first stage that failed, or StageError if a stage is not up to date after the run."""
         for error in self.errors.values():
             raise error
         if RAN not in self._done.values():
             return
-        if stale := graph.changes(self.root):
+        if stale := graph.find_changes(self.root):
             names = ", ".join(stale)
             raise StageError(f"not up to date after the run, was something edited meanwhile? {names}", 1)

@@ -1,4 +1,4 @@
-"""The table and the figure of benchmarks.article: worked out by hand, and the page shows what the record holds."""
+"""Table and figure of benchmarks.article agree with values worked out by hand, and docs/article.md shows them."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from benchmarks import article_table
 from tests.conftest import ROOT
 
 
-def run(value: float, **more: Any) -> dict[str, Any]:
-    """One seed's numbers, every accuracy the same, its interval 0.1 to either side."""
+def make_run(value: float, **more: Any) -> dict[str, Any]:
+    """Make one seed's numbers: all accuracies are the same, with intervals of 0.1 to either side."""
     ends = {"": value, "_low": value - 0.1, "_high": value + 0.1}
     probes: dict[str, Any] = {
         probe: {f"{metric}{end}": number for end, number in ends.items()}
@@ -24,11 +24,11 @@ def run(value: float, **more: Any) -> dict[str, Any]:
 RECORD = {
     "runs": {
         "trained <by>": {
-            "0": run(0.55, stopped=None),
-            "1": run(0.75, stopped="collapse"),
-            "2": run(0.65, stopped=None),
+            "0": make_run(0.55, stopped=None),
+            "1": make_run(0.75, stopped="collapse"),
+            "2": make_run(0.65, stopped=None),
         },
-        "pixels": {"0": run(0.8), "1": run(0.8), "2": run(0.8)},
+        "pixels": {"0": make_run(0.8), "1": make_run(0.8), "2": make_run(0.8)},
     }
 }
 
@@ -42,7 +42,10 @@ def test_a_row_has_mean_spread_interval_health_and_what_was_stopped() -> None:
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert article_table.spelt(article_table.score({"0": run(0.5)}, "knn", "accuracy")) == "50.0 (40.0–60.0)"
+    assert (
+        article_table.format_score(article_table.score_runs({"0": make_run(0.5)}, "knn", "accuracy"))
+        == "50.0 (40.0–60.0)"
+    )
 
 
 def test_the_figure_is_sound_and_puts_its_dots_where_the_numbers_are() -> None:
@@ -57,7 +60,7 @@ def test_the_figure_is_sound_and_puts_its_dots_where_the_numbers_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "benchmarks" / "results").glob("article-*.json")), ids=lambda one: one.stem
+    "path", sorted((ROOT / "benchmarks" / "results").glob("article-*.json")), ids=lambda path: path.stem
 )
 def test_the_page_shows_table_and_figure_of_the_record(path: Path) -> None:
     record, docs = json.loads(path.read_text()), ROOT / "docs"

@@ -1,4 +1,4 @@
-"""Records of measurements: whole, and without anything of the machine that is nobody's business."""
+"""A record says how it was made, and names no folder of the machine."""
 
 import json
 import sys

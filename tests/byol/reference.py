@@ -1,4 +1,4 @@
-"""BYOL written out once more: plain formulas in float64 over a dictionary of tensors."""
+"""A second implementation of BYOL, by plain formulas in float64 over a dictionary of tensors."""
 
 import copy
 
@@ -13,14 +13,14 @@ MOMENTUM, DECAY = 0.9, 0.01
 
 
 class Reference:
-    """One network by formulas: `values` its parameters, `running` its BatchNorm statistics; names as in the modules."""
+    """A network by formulas: `values` are parameters, `running` BatchNorm statistics, named as in the modules."""
 
     def __init__(self, network: nn.Module) -> None:
         self.values = {name: tensor.detach().clone() for name, tensor in network.named_parameters()}
         self.running = {name: tensor.clone() for name, tensor in network.named_buffers() if "num_batches" not in name}
 
     def norm(self, x: Tensor, at: str) -> Tensor:
-        """(x - mean) / sqrt(var + eps) over this batch; running values keep nine tenths of what they were."""
+        """Normalise as (x - mean) / sqrt(var + eps) over the batch; running values keep nine tenths at each update."""
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         count = x.numel() // x.shape[1]
@@ -32,12 +32,12 @@ class Reference:
         return scaled * self.values[f"{at}.weight"].reshape(shape) + self.values[f"{at}.bias"].reshape(shape)
 
     def conv(self, x: Tensor, at: str, *, stride: int = 1) -> Tensor:
-        """Padded so that stride 1 keeps the side."""
+        """Convolve with a padding by which stride 1 keeps the side."""
         weight = self.values[f"{at}.weight"]
         return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
 
     def block(self, x: Tensor, at: str, *, stride: int, shortcut: bool) -> Tensor:
-        """He et al.'s basic block."""
+        """Apply He et al.'s basic block."""
         inner = self.norm(self.conv(x, f"{at}.conv1", stride=stride), f"{at}.bn1").clamp(min=0)
         inner = self.norm(self.conv(inner, f"{at}.conv2"), f"{at}.bn2")
         if shortcut:
@@ -45,14 +45,14 @@ class Reference:
         return (inner + x).clamp(min=0)
 
     def encode(self, x: Tensor, at: str) -> Tensor:
-        """(B, C, S, S) -> (B, D)."""
+        """Encode images: (B, C, S, S) -> (B, D)."""
         x = self.norm(self.conv(x, f"{at}.0"), f"{at}.1").clamp(min=0)
         x = self.block(x, f"{at}.3", stride=1, shortcut=False)
         x = self.block(x, f"{at}.4", stride=2, shortcut=True)
         return x.mean((2, 3))
 
     def head(self, x: Tensor, at: str) -> Tensor:
-        """Projector or predictor."""
+        """Apply the projector or the predictor."""
         hidden = x @ self.values[f"{at}.0.weight"].T + self.values[f"{at}.0.bias"]
         return self.norm(hidden, f"{at}.1").clamp(min=0) @ self.values[f"{at}.3.weight"].T
 
@@ -63,7 +63,7 @@ def distance(p: Tensor, z: Tensor) -> Tensor:
 
 
 class ReferenceByol:
-    """Algorithm 1 of the paper with SGD. The target's names are those of a pair: encoder 0, projector 1."""
+    """Algorithm 1 of the paper with SGD. In the target's names, 0 is the encoder and 1 is the projector."""
 
     def __init__(self, online: Online) -> None:
         self.online = Reference(online)
@@ -71,7 +71,7 @@ class ReferenceByol:
         self.velocity = {name: torch.zeros_like(value) for name, value in self.online.values.items()}
 
     def step(self, pair: Pair, *, rate: float, tau: float) -> float:
-        """Predict, descend, follow; the loss of before the step."""
+        """Take a training step: predict, descend, and let the target follow. Return the loss before the step."""
         online, target = self.online, self.target
         online.values = {name: value.requires_grad_() for name, value in online.values.items()}
         p0, p1 = (online.head(online.head(online.encode(view, "encoder"), "projector"), "predictor") for view in pair)

@@ -1,4 +1,4 @@
-"""The loss against squared distances of normalised vectors in float64 numpy."""
+"""Tests BYOL's loss against squared distances of normalised vectors in float64 NumPy."""
 
 from collections.abc import Callable
 
@@ -10,27 +10,27 @@ from torch import Tensor
 from components.byol.objective import regression_loss
 from components.learning.engine import Engine
 from components.learning.objective import Pair
-from tests.pretrain.tiny import CPU, build
+from tests.pretrain.tiny import CPU, build_byol
 
 
 def squared_distance(prediction: Tensor, target: Tensor) -> float:
-    """||p/|p| - z/|z|||^2, mean over the rows, in float64."""
+    """Compute the mean over the rows of ||p/|p| - z/|z|||^2 in float64."""
     p, z = prediction.detach().double().numpy(), target.detach().double().numpy()
     p, z = p / np.sqrt((p**2).sum(1, keepdims=True)), z / np.sqrt((z**2).sum(1, keepdims=True))
     return float(((p - z) ** 2).sum(1).mean())
 
 
 def byol_loss(predictions: Pair, targets: Pair) -> Tensor:
-    """What the objective makes of two views of which the networks say that."""
+    """Compute the objective's loss of two views for which the networks give these predictions and targets."""
 
-    def say(answers: Pair) -> Callable[[Tensor], Tensor]:
+    def answer_with(answers: Pair) -> Callable[[Tensor], Tensor]:
         return lambda view: answers[int(view)]
 
-    engine = Engine({"online": say(predictions), "target": say(targets)}, CPU, torch.float32)
-    return build().loss((torch.tensor(0), torch.tensor(1)), engine).total
+    engine = Engine({"online": answer_with(predictions), "target": answer_with(targets)}, CPU, torch.float32)
+    return build_byol().loss((torch.tensor(0), torch.tensor(1)), engine).total
 
 
-def draw(*shape: int, count: int = 4, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+def draw_tensors(*shape: int, count: int = 4, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(*shape, generator=generator, dtype=dtype) * 3 for _ in range(count)]
 
@@ -55,34 +55,34 @@ def test_one_direction_is_the_value_worked_out_by_hand(
 @pytest.mark.parametrize("seed", range(3))
 def test_both_directions_are_added_and_not_averaged(seed: int) -> None:
     """An average would silently halve every published learning rate."""
-    p0, p1, z0, z1 = draw(16, 8, seed=seed)
+    p0, p1, z0, z1 = draw_tensors(16, 8, seed=seed)
     expected = squared_distance(p0, z1) + squared_distance(p1, z0)
     assert float(byol_loss((p0, p1), (z0, z1))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_view_predicts_the_other_view_and_not_itself() -> None:
-    a, b = draw(8, 4, count=2)
+    a, b = draw_tensors(8, 4, count=2)
     assert float(byol_loss((a, b), (b, a))) == pytest.approx(0, abs=1e-5)
     assert float(byol_loss((a, b), (a, b))) == pytest.approx(2 * squared_distance(a, b), rel=1e-5)
 
 
 def test_the_loss_stays_in_its_range_and_reaches_both_ends() -> None:
     for seed in range(20):
-        p0, p1, z0, z1 = draw(2, 3, seed=seed)
+        p0, p1, z0, z1 = draw_tensors(2, 3, seed=seed)
         assert 0 <= float(regression_loss(p0, z1)) <= 4
         assert 0 <= float(byol_loss((p0, p1), (z0, z1))) <= 8
     assert float(byol_loss((p0, p1), (-p1, -p0))) == pytest.approx(8, abs=1e-5)
 
 
 def test_lengths_do_not_count() -> None:
-    p0, p1, z0, z1 = draw(8, 4)
+    p0, p1, z0, z1 = draw_tensors(8, 4)
     scaled = byol_loss((p0 * 1000, p1 * 0.01), (z0 * 7, z1 * 0.5))
     assert float(scaled) == pytest.approx(float(byol_loss((p0, p1), (z0, z1))), rel=1e-5)
 
 
 def test_no_gradient_reaches_the_target() -> None:
     """A gradient into the target would let both networks agree on a constant."""
-    p0, p1, z0, z1 = (tensor.requires_grad_() for tensor in draw(8, 4))
+    p0, p1, z0, z1 = (tensor.requires_grad_() for tensor in draw_tensors(8, 4))
     byol_loss((p0, p1), (z0, z1)).backward()
     assert z0.grad is None
     assert z1.grad is None
@@ -92,7 +92,7 @@ def test_no_gradient_reaches_the_target() -> None:
 
 def test_the_gradient_is_the_derivative_of_the_squared_distance() -> None:
     """By hand: d/dp of -2 cos is -2 (z/|z| - cos p/|p|) / |p|, over a batch of B divided by B."""
-    p0, p1, z0, z1 = draw(5, 6, dtype=torch.float64)
+    p0, p1, z0, z1 = draw_tensors(5, 6, dtype=torch.float64)
     p0.requires_grad_()
     byol_loss((p0, p1), (z0, z1)).backward()
     p, z = p0.detach().numpy(), z1.numpy()

@@ -1,4 +1,4 @@
-"""BYOL's networks: heads, what predicts what, their first weights, and how fast the target follows."""
+"""Tests BYOL's networks: their heads, their connections, their initial weights, and how fast the target follows."""
 
 from itertools import pairwise
 
@@ -9,17 +9,17 @@ from torch import nn
 from components.byol.objective import build_head
 from components.byol.params import Head
 from tests.pretrain.tiny import HEAD as TINY_HEAD
-from tests.pretrain.tiny import build
+from tests.pretrain.tiny import build_byol
 
 HEAD = Head(hidden=12, out=6)
 
 
-def tau(step: int, steps: int, *, base: float) -> float:
-    return build(tau_base=base).schedule(step, steps)["tau"]
+def compute_tau(step: int, steps: int, *, base: float) -> float:
+    return build_byol(tau_base=base).schedule(step, steps)["tau"]
 
 
 def test_heads_are_those_of_the_paper() -> None:
-    """Linear with bias, BatchNorm, ReLU, Linear without bias, and no norm behind it."""
+    """A head is Linear with bias, BatchNorm, ReLU and Linear without bias, with no norm after it."""
     first, norm, relu, last = build_head(10, HEAD)
     assert isinstance(first, nn.Linear)
     assert isinstance(norm, nn.BatchNorm1d)
@@ -33,12 +33,12 @@ def test_heads_are_those_of_the_paper() -> None:
 
 
 def test_every_norm_of_the_network_forgets_a_tenth_a_batch() -> None:
-    norms = [module for module in build().modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [module for module in build_byol().modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.1, 1e-5)}
 
 
 def test_the_online_network_predicts_from_the_projection() -> None:
-    online = build().online.eval()
+    online = build_byol().online.eval()
     assert online.projector[0].in_features == 16
     assert online.predictor[0].in_features == TINY_HEAD.out
     views = torch.rand(3, 1, 8, 8)
@@ -50,7 +50,7 @@ def test_the_online_network_predicts_from_the_projection() -> None:
 
 
 def test_signals_neither_die_nor_explode_on_their_way_through_a_fresh_network() -> None:
-    online = build().online
+    online = build_byol().online
     prediction = online(torch.randn(16, 1, 8, 8, generator=torch.Generator().manual_seed(0)))
     assert 0.05 < float(prediction.detach().std(0).mean()) < 20
     prediction.square().mean().backward()
@@ -72,11 +72,11 @@ def test_signals_neither_die_nor_explode_on_their_way_through_a_fresh_network() 
     ],
 )
 def test_tau_rises_from_its_base_to_one_along_a_cosine(step: int, base: float, expected: float) -> None:
-    assert tau(step, 12, base=base) == pytest.approx(expected, abs=1e-7)
+    assert compute_tau(step, 12, base=base) == pytest.approx(expected, abs=1e-7)
 
 
 def test_the_target_slows_down_at_every_step_and_moves_until_the_last() -> None:
-    values = [tau(step, 300, base=0.9) for step in range(300)]
+    values = [compute_tau(step, 300, base=0.9) for step in range(300)]
     assert all(a < b for a, b in pairwise(values))
     assert values[0] == pytest.approx(0.9)
     assert 0.9999 < values[-1] < 1

@@ -1,4 +1,4 @@
-"""A small store of several shards and row groups, an encoder, and the stage embed run on them."""
+"""Makes a small store of several shards and row groups and an encoder, and runs the stage embed on them."""
 
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ NAMES = ("byol", "pixels", "random")
 SETTINGS = {"device": "cpu", "precision": "float32", "batch_size": 8, "workers": 2, "pixels_side": 4}
 
 
-def settings(**changes: Any) -> Embed:
+def make_embed_settings(**changes: Any) -> Embed:
     section: Embed = stage.read_params(ROOT / "params.yaml").embed
     return section.model_copy(update=SETTINGS | changes)
 
 
 def make_inputs(folder: Path) -> Path:
-    """`store` and `encoder` in the folder."""
+    """Make the folders `store` and `encoder` in the folder."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (9 + n % 3, 8, 3)) for n in range(COUNT)]
     about = [((0, TRAIN), (1, TEST), (None, UNLABELLED), (2, TRAIN))[n % 4] for n in range(COUNT)]
@@ -38,16 +38,16 @@ def make_inputs(folder: Path) -> Path:
         labels, splits = [label for label, _ in about], [split for _, split in about]
         store = fill_store(folder / "store", images, labels=labels, splits=splits)
     assert len(store.shards) > 2
-    assert len(store.groups(SPLITS)) == 8
+    assert len(store.find_groups(SPLITS)) == 8
     save_encoder(folder / "encoder", *make_encoder(channels=3, side=8))
     return folder
 
 
-def run(folder: Path, to: Path, **changes: Any) -> dict[str, Embeddings]:
-    embed.run(settings(**changes), store=folder / "store", encoder=folder / "encoder", embeddings=to)
+def run_embed(folder: Path, to: Path, **changes: Any) -> dict[str, Embeddings]:
+    embed.run(make_embed_settings(**changes), store=folder / "store", encoder=folder / "encoder", embeddings=to)
     assert sorted(path.name for path in to.iterdir()) == [f"{name}.parquet" for name in NAMES]
     return {name: read_embeddings(to / f"{name}.parquet") for name in NAMES}
 
 
-def contents(folder: Path) -> dict[str, bytes]:
+def read_contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}

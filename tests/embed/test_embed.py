@@ -1,4 +1,4 @@
-"""embed: every image of the store once, in the store's order, whatever the batches, the threads and the processes."""
+"""The stage embed embeds every image once, in the store's order, whatever the batches, threads and processes."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from components.features import embeddings as files
-from components.features.load import load_encoder, untrained_encoder
+from components.features.load import build_untrained_encoder, load_encoder
 from components.store.decode import decode_square
-from tests.embed.embedded import COUNT, NAMES, contents, make_inputs, run
+from tests.embed.embedded import COUNT, NAMES, make_inputs, read_contents, run_embed
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +19,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_inputs(tmp_path_factory.mktemp("embed"))
 
 
-def squares(folder: Path) -> tuple[pa.Table, torch.Tensor]:
-    """The store's rows and images, read at once by another way."""
+def read_whole_store(folder: Path) -> tuple[pa.Table, torch.Tensor]:
+    """Read the store's rows and images at once, without the code of the stage."""
     rows = pa.concat_tables(pq.read_table(shard) for shard in sorted((folder / "store").iterdir()))
     encoded = [image["bytes"] for image in rows["image"].to_pylist()]
-    return rows, torch.from_numpy(np.stack([decode_square(one, side=8, channels=3) for one in encoded]))
+    return rows, torch.from_numpy(np.stack([decode_square(image, side=8, channels=3) for image in encoded]))
 
 
 def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Path, tmp_path: Path) -> None:
-    written, (rows, images) = run(folder, tmp_path / "e"), squares(folder)
+    written, (rows, images) = run_embed(folder, tmp_path / "e"), read_whole_store(folder)
     loaded = load_encoder(folder / "encoder")
     shape = loaded.config.images
     mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (shape.mean, shape.std))
@@ -35,7 +35,7 @@ def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Pa
         scaled = (images / 255 - mean) / std
         expected = {
             "byol": loaded.network(scaled),
-            "random": untrained_encoder(loaded.config)(scaled),
+            "random": build_untrained_encoder(loaded.config)(scaled),
             "pixels": (images / 255).reshape(COUNT, 3, 4, 2, 4, 2).mean((3, 5)).flatten(1),
         }
     for name, table in written.items():
@@ -46,15 +46,15 @@ def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Pa
 
 
 def test_the_loader_gives_what_the_stage_wrote(folder: Path, tmp_path: Path) -> None:
-    """Whoever embeds a query beside the pipeline compares it with what the pipeline wrote."""
-    written = run(folder, tmp_path / "e")["byol"].features
-    images = squares(folder)[1].permute(0, 2, 3, 1).numpy()
+    """A user who embeds a query with the loader compares it with what the stage wrote."""
+    written = run_embed(folder, tmp_path / "e")["byol"].features
+    images = read_whole_store(folder)[1].permute(0, 2, 3, 1).numpy()
     np.testing.assert_allclose(load_encoder(folder / "encoder").embed(images), written, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": 64}, {"batch_size": 1}, {"workers": 1}], ids=str)
 def test_portions_and_threads_change_nothing(changes: dict[str, int], folder: Path, tmp_path: Path) -> None:
-    first, second = run(folder, tmp_path / "a"), run(folder, tmp_path / "b", **changes)
+    first, second = run_embed(folder, tmp_path / "a"), run_embed(folder, tmp_path / "b", **changes)
     for name in NAMES:
         assert second[name].ids.tolist() == first[name].ids.tolist()
         np.testing.assert_allclose(second[name].features, first[name].features, atol=1e-6)
@@ -62,20 +62,20 @@ def test_portions_and_threads_change_nothing(changes: dict[str, int], folder: Pa
 
 def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        run(folder, tmp_path / name)
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+        run_embed(folder, tmp_path / name)
+    assert read_contents(tmp_path / "a") == read_contents(tmp_path / "b")
 
 
 def test_row_groups_do_not_grow_with_the_batches(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "GROUP_ROWS", 20)
     for batch_size in (3, 64):
-        run(folder, tmp_path / str(batch_size), batch_size=batch_size)
+        run_embed(folder, tmp_path / str(batch_size), batch_size=batch_size)
         parts = pq.ParquetFile(tmp_path / str(batch_size) / "byol.parquet").metadata
         assert [parts.row_group(n).num_rows for n in range(parts.num_row_groups)] == [20, 20, 10]
 
 
 def test_a_file_of_many_row_groups_has_the_same_bytes_in_whatever_portions_it_came(tmp_path: Path) -> None:
-    """As from other batches, or from several processes whose parts are joined."""
+    """Portions differ with the batches, and with the processes whose parts are joined."""
     count = 2 * files.GROUP_ROWS + 100
     features = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
     rows = pa.table({"id": [f"{n}" for n in range(count)], "split": ["train"] * count, "label": [0] * count})
@@ -83,7 +83,7 @@ def test_a_file_of_many_row_groups_has_the_same_bytes_in_whatever_portions_it_ca
     for portion in (7, 1000, files.GROUP_ROWS, count):
         with files.EmbeddingsWriter(tmp_path / f"{portion}.parquet") as writer:
             for first in range(0, count, portion):
-                writer.add(rows.slice(first, portion), features[first : first + portion])
+                writer.add_rows(rows.slice(first, portion), features[first : first + portion])
         written.append((tmp_path / f"{portion}.parquet").read_bytes())
-    assert all(one == written[0] for one in written)
+    assert all(content == written[0] for content in written)
     np.testing.assert_array_equal(files.read_embeddings(tmp_path / "7.parquet").features, features)

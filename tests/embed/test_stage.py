@@ -1,4 +1,4 @@
-"""embed as a run: shared by processes, broken off, on much data or none."""
+"""A run of the stage embed: shared by processes, interrupted, on much data or none."""
 
 import subprocess
 import sys
@@ -16,9 +16,9 @@ from components.stage.errors import InputError
 from components.store.decode import decode_square
 from components.store.store import UNLABELLED, Row, write_store
 from tests.conftest import ROOT, set_params
-from tests.embed.embedded import SETTINGS, contents, make_inputs, run, settings
+from tests.embed.embedded import SETTINGS, make_embed_settings, make_inputs, read_contents, run_embed
 from tests.encoder.made import make_encoder
-from tests.small import png
+from tests.small import encode_png
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_processes_write_the_files_of_one_and_leave_no_others(folder: Path, tmp_path: Path) -> None:
-    """More row groups than one, so that the join has to make them anew."""
+    """There is more than one row group, so that joining the parts has to make the row groups anew."""
     params = tmp_path / "params.yaml"
     params.write_bytes((ROOT / "params.yaml").read_bytes())
     set_params(params, {f"embed.{key}": value for key, value in SETTINGS.items()})
@@ -43,11 +43,11 @@ def test_two_processes_write_the_files_of_one_and_leave_no_others(folder: Path, 
         "--params",
         str(params),
     ]
-    said = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
-    assert "embed, process 1 of 2: 32 of 32 images" in said
-    assert "embed: join: 54 of 54 rows" in said
-    run(folder, tmp_path / "one")
-    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    output = subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True, text=True).stdout
+    assert "embed, process 1 of 2: 32 of 32 images" in output
+    assert "embed: join: 54 of 54 rows" in output
+    run_embed(folder, tmp_path / "one")
+    assert read_contents(tmp_path / "two") == read_contents(tmp_path / "one")
 
 
 @pytest.mark.parametrize(("count", "world"), [(50, 1), (50, 2), (50, 3), (5, 4), (8, 2), (9, 2), (1, 3)])
@@ -64,54 +64,56 @@ def test_shares_are_whole_batches_and_all_images(count: int, world: int) -> None
 def test_a_run_that_fails_leaves_the_old_files_and_no_halves(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(folder, tmp_path / "e")
-    before = contents(tmp_path / "e")
-    for left in ("byol.parquet.new", "random.parquet.part-1"):
-        (tmp_path / "e" / left).write_text("of a run that was killed")
+    run_embed(folder, tmp_path / "e")
+    before = read_contents(tmp_path / "e")
+    for name in ("byol.parquet.new", "random.parquet.part-1"):
+        (tmp_path / "e" / name).write_text("of a run that was killed")
     monkeypatch.setattr(files, "GROUP_ROWS", 8)  # some of it is on the disk by then
     real, calls = decode_square, []
 
-    def fails(encoded: bytes, **shape: int) -> np.ndarray:
+    def fail_after_30(encoded: bytes, **shape: int) -> np.ndarray:
         calls.append(1)
         if len(calls) > 30:
             raise OSError("cannot identify image file")
         return real(encoded, **shape)
 
     with monkeypatch.context() as patch:
-        patch.setattr(embed, "decode_square", fails)
+        patch.setattr(embed, "decode_square", fail_after_30)
         with pytest.raises(OSError, match="cannot identify"):
-            run(folder, tmp_path / "e")
-    assert contents(tmp_path / "e") == before
+            run_embed(folder, tmp_path / "e")
+    assert read_contents(tmp_path / "e") == before
 
 
 def test_memory_does_not_grow_with_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first 500 of 3,000 images 31 MB of features are still to come in the pixel baseline alone."""
     monkeypatch.setattr(files, "GROUP_ROWS", 64)
     save_encoder(tmp_path / "encoder", *make_encoder(channels=3, side=32))
-    image = png(np.zeros((8, 8, 3)))
+    image = encode_png(np.zeros((8, 8, 3)))
     write_store(tmp_path / "store", (Row(f"{n}", image, "", None, UNLABELLED) for n in range(3000)), [])
-    watch = Watch()
-    monkeypatch.setattr(embed, "Progress", lambda *_: watch)
-    run(tmp_path, tmp_path / "e", pixels_side=32, batch_size=50)
-    assert len(watch.held) == 3000 // 50
-    assert max(watch.held) - max(watch.held[:10]) < 10e6
+    meter = MemoryMeter()
+    monkeypatch.setattr(embed, "Progress", lambda *_: meter)
+    run_embed(tmp_path, tmp_path / "e", pixels_side=32, batch_size=50)
+    assert len(meter.held) == 3000 // 50
+    assert max(meter.held) - max(meter.held[:10]) < 10e6
 
 
-class Watch:
-    """In place of the progress: the memory that the process had after each batch."""
+class MemoryMeter:
+    """Stands in for the progress and measures the memory of the process after each batch."""
 
     def __init__(self) -> None:
         self.process, self.held = psutil.Process(), []
 
     def advance(self, units: int) -> None:
-        """After a batch."""
+        """Measure the memory after a batch."""
         self.held.append(self.process.memory_info().rss)
 
 
 def test_a_store_without_images_is_named(folder: Path, tmp_path: Path) -> None:
     write_store(tmp_path / "store", [], [])
     with pytest.raises(InputError, match="store: no image; `dvc repro fetch`"):
-        embed.run(settings(), store=tmp_path / "store", encoder=folder / "encoder", embeddings=tmp_path / "e")
+        embed.run(
+            make_embed_settings(), store=tmp_path / "store", encoder=folder / "encoder", embeddings=tmp_path / "e"
+        )
 
 
 def test_a_gpu_that_is_named_cannot_be_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,11 +121,11 @@ def test_a_gpu_that_is_named_cannot_be_everybodys(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(embed.replicas, "end_with_launcher", lambda: None)
     monkeypatch.setenv("LOCAL_RANK", "0")
     with pytest.raises(InputError, match=r"embed\.device: 'cuda:1' is one GPU; say cuda"):
-        embed.join(torch.device("cuda:1"))
+        embed.join_processes(torch.device("cuda:1"))
 
 
 def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """On machines that do not share the folder the file would lack half of the images."""
+    """Without this error the file would lack half of the images if the machines do not share the folder."""
     with (
         pytest.raises(InputError, match=r"byol\.parquet\.part-1: not there: .* must share the folder"),
         files.EmbeddingsWriter(tmp_path / "byol.parquet") as writer,

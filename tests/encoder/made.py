@@ -1,4 +1,4 @@
-"""Encoders as training leaves them, without the training: BatchNorm's statistics are far from their first values."""
+"""Makes encoders that look trained without training: BatchNorm's statistics are far from their initial values."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def make_encoder(
 
 
 def write_encoder(folder: Path, encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -> Config:
-    """As pretraining does."""
+    """Write an encoder's folder as pretraining does."""
     network, config = make_encoder(encoder, channels=channels, side=side)
     save_encoder(folder, network, config)
     export_onnx(network, folder / ONNX, config.images)

@@ -1,4 +1,4 @@
-"""Batched L-BFGS against SciPy's, problem by problem."""
+"""Batched L-BFGS is checked against SciPy's, problem by problem."""
 
 import itertools
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from components.evaluate.lbfgs import Objective, minimise
 
 
-def quadratics(count: int, size: int) -> tuple[Objective, Tensor]:
-    """Curvatures that differ a thousandfold, and where each problem has its minimum: (P, U)."""
+def make_quadratics(count: int, size: int) -> tuple[Objective, Tensor]:
+    """Make problems whose curvatures differ a thousandfold; return them and their minima: (P, U)."""
     generator = torch.Generator().manual_seed(0)
     turned, _ = torch.linalg.qr(torch.randn(count, size, size, generator=generator, dtype=torch.float64))
     curved = torch.logspace(-1.5, 1.5, size, dtype=torch.float64)
@@ -27,10 +27,10 @@ def quadratics(count: int, size: int) -> tuple[Objective, Tensor]:
 
 
 def test_every_problem_ends_at_its_own_minimum() -> None:
-    objective, minima = quadratics(5, 12)
+    objective, minima = make_quadratics(5, 12)
     start = torch.zeros(5, 12, dtype=torch.float64)
-    found = minimise(objective, start, inverse_hessian=torch.ones_like(start), tolerance=1e-9, iterations=300)
-    torch.testing.assert_close(found, minima, atol=1e-6, rtol=0)
+    minimum = minimise(objective, start, inverse_hessian=torch.ones_like(start), tolerance=1e-9, iterations=300)
+    torch.testing.assert_close(minimum, minima, atol=1e-6, rtol=0)
     assert not start.any(), "the start is left as it was"
 
 
@@ -42,14 +42,14 @@ def test_a_curved_valley_is_followed_as_scipy_follows_it() -> None:
         return value, np.array([-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)])
 
     def objective(point: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
-        pairs = [rosenbrock(one) for one in point.numpy()]
+        pairs = [rosenbrock(start) for start in point.numpy()]
         return torch.tensor([value for value, _ in pairs]), torch.from_numpy(np.array([slope for _, slope in pairs]))
 
     starts = np.array([[-1.2, 1.0], [0.0, 0.0], [2.0, 2.0]])
-    expected = [minimize(rosenbrock, one, jac=True, method="L-BFGS-B").x for one in starts]
+    expected = [minimize(rosenbrock, start, jac=True, method="L-BFGS-B").x for start in starts]
     begin = torch.from_numpy(starts)
-    found = minimise(objective, begin, inverse_hessian=torch.ones_like(begin), tolerance=1e-8, iterations=200)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    minimum = minimise(objective, begin, inverse_hessian=torch.ones_like(begin), tolerance=1e-8, iterations=200)
+    np.testing.assert_allclose(minimum, expected, atol=1e-3)
 
 
 def test_a_problem_that_has_ended_is_not_evaluated_again() -> None:
@@ -66,7 +66,7 @@ def test_a_problem_that_has_ended_is_not_evaluated_again() -> None:
 
 
 def test_iterations_that_run_out_leave_the_best_so_far() -> None:
-    objective, _ = quadratics(2, 12)
+    objective, _ = make_quadratics(2, 12)
     start = torch.zeros(2, 12, dtype=torch.float64)
     everyone = torch.arange(2)
     values = [

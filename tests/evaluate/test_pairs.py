@@ -1,4 +1,4 @@
-"""LFW's file of pairs: read as it is published, and refused in one line where it is not so."""
+"""LFW's file of pairs is read as published, and a file with another layout is refused in one line."""
 
 import numpy as np
 import pytest

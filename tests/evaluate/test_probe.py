@@ -1,4 +1,4 @@
-"""Standardising of features, and the row numbers that are left."""
+"""Features are standardised by the train part, and the complement gives the remaining rows."""
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler

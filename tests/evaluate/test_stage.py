@@ -1,4 +1,4 @@
-"""evaluate: known answers on embeddings whose classes are perfectly apart, or not there; what it leaves behind."""
+"""The stage evaluate gives known answers on embeddings of separate classes and of noise, and writes its outputs."""
 
 import csv
 import json
@@ -21,22 +21,22 @@ CLASSES, PER_CLASS = 5, 40
 TEST = CLASSES * PER_CLASS // 2
 
 
-def read(folder: Path, **changes: Any) -> Evaluate:
-    """The section as it is shipped, shrunken, and with changes."""
+def read_section(folder: Path, **changes: Any) -> Evaluate:
+    """Read the shipped section with small sizes and the changes."""
     path = folder / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text())
     set_params(path, SHRUNKEN | {"evaluate.linear.epochs": 30} | changes)
-    found: Evaluate = stage.read_params(path).evaluate
-    return found
+    section: Evaluate = stage.read_params(path).evaluate
+    return section
 
 
 @pytest.fixture
 def params(tmp_path: Path) -> Evaluate:
-    return read(tmp_path)
+    return read_section(tmp_path)
 
 
-def write(folder: Path, *, labelled: bool = True, classes: int = CLASSES) -> None:
-    """`byol` tells the classes perfectly; `random` is noise."""
+def write_features(folder: Path, *, labelled: bool = True, classes: int = CLASSES) -> None:
+    """Write embeddings: `byol` separates the classes perfectly, `random` is noise."""
     generator = np.random.default_rng(0)
     labels = np.tile(np.arange(CLASSES), PER_CLASS) % classes
     splits = np.where(np.arange(len(labels)) < len(labels) // 2, "train", "test")
@@ -74,7 +74,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("probe", ["knn", "linear", "logistic"])
 def test_classes_that_are_apart_are_told_and_noise_is_chance(probe: str, params: Evaluate, tmp_path: Path) -> None:
-    write(tmp_path / "embeddings")
+    write_features(tmp_path / "embeddings")
     metrics = run(params, probe, tmp_path)
     assert metrics["byol"]["accuracy"] == 1
     assert metrics["byol"]["accuracy_2_per_class"] == 1
@@ -85,7 +85,7 @@ def test_classes_that_are_apart_are_told_and_noise_is_chance(probe: str, params:
 
 @pytest.mark.parametrize(("probe", "metric"), [("retrieval", "map"), ("verification", "accuracy")])
 def test_retrieval_and_verification_tell_them_too(probe: str, metric: str, params: Evaluate, tmp_path: Path) -> None:
-    write(tmp_path / "embeddings")
+    write_features(tmp_path / "embeddings")
     metrics = run(params, probe, tmp_path)
     assert metrics["byol"][metric] == 1
     assert metrics["random"][metric] < 0.6
@@ -96,7 +96,7 @@ def test_retrieval_and_verification_tell_them_too(probe: str, metric: str, param
 def test_what_two_runs_are_compared_by_is_what_the_metrics_are_means_of(
     probe: str, params: Evaluate, tmp_path: Path
 ) -> None:
-    write(tmp_path / "embeddings")
+    write_features(tmp_path / "embeddings")
     metrics = run(params, probe, tmp_path)
     rows = pq.read_table(tmp_path / "predictions" / "probe.parquet").to_pandas()
     assert list(rows.columns[:4]) == ["id", "encoder", "actual", "predicted"]
@@ -113,15 +113,15 @@ def test_what_two_runs_are_compared_by_is_what_the_metrics_are_means_of(
 
 
 def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_path: Path) -> None:
-    write(tmp_path / "embeddings")
+    write_features(tmp_path / "embeddings")
     metrics = run(params, "knn", tmp_path)
     confusion = read_csv(tmp_path / "plots" / "confusion.csv")
     assert len(confusion) == TEST
     assert all(row["actual"] == row["predicted"] for row in confusion)
-    found = {
+    rows = {
         row["labels_per_class"]: (row["byol"], row["random"]) for row in read_csv(tmp_path / "plots/few_labels.csv")
     }
-    assert found["2.0"] == ("1.0", str(metrics["random"]["accuracy_2_per_class"]))
+    assert rows["2.0"] == ("1.0", str(metrics["random"]["accuracy_2_per_class"]))
     run(params, "verification", tmp_path)
     roc = read_csv(tmp_path / "plots" / "roc.csv")
     assert [float(row["random"]) for row in roc] == sorted(float(row["random"]) for row in roc)
@@ -129,7 +129,7 @@ def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_pat
 
 
 def test_the_same_seed_gives_the_same_numbers(params: Evaluate, tmp_path: Path) -> None:
-    write(tmp_path / "embeddings")
+    write_features(tmp_path / "embeddings")
     assert run(params, "linear", tmp_path) == run(params, "linear", tmp_path)
 
 
@@ -146,7 +146,7 @@ def test_an_empty_folder_or_an_unknown_probe_ruins_nothing(params: Evaluate, tmp
 def test_a_probe_that_needs_labels_is_skipped_with_a_reason_where_there_are_none(
     probe: str, params: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "embeddings", labelled=False)
+    write_features(tmp_path / "embeddings", labelled=False)
     metrics = run(params, probe, tmp_path)
     assert set(metrics) == {"byol", "random"}
     assert metrics["byol"]["skipped"].startswith("needs labelled")
@@ -156,7 +156,7 @@ def test_a_probe_that_needs_labels_is_skipped_with_a_reason_where_there_are_none
 
 
 def test_one_class_is_nothing_to_tell_apart(params: Evaluate, tmp_path: Path) -> None:
-    write(tmp_path / "embeddings", classes=1)
+    write_features(tmp_path / "embeddings", classes=1)
     assert run(params, "knn", tmp_path)["byol"]["skipped"].startswith("needs two classes or more")
 
 
@@ -166,16 +166,16 @@ def test_pairs_come_from_a_file_that_is_named(tmp_path: Path) -> None:
     rows = pa.table({"id": names, "split": ["train", "test", "unlabelled", "test"], "label": pa.nulls(4, pa.int64())})
     write_embeddings(tmp_path / "embeddings/byol.parquet", rows, np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]]))
     (tmp_path / "pairs.txt").write_text("2 1\nAda 1 2\nAda 1 Bob 1\nBob 1 2\nAda 2 Bob 2\n")
-    named = read(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "pairs.txt")})
-    found = run(named, "verification", tmp_path)
-    assert found["byol"]["accuracy"] == found["byol"]["roc_auc"] == 1
+    named = read_section(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "pairs.txt")})
+    metrics = run(named, "verification", tmp_path)
+    assert metrics["byol"]["accuracy"] == metrics["byol"]["roc_auc"] == 1
     (tmp_path / "pairs.txt").write_text("2 1\nAda 1 2\nAda 1 Eve 1\nBob 1 2\nAda 2 Bob 2\n")
     with pytest.raises(InputError, match=r"pairs\.txt: pair 2: no image of the store is called \.\.\./Eve/Eve_0001"):
         run(named, "verification", tmp_path)
     (tmp_path / "pairs.txt").write_bytes("2 1\nJosé 1 2".encode("latin-1"))
     with pytest.raises(InputError, match=r"evaluate\.verification\.pairs: .*pairs\.txt cannot be read: not UTF-8"):
         run(named, "verification", tmp_path)
-    missing = read(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "none.txt")})
+    missing = read_section(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "none.txt")})
     with pytest.raises(InputError, match=r"evaluate\.verification\.pairs: .*none\.txt cannot be read"):
         run(missing, "verification", tmp_path)
 
@@ -193,16 +193,16 @@ def test_pairs_come_from_a_file_that_is_named(tmp_path: Path) -> None:
 )
 def test_a_slip_in_the_section_is_found_before_any_work(tmp_path: Path, key: str, value: object, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        read(tmp_path, **{key: value})
+        read_section(tmp_path, **{key: value})
 
 
 @pytest.mark.parametrize("probe", ["knn", "linear", "logistic", "retrieval", "verification"])
 def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(
     probe: str, params: Evaluate, tmp_path: Path
 ) -> None:
-    """DVC reruns it when these change; were another section read as well, its numbers would be stale and none would
-    know. The probes from images are held to it in tests/evaluation."""
-    write(tmp_path / "embeddings")
+    """DVC reruns a probe when these change; if it read another section as well, its numbers could become stale without
+    anyone noticing. tests/probes/test_from_images.py checks the probes that read images."""
+    write_features(tmp_path / "embeddings")
     others = [name for name in Evaluate.model_fields if name not in ("shared", probe)]
     run(params.model_copy(update=dict.fromkeys(others)), probe, tmp_path)
 

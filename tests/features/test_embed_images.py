@@ -1,4 +1,4 @@
-"""`load_encoder(folder).embed(images)`: whatever images a program holds are seen as the pipeline would see their files.
+"""Tests that `load_encoder(folder).embed(images)` sees a program's images as the pipeline sees their files.
 
 The reference is `decode_square`, by which the stages read the store.
 """
@@ -24,11 +24,11 @@ PIXELS = RNG.integers(0, 256, (10, 14, 4), np.uint8)
 GRAY, RGB, RGBA = (Image.fromarray(part) for part in (PIXELS[..., 0], PIXELS[..., :3].copy(), PIXELS))
 
 
-def encoder(channels: int) -> LoadedEncoder:
+def make_loaded_encoder(channels: int) -> LoadedEncoder:
     return LoadedEncoder(*make_encoder(channels=channels, side=SIDE))
 
 
-def expected(loaded: LoadedEncoder, encoded: bytes) -> np.ndarray:
+def embed_reference(loaded: LoadedEncoder, encoded: bytes) -> np.ndarray:
     square = decode_square(encoded, side=SIDE, channels=loaded.config.images.channels)
     with torch.no_grad():
         features: torch.Tensor = loaded.network(normalise(torch.from_numpy(square[None].copy()), loaded.config.images))
@@ -56,18 +56,18 @@ FILES: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("kind", FILES)
 def test_an_opened_file_is_seen_as_the_pipeline_sees_it(kind: str, channels: int) -> None:
-    """Twice, since an image that embedding had changed would be another one the second time."""
+    """Each image is embedded twice, since a changed image would give other features the second time."""
     image, form, options = FILES[kind]
     file = io.BytesIO()
     image.save(file, form, **options)
-    loaded = encoder(channels)
+    loaded = make_loaded_encoder(channels)
     opened = Image.open(io.BytesIO(file.getvalue()))
     opened.load()  # by which Pillow itself turns a TIFF file
     before = (opened.size, opened.getexif().get(0x0112), opened.tobytes())
-    found = loaded.embed([opened, opened])
-    np.testing.assert_allclose(found, np.repeat(expected(loaded, file.getvalue()), 2, axis=0), atol=1e-5)
+    features = loaded.embed([opened, opened])
+    np.testing.assert_allclose(features, np.repeat(embed_reference(loaded, file.getvalue()), 2, axis=0), atol=1e-5)
     assert (opened.size, opened.getexif().get(0x0112), opened.tobytes()) == before
-    assert found.dtype == np.float32
+    assert features.dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,18 @@ def test_an_opened_file_is_seen_as_the_pipeline_sees_it(kind: str, channels: int
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_array_is_the_images_in_it(array: np.ndarray, image: Image.Image, channels: int) -> None:
-    loaded = encoder(channels)
-    one = loaded.embed(image)
-    assert one.shape == (1, 8)
+    loaded = make_loaded_encoder(channels)
+    single = loaded.embed(image)
+    assert single.shape == (1, 8)
     np.testing.assert_array_equal(loaded.embed(np.stack([array, array])), loaded.embed([image, image]))
-    np.testing.assert_allclose(loaded.embed([array]), one, atol=1e-6)
+    np.testing.assert_allclose(loaded.embed([array]), single, atol=1e-6)
 
 
 def test_many_images_come_back_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded, grays = encoder(1), np.arange(7, dtype=np.uint8)[:, None, None] * np.full((1, 9, 9), 30, np.uint8)
+    loaded, grays = (
+        make_loaded_encoder(1),
+        np.arange(7, dtype=np.uint8)[:, None, None] * np.full((1, 9, 9), 30, np.uint8),
+    )
     whole = loaded.embed(grays)
     monkeypatch.setattr(files, "BATCH", 3)
     np.testing.assert_allclose(loaded.embed(list(grays)), whole, atol=1e-6)
@@ -93,12 +96,12 @@ def test_many_images_come_back_in_their_order(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("nothing", [[], (), np.zeros((0, 8, 8), np.uint8), np.zeros((0, 8, 8, 3), np.uint8)])
 def test_no_images_have_no_features(nothing: Any) -> None:
-    found = encoder(3).embed(nothing)
-    assert (found.shape, found.dtype) == ((0, 8), np.float32)
+    features = make_loaded_encoder(3).embed(nothing)
+    assert (features.shape, features.dtype) == ((0, 8), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "message"),
     [
         (np.full((2, 8, 8), 300.0), r"images\[0\]: numbers of type float64, from 300 to 300; scale to 0\.\.255"),
         (np.full((2, 8, 8), 0.5, np.float32), r"float32, from 0\.5 to 0\.5; scale to 0\.\.255 as uint8"),
@@ -113,6 +116,6 @@ def test_no_images_have_no_features(nothing: Any) -> None:
         (torch.zeros(2, 8, 8), "images: Tensor; pass Pillow images"),
     ],
 )
-def test_what_cannot_be_read_is_said(images: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        encoder(1).embed(images)
+def test_what_cannot_be_read_is_said(images: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_loaded_encoder(1).embed(images)

@@ -1,4 +1,4 @@
-"""models/encoder: what is written is what is read, and whoever reads it may be careless."""
+"""Tests that models/encoder is read as it was written, and that wrong folders and files are refused clearly."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from safetensors import safe_open
 
 from components.encoder.build import build_encoder
 from components.encoder.saved import CONFIG, WEIGHTS, save_encoder
-from components.features.load import load_encoder, untrained_encoder
+from components.features.load import build_untrained_encoder, load_encoder
 from components.stage.errors import InputError
 from tests.encoder.made import TINY, make_encoder
 
@@ -28,7 +28,7 @@ def test_a_folder_may_be_named_by_text(tmp_path: Path) -> None:
 
 
 def test_other_tools_know_whose_tensors_these_are_and_may_read_them(tmp_path: Path) -> None:
-    """Without `format: pt` some refuse the file; written readable for its owner alone, a team could not share it."""
+    """Some tools refuse a file without `format: pt`; a file that only its owner may read cannot be shared in a team."""
     save_encoder(tmp_path, *make_encoder())
     with safe_open(tmp_path / WEIGHTS, framework="pt") as file:
         assert file.metadata() == {"format": "pt"}
@@ -37,7 +37,7 @@ def test_other_tools_know_whose_tensors_these_are_and_may_read_them(tmp_path: Pa
 
 def test_the_untrained_network_is_where_training_began() -> None:
     _, config = make_encoder()
-    first, second = untrained_encoder(config), untrained_encoder(config)
+    first, second = build_untrained_encoder(config), build_untrained_encoder(config)
     torch.manual_seed(5)
     reference = build_encoder(TINY, channels=1, side=8)
     for a, b, c in zip(first.parameters(), second.parameters(), reference.parameters(), strict=True):
@@ -46,7 +46,7 @@ def test_the_untrained_network_is_where_training_began() -> None:
 
 
 def test_loading_moves_nobodys_dice(tmp_path: Path) -> None:
-    """A program that loads an encoder would else draw the same random numbers after it, whatever its own seed."""
+    """Otherwise a program that loads an encoder would draw the same random numbers after it, whatever its own seed."""
     save_encoder(tmp_path, *make_encoder())
     torch.manual_seed(77)
     expected = torch.rand(3)

@@ -1,4 +1,4 @@
-"""What tests of sources share: a scratch folder, and servers where these are asked for."""
+"""Fixtures of the tests of fetch: a scratch folder, and servers."""
 
 import os
 import socket
@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from components.fetch.sources import local, service
-from components.fetch.sources.listing import Listed
+from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
-from tests.fetch.servers import Pages, Site, serving
+from tests.fetch.servers import Pages, Site, serve
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fill(folder: Path, *names: str | bytes) -> None:
-    """Files in it that hold their own names."""
+    """Write files into the folder, each of which holds its own name."""
     for name in names:
         path = folder / os.fsdecode(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,34 +37,34 @@ def fill(folder: Path, *names: str | bytes) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """To write an archive to; its name says nothing of its kind."""
+    """The path for an archive, whose name says nothing of its kind."""
     (tmp_path / "in").mkdir()
     return tmp_path / "in/images.archive"
 
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files of this machine that are read to be hashed."""
-    read: list[str] = []
-    sha256: Callable[[str], Any] = local._sha256
-    monkeypatch.setattr(local, "_sha256", lambda where: read.append(where) or sha256(where))
-    return read
+    """The files of this machine that were read to be hashed."""
+    paths: list[str] = []
+    hash_file: Callable[[str], Any] = local._hash_file
+    monkeypatch.setattr(local, "_hash_file", lambda where: paths.append(where) or hash_file(where))
+    return paths
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """With another time of change than before, which file systems count in steps of some milliseconds."""
+    """Write the file until its time of change is new, which file systems count in steps of some milliseconds."""
     before = path.stat().st_ctime_ns if path.exists() else None
     while not path.exists() or path.stat().st_ctime_ns == before:
         path.write_bytes(content)
 
 
-def faults(listed: list[Listed]) -> dict[str, str | None]:
+def faults(listed: list[ListedFile]) -> dict[str, str | None]:
     return {file.path: file.fault for file in listed}
 
 
 @pytest.fixture
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers of this machine are asked without a proxy, and again without a pause."""
+    """Make clients ask servers of this machine without a proxy, and again without a pause."""
     monkeypatch.setattr(service, "PAUSE", 0)
     monkeypatch.setenv("NO_PROXY", "*")
 
@@ -72,13 +72,13 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def web(online: None) -> Iterator[Site]:
     site = Site()
-    with serving(Pages, site=site) as site.url:
+    with serve(Pages, site=site) as site.url:
         yield site
 
 
 @pytest.fixture
 def nobody(online: None) -> str:
-    """A web server that is down."""
+    """The URL of a web server that is down."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -93,7 +93,7 @@ class Bucket:
 
     @property
     def url(self) -> str:
-        """As params.yaml names it."""
+        """The URL of the bucket, as params.yaml names it."""
         return f"s3://{self.name}"
 
     def put(self, key: str, content: bytes) -> None:
@@ -118,24 +118,24 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_server: str, online: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A client of an S3 server that the environment names, as a user's does; nothing else of the machine's is used."""
+    """A client of an S3 server that the environment names, as a user's does; other settings are not used."""
     import boto3
     from s3fs import S3FileSystem
 
-    told = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-    told |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
-    told |= {name: str(tmp_path / "none") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
-    for name, value in told.items():
+    settings = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    settings |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1"}
+    settings |= {name: str(tmp_path / "none") for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
+    for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    S3FileSystem.clear_instance_cache()  # which keep what the environment was
+    S3FileSystem.clear_instance_cache()  # cached instances keep the old environment
     yield boto3.client("s3")
     S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture
 def bucket(s3: Any) -> Bucket:
-    """An empty one."""
+    """An empty bucket."""
     name = f"images-{uuid4().hex}"
     s3.create_bucket(Bucket=name)
     return Bucket(s3, name)

@@ -1,4 +1,4 @@
-"""What the stage fetch is run on in tests, and what it left."""
+"""The inputs of the stage fetch in tests, and what a run of it leaves."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 
 from components.fetch import __main__ as fetch
 from components.fetch.checks.inspect import inspect
-from components.fetch.checks.inspection import Found, without_content
+from components.fetch.checks.inspection import InspectedCandidate, drop_content
 from components.fetch.params import Data
 from components.fetch.sources.candidate import Candidate
 from components.stage.command import read_params
@@ -24,7 +24,7 @@ Sources = Sequence[dict[str, Any]]
 
 
 def section(sources: Sources, **changes: Any) -> Data:
-    """The shipped section of params.yaml with these sources; `section(sources, checks__leaked="keep")`."""
+    """Return the shipped section of params.yaml with these sources: `section(sources, checks__leaked="keep")`."""
     raw = read_params(ROOT / "params.yaml").data.model_dump() | {"sources": list(sources)}
     for key, value in changes.items():
         set_in(raw, key.split("__"), value)
@@ -36,7 +36,7 @@ def folder_source(folder: Path, layout: str = "classes", name: str = "mine") -> 
 
 
 def photo(number: int, size: tuple[int, int] = (24, 18), mode: str = "RGB") -> Image.Image:
-    """Smooth noise: no two look nearly alike, and a scaled one looks like itself."""
+    """Draw smooth noise: no two images look nearly alike, and a scaled one looks like itself."""
     coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
 
@@ -47,10 +47,10 @@ def save(image: Image.Image, path: Path, **options: Any) -> Path:
     return path
 
 
-def look_in_process(candidates: Iterable[Candidate], params: Data) -> Iterator[Found]:
-    """Instead of `inspect_all`, where processes would only take time."""
+def inspect_in_this_process(candidates: Iterable[Candidate], params: Data) -> Iterator[InspectedCandidate]:
+    """Stand in for `inspect_all` if processes would only take time."""
     for candidate in candidates:
-        yield without_content(candidate), inspect(candidate, params.limits, params.reencode)
+        yield drop_content(candidate), inspect(candidate, params.limits, params.reencode)
 
 
 @dataclass(frozen=True)
@@ -60,46 +60,46 @@ class Fetched:
     folder: Path
 
     def run(self, params: Data) -> "Fetched":
-        """Once more."""
-        places = {name: self.folder / name for name in ("store", "findings", "scratch")}
-        fetch.run(params, metrics=self.folder / "data.json", **places)
+        """Run the stage in the folder."""
+        paths = {name: self.folder / name for name in ("store", "findings", "scratch")}
+        fetch.run(params, metrics=self.folder / "data.json", **paths)
         return self
 
     @property
     def store(self) -> Store:
-        """Raises where there is none."""
+        """The store; raises if there is none."""
         return Store(self.folder / "store")
 
     def column(self, name: str) -> list[Any]:
-        """Of the store, in its order."""
-        values: pa.ChunkedArray = self.store.table([name])[name]
+        """Return a column of the store, in its order."""
+        values: pa.ChunkedArray = self.store.read_columns([name])[name]
         return values.to_pylist()
 
     @property
     def splits(self) -> dict[str, str]:
-        """By id."""
+        """The split of each image, by id."""
         return dict(zip(self.column("id"), self.column("split"), strict=True))
 
     @property
     def classes(self) -> dict[str, str | None]:
-        """By id."""
+        """The class of each image, by id."""
         names = self.store.class_names
         labels = zip(self.column("id"), self.column("label"), strict=True)
         return {name: None if label is None else names[label] for name, label in labels}
 
     @property
     def images(self) -> dict[str, bytes]:
-        """Encoded, by id."""
+        """The encoded images, by id."""
         return dict(zip(self.column("id"), (image["bytes"] for image in self.column("image")), strict=True))
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What data.json says."""
+        """The content of data.json."""
         read: dict[str, Any] = json.loads((self.folder / "data.json").read_text())
         return read
 
-    def found(self, kind: str) -> list[dict[str, str]]:
-        """The rows of one file of findings."""
+    def read_findings(self, kind: str) -> list[dict[str, str]]:
+        """Return the rows of one file of findings."""
         return read_csv(self.folder / "findings" / f"{kind}.csv")
 
 

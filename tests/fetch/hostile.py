@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.fetch.archives import tar
+from tests.fetch.archives import write_tar
 from tests.fetch.fetched import photo
-from tests.store.encoded import encode, tiff
+from tests.store.encoded import encode_image, encode_tiff
 
 Files = dict[bytes, bytes]
 FORMATS: dict[str, tuple[str, dict[str, object]]] = {
@@ -27,7 +27,8 @@ FORMATS: dict[str, tuple[str, dict[str, object]]] = {
     "lossy.webp": ("WEBP", {}),
     "lossless.webp": ("WEBP", {"lossless": True}),
 }
-PLACES = (1, 3, 8, 13, 20, 33, 60, 0.3, 0.6, 0.9, -2, -1)  # bytes, shares of the whole, bytes from the end
+# Where files are cut: after these bytes, at these shares of the whole, or before these last bytes.
+PLACES = (1, 3, 8, 13, 20, 33, 60, 0.3, 0.6, 0.9, -2, -1)
 MAGIC = {
     "jpg": b"\xff\xd8\xff\xe0\0\x10JFIF\0",
     "png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
@@ -40,7 +41,7 @@ MAGIC = {
     "ppm": b"P6\n",
     "avif": b"\0\0\0\x1cftypavif",
 }
-LIES = {  # what stands in a file that calls itself an image
+LIES = {  # the content of files that call themselves images
     "page.jpg": b"<!DOCTYPE html><title>404</title>",
     "vector.png": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
     "printed.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) (w) file\n",
@@ -75,89 +76,95 @@ NAMES += [
 ]
 
 
-def chunk(name: bytes, body: bytes) -> bytes:
+def make_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def png_of(width: int, height: int, *more: bytes) -> bytes:
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(bytes(10))) + chunk(b"IEND", b"")
+def make_png(width: int, height: int, *more: bytes) -> bytes:
+    head = make_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + b"".join(more)
+        + make_chunk(b"IDAT", zlib.compress(bytes(10)))
+        + make_chunk(b"IEND", b"")
+    )
 
 
-def bombs() -> dict[str, bytes]:
-    jpeg = bytearray(encode(photo(1), "JPEG"))
-    at = jpeg.index(b"\xff\xc0") + 5
-    jpeg[at : at + 4] = b"\xff\xff\xff\xff"
-    gif = bytearray(encode(photo(1), "GIF"))
+def make_bombs() -> dict[str, bytes]:
+    jpeg = bytearray(encode_image(photo(1), "JPEG"))
+    size_offset = jpeg.index(b"\xff\xc0") + 5
+    jpeg[size_offset : size_offset + 4] = b"\xff\xff\xff\xff"
+    gif = bytearray(encode_image(photo(1), "GIF"))
     gif[6:10] = b"\xff\xff\xff\xff"
-    bmp = bytearray(encode(photo(1), "BMP"))
+    bmp = bytearray(encode_image(photo(1), "BMP"))
     bmp[18:26] = struct.pack("<ii", 2**30, 2**30)
-    huge = tiff(bytes(9), width=3, height=3, bits=8).replace(
+    huge = encode_tiff(bytes(9), width=3, height=3, bits=8).replace(
         struct.pack("<HHII", 279, 4, 1, 9), b"\x17\1\4\0\1\0\0\0" + b"\xff" * 4
     )
     canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + b"\xff" * 6
     return {
-        "claimed.png": png_of(60_000, 60_000),
-        "real.png": encode(Image.new("1", (12_000, 12_000)), "PNG"),
-        "text.png": png_of(1, 1, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
-        "profile.png": png_of(1, 1, chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
+        "claimed.png": make_png(60_000, 60_000),
+        "real.png": encode_image(Image.new("1", (12_000, 12_000)), "PNG"),
+        "text.png": make_png(1, 1, make_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
+        "profile.png": make_png(1, 1, make_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
         "claimed.jpg": bytes(jpeg),
         "screen.gif": bytes(gif),
         "claimed.bmp": bytes(bmp),
         "strips.tif": huge,
-        "claimed.tif": tiff(bytes(9), width=2**31, height=2**31 - 1, bits=8),
+        "claimed.tif": encode_tiff(bytes(9), width=2**31, height=2**31 - 1, bits=8),
         "canvas.webp": b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas,
         "claimed.ppm": b"P6 99999999 99999999 255\n" + bytes(9),
     }
 
 
-def cut() -> Iterator[tuple[str, bytes]]:
+def cut_files() -> Iterator[tuple[str, bytes]]:
     for name, (kind, options) in FORMATS.items():
-        whole = encode(photo(2, (64, 48)), kind, **options)
+        whole = encode_image(photo(2, (64, 48)), kind, **options)
         for place in PLACES:
             end = int(place * len(whole)) if isinstance(place, float) else place
             yield f"cut {place} {name}", whole[:end]
 
 
-def flipped(each: int = 5) -> Iterator[tuple[str, bytes]]:
+def flip_bits(copies: int = 5) -> Iterator[tuple[str, bytes]]:
     chance = random.Random(0)
     for name, (kind, options) in FORMATS.items():
-        for number in range(each):
-            damaged = bytearray(encode(photo(3, (64, 48)), kind, **options))
+        for number in range(copies):
+            damaged = bytearray(encode_image(photo(3, (64, 48)), kind, **options))
             for _ in range(4):
                 damaged[chance.randrange(4, 120)] ^= 1 << chance.randrange(8)
             yield f"flipped {number} {name}", bytes(damaged)
 
 
-def all_files() -> Files:
+def make_all_files() -> Files:
     chance = random.Random(1)
-    files = {**LIES, **bombs(), **dict(cut()), **dict(flipped())}
+    files = {**LIES, **make_bombs(), **dict(cut_files()), **dict(flip_bits())}
     files |= {f"noise.{suffix}": magic + chance.randbytes(3000) for suffix, magic in MAGIC.items()}
     named = {os.fsencode(name): content for name, content in files.items()}
     named |= {name + b".png": b"no image" for name in NAMES}
     return named | {b"/".join([b"deep"] * 60) + b"/a.png": b""}
 
 
-def write(folder: Path) -> set[bytes]:
-    """All of them, and what is no file: the paths of what there is now."""
-    made = set()
-    for name, content in all_files().items():
+def write_files(folder: Path) -> set[bytes]:
+    """Write all hostile files, links and a pipe, and return the paths of those that the file system took."""
+    paths = set()
+    for name, content in make_all_files().items():
         path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
-        with contextlib.suppress(OSError, ValueError):  # file systems that allow fewer names
+        with contextlib.suppress(OSError, ValueError):  # some file systems allow fewer names
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            made.add(name)
+            paths.add(name)
     links = {"nothing.png": "none", "itself.png": "itself.png", "there.png": "back.png", "back.png": "there.png"}
     links |= {"above": "..", "endless.png": "/dev/zero", "here": "."}
     for name, target in links.items():
         (folder / name).symlink_to(target)
     os.mkfifo(folder / "pipe.jpg")
-    return made | {os.fsencode(name) for name in (*links, "pipe.jpg")}
+    return paths | {os.fsencode(name) for name in (*links, "pipe.jpg")}
 
 
 def write_archive(path: Path, good: bytes) -> dict[str, str]:
-    """A tar file; its members by what becomes of them."""
-    members = {"good.png": (good, "stored"), "cat/good.png": (encode(photo(78), "PNG"), "stored")}
+    """Write a tar file, and return what becomes of each of its members."""
+    members = {"good.png": (good, "stored"), "cat/good.png": (encode_image(photo(78), "PNG"), "stored")}
     members |= {
         "../out.png": (good, "leads out"),
         "a/../../out.png": (good, "leads out"),
@@ -166,7 +173,7 @@ def write_archive(path: Path, good: bytes) -> dict[str, str]:
     members |= {
         "cut.png": (good[:60], "broken"),
         "empty.png": (b"", "empty"),
-        "bomb.png": (bombs()["claimed.png"], "bomb"),
+        "bomb.png": (make_bombs()["claimed.png"], "bomb"),
     }
     special = {
         "link.png": tarfile.SYMTYPE,
@@ -175,6 +182,6 @@ def write_archive(path: Path, good: bytes) -> dict[str, str]:
         "p.png": tarfile.FIFOTYPE,
     }
     contents = {name: content for name, (content, _) in members.items()}
-    tar(path, contents, "w:gz", target="../../secret.png", **special)
+    write_tar(path, contents, "w:gz", target="../../secret.png", **special)
     reasons = {name: becomes for name, (_, becomes) in members.items()}
     return reasons | {"link.png": "a link", "hard.png": "a link", "zero.png": "a device", "p.png": "a device"}

@@ -1,11 +1,11 @@
-"""Facts of images that need not exist."""
+"""Facts of images that need not exist, and the verdict on them."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from components.fetch.checks.facts import Facts
-from components.fetch.checks.inspect import Fault, Seen
-from components.fetch.checks.verdict import Verdict, judge
+from components.fetch.checks.inspect import Fault, ImageFacts
+from components.fetch.checks.verdict import Verdict, reach_verdict
 from components.fetch.params import Checks
 from components.fetch.sources.candidate import Candidate
 from components.store.store import TRAIN
@@ -21,20 +21,20 @@ SHIPPED = Checks(
 
 
 def far_look(number: int) -> int:
-    """Looks that differ in at least 4 bits, for numbers below 2**16: each bit of the number stands four times."""
+    """Return a look; those of numbers below 2**16 differ in at least 4 bits, since each bit stands four times."""
     return sum(0b1111 << 4 * bit for bit in range(16) if number >> bit & 1)
 
 
-def seen(number: int, **changes: Any) -> Seen:
-    """An image of its own; `pixels` and `look` are numbers too."""
-    told = {"pixels": number, "look": far_look(number), "encoded": bytes(10), "format": "JPEG"} | changes
-    told["pixels"] = b"%016d" % told["pixels"]
-    plain = {"content": b"", "width": 32, "height": 24, "misnamed": False, "gray": False, "flat": False}
-    return Seen(**plain | {"means": (0.5, 0.5, 0.5), "squares": (0.5, 0.5, 0.5)} | told)
+def make_image_facts(number: int, **changes: Any) -> ImageFacts:
+    """Return facts of an image that equals no other; `pixels` and `look` are numbers too."""
+    values = {"pixels": number, "look": far_look(number), "encoded": bytes(10), "format": "JPEG"} | changes
+    values["pixels"] = b"%016d" % values["pixels"]
+    defaults = {"content": b"", "width": 32, "height": 24, "misnamed": False, "gray": False, "flat": False}
+    return ImageFacts(**defaults | {"means": (0.5, 0.5, 0.5), "squares": (0.5, 0.5, 0.5)} | values)
 
 
 def add(facts: Facts, number: int, label: str | None, split: str = TRAIN, source: str = "s", **changes: Any) -> Facts:
-    facts.add(Candidate(source, f"{number}.jpg", b"", label, None), seen(number, **changes), split)
+    facts.add(Candidate(source, f"{number}.jpg", b"", label, None), make_image_facts(number, **changes), split)
     return facts
 
 
@@ -43,8 +43,8 @@ def reject(facts: Facts, path: str, reason: str = "broken", image: bool = True) 
     return facts
 
 
-def facts_of(images: Iterable[tuple[str | None, str]]) -> Facts:
-    """Of (label, split) each."""
+def make_facts(images: Iterable[tuple[str | None, str]]) -> Facts:
+    """Return the facts of images, given as (label, split)."""
     facts = Facts()
     for number, (label, split) in enumerate(images):
         add(facts, number, label, split)
@@ -52,5 +52,5 @@ def facts_of(images: Iterable[tuple[str | None, str]]) -> Facts:
 
 
 def verdict(facts: Facts, **changes: Any) -> Verdict:
-    """By checks that allow everything but for these changes."""
-    return judge(facts, SHIPPED.model_copy(update=changes))
+    """Reach a verdict by checks that allow everything but for these changes."""
+    return reach_verdict(facts, SHIPPED.model_copy(update=changes))

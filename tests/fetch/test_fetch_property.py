@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from components.fetch import __main__ as fetch
-from components.fetch.sources.candidate import as_text
+from components.fetch.sources.candidate import escape_name
 from components.store.store import TEST, TRAIN
-from tests.fetch.fetched import Fetched, folder_source, look_in_process, photo, section
-from tests.store.encoded import encode
+from tests.fetch.fetched import Fetched, folder_source, inspect_in_this_process, photo, section
+from tests.store.encoded import encode_image
 
 GOOD = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 BAD = ("truncated", "empty", "text", "link to nothing", "link to itself", "link to the folder above")
@@ -46,7 +46,7 @@ class File:
     @property
     def text(self) -> str:
         """As the store has it."""
-        return as_text(self.path)
+        return escape_name(self.path)
 
     @property
     def good(self) -> bool:
@@ -57,8 +57,8 @@ class File:
 @cache
 def content(kind: str, number: int) -> bytes:
     if kind in GOOD:
-        return encode(photo(number, (9, 7)), kind)
-    return {"truncated": encode(photo(number), "JPEG")[:150], "empty": b"", "text": b"no image"}[kind]
+        return encode_image(photo(number, (9, 7)), kind)
+    return {"truncated": encode_image(photo(number), "JPEG")[:150], "empty": b"", "text": b"no image"}[kind]
 
 
 # With an accent, a line break, and no UTF-8; the names of files are of any bytes.
@@ -121,7 +121,7 @@ def new_folder() -> Iterator[Path]:
 
 
 def fetched(folder: Path, **changes: Any) -> Fetched:
-    with patch.object(fetch, "inspect_all", look_in_process):
+    with patch.object(fetch, "inspect_all", inspect_in_this_process):
         return Fetched(folder).run(section([folder_source(folder / "in")], **ALLOWED | changes))
 
 
@@ -137,12 +137,12 @@ def test_every_file_is_stored_or_rejected_none_is_lost_and_none_comes_twice(list
         made = create(folder / "in", [FIRST, *listing])
         result = fetched(folder, checks__leaked="keep")
         stored = Counter(result.column("id"))
-        rejected = Counter(row["path"] for row in result.found("rejected"))
+        rejected = Counter(row["path"] for row in result.read_findings("rejected"))
         assert stored == Counter(f"mine/{file.text}" for file in made if file.good)
         assert rejected == Counter(f"mine/{file.text}" for file in made if not file.good)
         assert result.metrics["rejected"] == rejected.total()
         assert [one["path"] for one in result.metrics["rejected_files"]] == list(rejected)
-        assert {row["should_be_image"] for row in result.found("rejected")} <= {"True", "False"}
+        assert {row["should_be_image"] for row in result.read_findings("rejected")} <= {"True", "False"}
         for file in made:
             if file.good:
                 assert result.images[f"mine/{file.text}"] == content(file.kind, file.number)
@@ -178,8 +178,8 @@ def test_more_files_never_move_an_image_between_train_and_test(before: list[File
         assert {name: second[name] for name in first if name in second} == {
             name: split for name, split in first.items() if name in second
         }
-        left_out = {row["id"] for row in result.found("repeated") if row["kept"] == "False"}
-        left_out |= {row["same_as"] for row in result.found("repeated") if row["it_is_kept"] == "False"}
+        left_out = {row["id"] for row in result.read_findings("repeated") if row["kept"] == "False"}
+        left_out |= {row["same_as"] for row in result.read_findings("repeated") if row["it_is_kept"] == "False"}
         assert first.keys() - second.keys() <= left_out
         assert {first[name] for name in first.keys() - second.keys()} <= {TRAIN}
 

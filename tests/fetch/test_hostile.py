@@ -1,4 +1,4 @@
-"""Two hundred hostile files: the stage ends, and each is listed or, where it can be read after all, stored."""
+"""Two hundred hostile files: the stage ends, and each file is listed or, if it can be read after all, stored."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from components.fetch.sources.candidate import as_text
+from components.fetch.sources.candidate import escape_name
 from tests.conftest import ROOT, set_params
 from tests.fetch import hostile
 from tests.fetch.fetched import Fetched, folder_source, photo, save
-from tests.store.encoded import encode
+from tests.store.encoded import encode_image
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
 GOOD = 5
@@ -25,9 +25,9 @@ GOOD = 5
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the stage as a process of its own."""
+    """A run of the stage in a process of its own."""
 
-    left: Fetched
+    fetched: Fetched
     status: int
     out: str
     err: str
@@ -35,20 +35,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of hostile files, and an archive of them."""
+    """A folder of hostile files, and an archive of hostile members."""
 
     root: Path
-    hostile: set[str]  # as text
-    members: dict[str, str]  # of the archive, and what becomes of them
+    hostile: set[str]  # names as text
+    members: dict[str, str]  # what becomes of each member of the archive
 
     def run(self, **changes: Any) -> Run:
-        """The stage on both, with these changes of `data.checks`."""
+        """Run the stage on both, with these changes of `data.checks`."""
         params = Path(shutil.copy(ROOT / "params.yaml", self.root / "params.yaml"))
         archive = {"kind": "archive", "name": "tar", "url": str(self.root / "a.tar.gz"), "layout": "flat"}
         archive["sha256"] = hashlib.sha256((self.root / "a.tar.gz").read_bytes()).hexdigest()
-        told = {"data.sources": [folder_source(self.root / "in", "flat", "in"), archive]}
-        set_params(params, told | {f"data.checks.{key}": value for key, value in changes.items()})
-        left = Fetched(self.root / "out")
+        settings = {"data.sources": [folder_source(self.root / "in", "flat", "in"), archive]}
+        set_params(params, settings | {f"data.checks.{key}": value for key, value in changes.items()})
+        fetched = Fetched(self.root / "out")
         command = [
             sys.executable,
             "-m",
@@ -56,13 +56,13 @@ class Place:
             "--params",
             str(params),
             "--metrics",
-            str(left.folder / "data.json"),
+            str(fetched.folder / "data.json"),
         ]
         command += [
-            word for name in ("store", "findings", "scratch") for word in (f"--{name}", str(left.folder / name))
+            word for name in ("store", "findings", "scratch") for word in (f"--{name}", str(fetched.folder / name))
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-        return Run(left, done.returncode, done.stdout, done.stderr)
+        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        return Run(fetched, process.returncode, process.stdout, process.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for number in range(GOOD):
         save(photo(50 + number), root / f"in/good {number}.png")
     save(photo(99), root / "secret.png")
-    made = hostile.write(root / "in")
-    members = hostile.write_archive(root / "a.tar.gz", encode(photo(77), "PNG"))
-    return Place(root, {as_text(name) for name in made}, members)
+    names = hostile.write_files(root / "in")
+    members = hostile.write_archive(root / "a.tar.gz", encode_image(photo(77), "PNG"))
+    return Place(root, {escape_name(name) for name in names}, members)
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +91,12 @@ def test_the_run_ends_well_and_says_nothing_on_stderr(run: Run) -> None:
 
 
 def test_every_one_is_listed_or_stored_none_is_lost_and_none_comes_twice(place: Place, run: Run) -> None:
-    stored, rejected = run.left.column("id"), [row["path"] for row in run.left.found("rejected")]
+    stored, rejected = run.fetched.column("id"), [row["path"] for row in run.fetched.read_findings("rejected")]
     everything = {f"in/{name}" for name in place.hostile} | {f"in/good {number}.png" for number in range(GOOD)}
     everything |= {f"tar/{name}" for name in place.members}
     assert Counter([*stored, *rejected]) == Counter(everything)
-    assert [one["path"] for one in run.left.metrics["rejected_files"]] == rejected
-    assert run.left.metrics["rejected"] == len(rejected) >= 150
+    assert [file["path"] for file in run.fetched.metrics["rejected_files"]] == rejected
+    assert run.fetched.metrics["rejected"] == len(rejected) >= 150
     assert {f"in/good {number}.png" for number in range(GOOD)} <= set(stored)
 
 
@@ -124,12 +124,12 @@ def test_every_one_is_listed_or_stored_none_is_lost_and_none_comes_twice(place: 
     ],
 )
 def test_a_reason_says_what_is_wrong(name: str, reason: str, run: Run) -> None:
-    [found] = [row["reason"] for row in run.left.found("rejected") if row["path"] == f"in/{name}"]
-    assert found.startswith(reason)
+    [rejection] = [row["reason"] for row in run.fetched.read_findings("rejected") if row["path"] == f"in/{name}"]
+    assert rejection.startswith(reason)
 
 
 def test_members_of_an_archive_are_rejected_where_they_would_lead_elsewhere(place: Place, run: Run) -> None:
-    reasons = {row["path"]: row["reason"] for row in run.left.found("rejected")}
+    reasons = {row["path"]: row["reason"] for row in run.fetched.read_findings("rejected")}
     for name, becomes in place.members.items():
         assert becomes in reasons.get(f"tar/{name}", "stored"), name
     assert not list(place.root.rglob("out.png"))
@@ -138,20 +138,20 @@ def test_members_of_an_archive_are_rejected_where_they_would_lead_elsewhere(plac
 
 
 def test_reasons_are_single_lines_that_are_the_same_in_every_run(place: Place, run: Run) -> None:
-    before = {name: (run.left.folder / name).read_bytes() for name in ("data.json", "findings/rejected.csv")}
-    assert not any("\n" in row["reason"] or "0x" in row["reason"] for row in run.left.found("rejected"))
+    before = {name: (run.fetched.folder / name).read_bytes() for name in ("data.json", "findings/rejected.csv")}
+    assert not any("\n" in row["reason"] or "0x" in row["reason"] for row in run.fetched.read_findings("rejected"))
     place.run(max_unreadable_fraction=1.0)
-    assert before == {name: (run.left.folder / name).read_bytes() for name in before}
+    assert before == {name: (run.fetched.folder / name).read_bytes() for name in before}
 
 
 def test_the_policy_stops_the_run_with_one_line(place: Place, run: Run) -> None:
-    """And the store, from the run before, is as it was."""
-    before = [shard.read_bytes() for shard in run.left.store.shards]
+    """The store from the run before stays as it was."""
+    before = [shard.read_bytes() for shard in run.fetched.store.shards]
     stopped = place.run(max_unreadable_fraction=0.01)
     assert stopped.status == 2
     [line] = stopped.err.splitlines()
     assert line.startswith("params.yaml: data.checks.max_unreadable_fraction: ")
     assert " is more than 0.01" in line
-    assert f"{run.left.folder}/findings" in line
-    assert [shard.read_bytes() for shard in run.left.store.shards] == before
-    assert json.loads((run.left.folder / "data.json").read_text())["unreadable_fraction"] > 0.01
+    assert f"{run.fetched.folder}/findings" in line
+    assert [shard.read_bytes() for shard in run.fetched.store.shards] == before
+    assert json.loads((run.fetched.folder / "data.json").read_text())["unreadable_fraction"] > 0.01

@@ -24,7 +24,7 @@ def params(tmp_path: Path) -> Path:
     return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
 
 
-def refused(params: Path, key: str, value: Any) -> list[str]:
+def read_refusal(params: Path, key: str, value: Any) -> list[str]:
     set_params(params, {key: value})
     with pytest.raises(InputError) as caught:
         stage.read_params(params)
@@ -33,24 +33,24 @@ def refused(params: Path, key: str, value: Any) -> list[str]:
 
 def test_sources_of_all_kinds_may_stand_beside_each_other(params: Path) -> None:
     set_params(params, {"data.sources": EVERYTHING})
-    found = stage.read_params(params).data.sources
-    assert [source.kind for source in found] == ["digits", "cifar10", "folder", "manifest", "archive", "parquet"]
-    assert [source.name for source in found] == ["digits", "cifar10", "mine", "list", "zip", "shards"]
+    sources = stage.read_params(params).data.sources
+    assert [source.kind for source in sources] == ["digits", "cifar10", "folder", "manifest", "archive", "parquet"]
+    assert [source.name for source in sources] == ["digits", "cifar10", "mine", "list", "zip", "shards"]
 
 
 @pytest.mark.parametrize("source", EVERYTHING[1:], ids=lambda source: source["kind"])
 def test_each_key_of_a_source_is_missed_and_a_mistyped_one_is_found(source: dict[str, Any], params: Path) -> None:
     for key in source.keys() - {"kind"}:
         without = {name: value for name, value in source.items() if name != key}
-        assert refused(params, "data.sources", [without]) == [f"data.sources.0.{key}: missing"]
+        assert read_refusal(params, "data.sources", [without]) == [f"data.sources.0.{key}: missing"]
     line = "data.sources.0.labels: unknown key; "
-    assert refused(params, "data.sources", [source | {"labels": 1}])[0].startswith(line)
+    assert read_refusal(params, "data.sources", [source | {"labels": 1}])[0].startswith(line)
 
 
 @pytest.mark.parametrize("source", EVERYTHING[1:], ids=lambda source: source["kind"])
 def test_an_empty_text_is_no_place(source: dict[str, Any], params: Path) -> None:
     key = "root" if "root" in source else "url"
-    [line] = refused(params, "data.sources", [source | {key: ""}])
+    [line] = read_refusal(params, "data.sources", [source | {key: ""}])
     assert line == f"data.sources.0.{key}: String should have at least 1 character, not ''"
 
 
@@ -71,7 +71,7 @@ def test_a_usual_name_is_taken(params: Path) -> None:
 
 @pytest.mark.parametrize("digest", ["", "abc", DIGEST[1:], DIGEST + "0", "g" * 64, f"sha256:{DIGEST}", DIGEST + "\n"])
 def test_what_is_no_sha256_is_refused(digest: str, params: Path) -> None:
-    [line] = refused(params, "data.sources", [ARCHIVE | {"sha256": digest}])
+    [line] = read_refusal(params, "data.sources", [ARCHIVE | {"sha256": digest}])
     assert line.startswith("data.sources.0.sha256: 64 hexadecimal digits, as `sha256sum` prints them, not '")
 
 
@@ -92,7 +92,7 @@ def test_two_sources_of_one_name_are_refused_for_their_images_would_be_mixed_up(
     sources: list[dict[str, Any]], name: str, params: Path
 ) -> None:
     line = f"data: sources: two are called '{name}'; images are told apart by their source's name"
-    assert refused(params, "data.sources", sources) == [line]
+    assert read_refusal(params, "data.sources", sources) == [line]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ def test_two_sources_of_one_name_are_refused_for_their_images_would_be_mixed_up(
     ],
 )
 def test_a_slip_is_named_with_its_key(key: str, value: Any, line: str, params: Path) -> None:
-    found = refused(params, key, value)
-    assert [found[0][: len(line)], len(found)] == [line, 1]
+    lines = read_refusal(params, key, value)
+    assert [lines[0][: len(line)], len(lines)] == [line, 1]
 
 
 def test_what_may_be_left_empty_is_written_as_empty(params: Path) -> None:

@@ -1,4 +1,4 @@
-"""Accepting a snapshot: an ordinary edit of params.yaml, of which no other byte changes."""
+"""Accepting a snapshot is an ordinary edit of params.yaml, of which no other byte changes."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.fetch.params import Snapshot
-from components.fetch.snapshot import accept, scratch_folder
+from components.fetch.snapshot import accept, read_scratch_folder
 from components.stage.command import read_params
 from components.stage.errors import InputError
 from tests.conftest import ROOT, set_params
@@ -22,11 +22,11 @@ LINES = [f"    {name}: {value}" for name, value in PIN.model_dump().items()]
 
 @pytest.fixture
 def params(tmp_path: Path) -> Path:
-    """As it is shipped."""
+    """A copy of the shipped params.yaml."""
     return Path(shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml"))
 
 
-def changes(before: str, after: str) -> list[str]:
+def list_changes(before: str, after: str) -> list[str]:
     compared = difflib.ndiff(before.split("\n"), after.split("\n"))
     return [line for line in compared if line[0] in "+-"]
 
@@ -34,7 +34,7 @@ def changes(before: str, after: str) -> list[str]:
 def test_accepting_for_the_first_time_adds_three_lines(params: Path) -> None:
     before = params.read_text()
     accept(params, PIN)
-    assert changes(before, params.read_text()) == [f"+ {line}" for line in LINES]
+    assert list_changes(before, params.read_text()) == [f"+ {line}" for line in LINES]
     assert read_params(params).data.snapshot == PIN
 
 
@@ -42,7 +42,7 @@ def test_accepting_again_changes_what_is_different(params: Path) -> None:
     accept(params, PIN)
     before = params.read_text()
     accept(params, PIN.model_copy(update={"files": 10_000}))
-    assert changes(before, params.read_text()) == ["-     files: 3", "+     files: 10000"]
+    assert list_changes(before, params.read_text()) == ["-     files: 3", "+     files: 10000"]
     accept(params, PIN)
     assert params.read_text() == before
 
@@ -109,7 +109,7 @@ def test_a_graph_without_a_scratch_folder_is_one_line(text: str | None, line: st
     if text is not None:
         (tmp_path / "dvc.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"dvc\.yaml: {line}"):
-        scratch_folder(tmp_path / "dvc.yaml")
+        read_scratch_folder(tmp_path / "dvc.yaml")
 
 
 def test_the_command_compares_accepts_and_compares_again(params: Path, folder: Path, tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ def test_the_command_compares_accepts_and_compares_again(params: Path, folder: P
 
     def run(*flags: str) -> tuple[int, str, str]:
         command = [sys.executable, "-m", "components.fetch.snapshot", *flags]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout, done.stderr
+        process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return process.returncode, process.stdout, process.stderr
 
     before = params.read_text()
     assert run()[0] == 0
     assert run("--accept") == (0, "snapshot: 2 files accepted, now in params.yaml\n", "")
-    assert [line[:2] for line in changes(before, params.read_text())] == ["+ "] * 3
+    assert [line[:2] for line in list_changes(before, params.read_text())] == ["+ "] * 3
     assert run() == (0, "snapshot: nothing has changed since it was accepted\n", "")
     fill(folder, "c.png")
     changed = "the sources have changed: 1 files new, 0 gone, 0 changed, as f/c.png"

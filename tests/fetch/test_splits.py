@@ -1,4 +1,4 @@
-"""Which image is for testing goes by its content alone."""
+"""Which images are for testing depends on their content alone."""
 
 import hashlib
 
@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from components.fetch.params import Data
-from components.fetch.splits import place_in_unit, split_of
+from components.fetch.splits import choose_split, hash_to_unit
 from components.store.store import TEST, TRAIN, UNLABELLED
 from tests.fetch.fetched import section
 
 CONTENTS = [hashlib.sha256(f"{n}".encode()).digest()[:16] for n in range(20_000)]
 
 
-def params(fraction: float, seed: int = 0) -> Data:
+def make_params(fraction: float, seed: int = 0) -> Data:
     return section([{"kind": "digits"}], test_fraction=fraction, seed=seed)
 
 
 def split_all(contents: list[bytes], fraction: float, seed: int = 0, label: str | None = "cat") -> list[str]:
-    wanted = params(fraction, seed)
-    return [split_of(None, label, content, wanted) for content in contents]
+    params = make_params(fraction, seed)
+    return [choose_split(None, label, content, params) for content in contents]
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.25, 0.9])
@@ -39,20 +39,20 @@ def test_the_share_that_is_asked_for_is_kept_to_within_chance(fraction: float) -
     ],
 )
 def test_places_are_the_same_in_every_version(content: bytes, seed: int, first: str) -> None:
-    """BLAKE2b of 8 bytes with the seed as its key (RFC 7693); another hash would mix train and test of every user."""
-    assert place_in_unit(content, seed) == int(first, 16) / 2**64
+    """The hash is BLAKE2b of 8 bytes keyed with the seed (RFC 7693); another would mix train and test of every user."""
+    assert hash_to_unit(content, seed) == int(first, 16) / 2**64
 
 
 def test_places_are_even_over_the_unit_interval() -> None:
-    places = np.array([place_in_unit(content, 3) for content in CONTENTS])
+    places = np.array([hash_to_unit(content, 3) for content in CONTENTS])
     counts = np.histogram(places, bins=20, range=(0, 1))[0]
     assert ((counts - 1000) ** 2 / 1000).sum() < 43.8, "chi-squared with 19 degrees of freedom, at 0.001"
 
 
 def test_a_larger_share_takes_more_images_and_gives_none_back() -> None:
-    """So that who asks for more test images later never trains on an old one."""
+    """Otherwise somebody who asks for more test images later would train on an old one."""
     few, many = split_all(CONTENTS, 0.1), split_all(CONTENTS, 0.3)
-    assert all(more == TEST for one, more in zip(few, many, strict=True) if one == TEST)
+    assert all(after == TEST for before, after in zip(few, many, strict=True) if before == TEST)
     assert few.count(TEST) < many.count(TEST)
 
 
@@ -67,8 +67,8 @@ def test_a_split_does_not_depend_on_the_class() -> None:
 
 @pytest.mark.parametrize("label", ["cat", None])
 def test_what_the_source_says_goes_before(label: str | None) -> None:
-    assert split_of(TEST, label, CONTENTS[0], params(0.01)) == TEST
-    assert split_of(TRAIN, label, CONTENTS[0], params(0.99)) == TRAIN
+    assert choose_split(TEST, label, CONTENTS[0], make_params(0.01)) == TEST
+    assert choose_split(TRAIN, label, CONTENTS[0], make_params(0.99)) == TRAIN
 
 
 def test_an_image_without_a_label_is_for_training_whatever_its_hash() -> None:

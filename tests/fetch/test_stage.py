@@ -1,4 +1,4 @@
-"""fetch: every image once, splits that stay, one line for what is wrong, and nothing left behind."""
+"""The stage fetch: every image once, splits that stay, a line for what is wrong, and nothing left behind."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,20 +11,20 @@ from sklearn.datasets import load_digits
 
 from components.fetch import __main__ as fetch
 from components.fetch import snapshot
-from components.fetch.checks.inspect import digest
-from components.fetch.splits import place_in_unit
+from components.fetch.checks.inspect import compute_digest
+from components.fetch.splits import hash_to_unit
 from components.stage.errors import InputError, RunError
 from components.store.decode import open_image
 from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
-from tests.fetch.fetched import Fetched, folder_source, look_in_process, photo, save, section
-from tests.small import decoded
+from tests.fetch.fetched import Fetched, folder_source, inspect_in_this_process, photo, save, section
+from tests.small import decode_images
 
 DIGITS = [{"kind": "digits"}]
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "inspect_all", look_in_process)
+    monkeypatch.setattr(fetch, "inspect_all", inspect_in_this_process)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
 
 @pytest.fixture
 def leaking(tmp_path: Path) -> list[dict[str, Any]]:
-    """Ten test images, one of which is also a file of another format in train and another one unlabelled."""
+    """Ten test images, one of which is also a training file of another format, and another one also unlabelled."""
     for number in range(10):
         save(photo(number), tmp_path / f"in/test/cat/{number}.png")
         save(photo(100 + number), tmp_path / f"in/train/cat/{number}.png")
@@ -47,7 +47,7 @@ def test_the_store_holds_scikit_learns_digits_pixel_for_pixel(digits: Fetched) -
     expected = load_digits()
     assert digits.column("id") == [f"digits/{number:04}.png" for number in range(1797)]
     assert [int(name or -1) for name in digits.classes.values()] == expected.target.tolist()
-    images = decoded(digits.store, SPLITS)
+    images = decode_images(digits.store, SPLITS)
     in_order = [expected.images[int(name[7:11])] for name in digits.column("id")]
     np.testing.assert_array_equal(np.rint(images[:, 0].astype(float) * 16 / 255), in_order)
 
@@ -64,7 +64,7 @@ def test_an_image_is_for_testing_when_its_hash_says_so(digits: Fetched) -> None:
     splits = digits.splits
     for number, image in enumerate(load_digits().images):
         pixels = np.rint(image * 255 / 16).astype(np.uint8)
-        tested = place_in_unit(digest(b"(8, 8)", pixels.tobytes()), seed=13) < 0.25
+        tested = hash_to_unit(compute_digest(b"(8, 8)", pixels.tobytes()), seed=13) < 0.25
         assert splits[f"digits/{number:04}.png"] == (TEST if tested else TRAIN)
 
 
@@ -98,8 +98,11 @@ def test_what_the_policy_forbids_stops_the_run_and_leaves_the_older_store(
     ]
     assert [shard.read_bytes() for shard in fetched.store.shards] == before
     assert fetched.metrics["unreadable"] == 1
-    assert [row["path"] for row in fetched.found("rejected")] == ["mine/train/cat/torn.jpg"]
-    assert {row["same_as"] for row in fetched.found("repeated")} == {"mine/test/cat/3.png", "mine/test/cat/4.png"}
+    assert [row["path"] for row in fetched.read_findings("rejected")] == ["mine/train/cat/torn.jpg"]
+    assert {row["same_as"] for row in fetched.read_findings("repeated")} == {
+        "mine/test/cat/3.png",
+        "mine/test/cat/4.png",
+    }
 
 
 @pytest.mark.usefixtures("quick")
@@ -165,7 +168,7 @@ def test_sources_without_any_image_are_one_line_that_gives_a_reason(tmp_path: Pa
     with pytest.raises(InputError, match=r"no image in them: a\.txt: no image of a format that is read$"):
         Fetched(tmp_path / "out").run(section(source))
     assert not (tmp_path / "out/store").exists()
-    assert [row["path"] for row in Fetched(tmp_path / "out").found("rejected")] == ["mine/a.txt"]
+    assert [row["path"] for row in Fetched(tmp_path / "out").read_findings("rejected")] == ["mine/a.txt"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -174,23 +177,26 @@ def test_a_file_that_changes_after_it_was_listed_is_not_stored_as_what_was_pinne
 ) -> None:
     for number in range(3):
         save(photo(number), tmp_path / f"in/{number}.png")
-    check = snapshot.check
+    check = snapshot.check_snapshot
 
-    def meanwhile(*arguments: Any) -> None:
+    def check_then_change(*arguments: Any) -> None:
         check(*arguments)
         save(photo(9), tmp_path / "in/1.png")
 
-    monkeypatch.setattr(snapshot, "check", meanwhile)
+    monkeypatch.setattr(snapshot, "check_snapshot", check_then_change)
     source = [folder_source(tmp_path / "in", "flat")]
     fetched = Fetched(tmp_path / "out").run(section(source, checks__max_unreadable_fraction=1.0))
     assert fetched.column("id") == ["mine/0.png", "mine/2.png"]
-    assert [row["reason"] for row in fetched.found("rejected")] == ["changed since the source was listed"]
+    assert [row["reason"] for row in fetched.read_findings("rejected")] == ["changed since the source was listed"]
 
 
 @pytest.mark.usefixtures("quick")
 def test_two_runs_in_one_scratch_folder_do_not_mix(tmp_path: Path) -> None:
     save(photo(1), tmp_path / "in/1.png")
-    with fetch.alone(tmp_path / "out/scratch"), pytest.raises(RunError, match="another run of it works in"):
+    with (
+        fetch.lock_scratch(tmp_path / "out/scratch"),
+        pytest.raises(RunError, match="another run of this stage works in"),
+    ):
         Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in", "flat")]))
     Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in", "flat")]))
 
@@ -206,12 +212,12 @@ def test_a_label_of_an_image_that_is_said_to_be_unlabelled_is_not_kept(tmp_path:
 
 @pytest.mark.usefixtures("quick")
 def test_scratch_keeps_hashes_and_records_and_no_images(tmp_path: Path, leaking: list[dict[str, Any]]) -> None:
-    """Whether the run ends well, is stopped by the policy, or breaks half way."""
+    """This holds whether the run ends well or is stopped by the policy."""
     fetched = Fetched(tmp_path / "out").run(section(leaking, checks__max_leaked_fraction=0.2))
     with pytest.raises(InputError):
         fetched.run(section(leaking, checks__max_leaked_fraction=0.0))
-    left = {path.relative_to(fetched.folder / "scratch").parts[0] for path in (fetched.folder / "scratch").rglob("*")}
-    assert left == {"hashes.sqlite", "snapshots", "fetch.lock"}
+    names = {path.relative_to(fetched.folder / "scratch").parts[0] for path in (fetched.folder / "scratch").rglob("*")}
+    assert names == {"hashes.sqlite", "snapshots", "fetch.lock"}
     assert {path.name for path in fetched.folder.iterdir()} == {"store", "findings", "scratch", "data.json"}
 
 

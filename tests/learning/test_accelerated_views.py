@@ -15,7 +15,7 @@ from components.learning import colour, views
 from components.learning.params import View, Views
 from components.learning.replicas import Replica
 from components.pretrain.feeds.resident import PairMaker
-from tests.learning.checks import SIDE, generator, photos
+from tests.learning.checks import SIDE, draw_photos, make_generator
 
 CLOSE = {"rtol": 0, "atol": 2e-5}
 ALL = {"crop_area": [0.3, 1.0], "flip": 0.5, "jitter": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4}
@@ -31,25 +31,25 @@ def view(request: pytest.FixtureRequest, view_with: Callable[..., View]) -> View
 
 @pytest.fixture
 def images() -> Tensor:
-    return photos(BATCH)
+    return draw_photos(BATCH)
 
 
 @pytest.fixture
 def drawn(view: View) -> views.Drawn:
-    return views.draw(view, views.Shape(BATCH, 3, SIDE, SIDE), generator())
+    return views.draw_view(view, views.Shape(BATCH, 3, SIDE, SIDE), make_generator())
 
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: monkeypatch.setattr(colour, "some_rows", colour.all_rows)
+    return lambda: monkeypatch.setattr(colour, "apply_to_some", colour.apply_to_all)
 
 
 def test_the_picture_is_the_same(
     view: View, images: Tensor, drawn: views.Drawn, as_on_a_gpu: Callable[[], None]
 ) -> None:
-    few = views.apply(images, view, drawn, SIDE)
+    few = views.apply_view(images, view, drawn, SIDE)
     as_on_a_gpu()
-    torch.testing.assert_close(views.apply(images, view, drawn, SIDE), few, **CLOSE)
+    torch.testing.assert_close(views.apply_view(images, view, drawn, SIDE), few, **CLOSE)
 
 
 def test_a_compiler_can_follow_the_views_from_end_to_end(
@@ -57,8 +57,8 @@ def test_a_compiler_can_follow_the_views_from_end_to_end(
 ) -> None:
     """A break in its graph would leave hundreds of small kernels to launch at every step."""
     as_on_a_gpu()
-    compiled = torch.compile(views.apply, fullgraph=True)
-    expected = views.apply(images, view, drawn, SIDE)
+    compiled = torch.compile(views.apply_view, fullgraph=True)
+    expected = views.apply_view(images, view, drawn, SIDE)
     torch.testing.assert_close(compiled(images, view, drawn, SIDE), expected, **CLOSE)
 
 
@@ -70,7 +70,7 @@ def test_a_pair_is_one_graph_for_all_steps(view: View, as_on_a_gpu: Callable[[],
     plain, compiled = (
         PairMaker(both, params, seed=0, batch_size=BATCH, replica=Replica(0, 1), compiled=way) for way in (False, True)
     )
-    images = (photos(BATCH) * 255).byte()
+    images = (draw_photos(BATCH) * 255).byte()
     torch.compiler.reset()
     for step in range(3):
         with torch.compiler.set_stance("default" if step == 0 else "fail_on_recompile"):

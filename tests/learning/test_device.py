@@ -1,10 +1,10 @@
-"""What the hardware decides: device, precision, layout."""
+"""Tests what the hardware decides: device, precision and memory layout."""
 
 import pytest
 import torch
 
 from components.learning import device
-from components.learning.device import choose_device, choose_precision, memory_format
+from components.learning.device import choose_device, choose_memory_format, choose_precision
 from components.stage.errors import InputError
 from components.stage.types import Precision
 
@@ -54,9 +54,9 @@ def test_auto_is_half_precision_where_the_hardware_has_it(
 def test_channels_come_last_where_that_is_fast_and_safe(
     where: torch.device, precision: torch.dtype, last: bool
 ) -> None:
-    """Elsewhere on a CPU it gave other bits in every run."""
+    """In other cases on a CPU, channels last gave different bits in every run."""
     expected = torch.channels_last if last else torch.contiguous_format
-    assert memory_format(where, precision) == expected
+    assert choose_memory_format(where, precision) == expected
 
 
 def test_a_device_that_is_not_there_is_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:

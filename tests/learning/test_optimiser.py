@@ -1,4 +1,4 @@
-"""Which parameters are decayed and adapted, and the steps of the optimisers against float64 arithmetic by hand."""
+"""Tests which parameters are decayed and adapted, and the optimisers' steps against float64 arithmetic by hand."""
 
 import pytest
 import torch
@@ -9,9 +9,9 @@ from components.byol.params import Head
 from components.encoder.build import build_encoder
 from components.encoder.params import TinyResNet, TorchvisionResNet
 from components.learning.lars import LARS
-from components.learning.optimiser import build_optimiser, peak_learning_rate
+from components.learning.optimiser import build_optimiser, scale_learning_rate
 from components.learning.params import Adam, AdamW, Cosine, Lars, Optimiser, RmsProp, Sgd
-from tests.pretrain.tiny import PretrainWith, build
+from tests.pretrain.tiny import PretrainWith, build_byol
 
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 RESNET18 = TorchvisionResNet(name="resnet18", stem="small")
@@ -34,7 +34,7 @@ def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
 ) -> None:
     params = pretrain_with(encoder=encoder, head=Head(hidden=8, out=4))
     with torch.device("meta"):
-        online = Byol.around(build_encoder(encoder, channels=1, side=8), params).online
+        online = Byol.build_around(build_encoder(encoder, channels=1, side=8), params).online
     norms = {
         f"{name}.{part}"
         for name, module in online.named_modules()
@@ -56,13 +56,15 @@ def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
 
 
 def test_what_does_not_learn_is_not_optimised() -> None:
-    byol = build()
-    optimised = [one for group in build_optimiser(byol, SETTINGS["sgd"]).param_groups for one in group["params"]]
-    assert {id(one) for one in optimised} == {id(one) for one in byol.online.parameters()}
+    byol = build_byol()
+    optimised = [
+        parameter for group in build_optimiser(byol, SETTINGS["sgd"]).param_groups for parameter in group["params"]
+    ]
+    assert {id(parameter) for parameter in optimised} == {id(parameter) for parameter in byol.online.parameters()}
 
 
-def run(name: str, gradients: list[float], start: float) -> tuple[float, float]:
-    """A weight and a bias that both begin at `start` and get the same gradients: where they end."""
+def take_steps(name: str, gradients: list[float], start: float) -> tuple[float, float]:
+    """Train a weight and a bias that both begin at `start` with the same gradients, and return their final values."""
     layer = nn.Linear(1, 1).double()
     nn.init.constant_(layer.weight, start)
     nn.init.constant_(layer.bias, start)
@@ -75,7 +77,7 @@ def run(name: str, gradients: list[float], start: float) -> tuple[float, float]:
 
 
 def adamw(value: float, gradients: list[float], *, rate: float, beta1: float, decay: float) -> float:
-    """Loshchilov & Hutter, arXiv 1711.05101, algorithm 2, with beta2 0.999 and eps 1e-8."""
+    """Take steps of AdamW (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2) with beta2 0.999 and eps 1e-8."""
     first = second = 0.0
     for step, gradient in enumerate(gradients, start=1):
         value -= rate * decay * value
@@ -86,7 +88,7 @@ def adamw(value: float, gradients: list[float], *, rate: float, beta1: float, de
 
 
 def adam(value: float, gradients: list[float], *, rate: float, beta1: float, decay: float) -> float:
-    """Kingma & Ba, arXiv 1412.6980, algorithm 1, with beta2 0.999 and eps 1e-8; the decay is part of the gradient."""
+    """Take steps of Adam (Kingma & Ba, arXiv 1412.6980, algorithm 1), beta2 0.999, eps 1e-8, decay in the gradient."""
     first = second = 0.0
     for step, gradient in enumerate(gradients, start=1):
         whole = gradient + decay * value
@@ -97,7 +99,7 @@ def adam(value: float, gradients: list[float], *, rate: float, beta1: float, dec
 
 
 def rmsprop(value: float, gradients: list[float], *, rate: float, momentum: float, decay: float) -> float:
-    """Tieleman & Hinton's lecture 6.5 with smoothing 0.99 and eps 1e-8; the buffer gathers scaled gradients."""
+    """Take steps of Tieleman & Hinton's lecture 6.5 with smoothing 0.99, eps 1e-8 and momentum of scaled gradients."""
     square = velocity = 0.0
     for gradient in gradients:
         whole = gradient + decay * value
@@ -108,7 +110,7 @@ def rmsprop(value: float, gradients: list[float], *, rate: float, momentum: floa
 
 
 def sgd(value: float, gradients: list[float], *, rate: float, momentum: float, decay: float) -> float:
-    """Momentum as PyTorch means it: the buffer gathers gradients, not steps; the decay is part of the gradient."""
+    """Take steps of SGD with PyTorch's momentum: the buffer gathers gradients, not steps, and includes the decay."""
     velocity = 0.0
     for gradient in gradients:
         velocity = momentum * velocity + gradient + decay * value
@@ -118,33 +120,33 @@ def sgd(value: float, gradients: list[float], *, rate: float, momentum: float, d
 
 def test_adamw_takes_the_steps_of_its_paper() -> None:
     gradients = [0.5, -2.0, 0.1]
-    weight, bias = run("adamw", gradients, 3.0)
+    weight, bias = take_steps("adamw", gradients, 3.0)
     assert weight == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-12)
     assert bias == pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.0), rel=1e-12)
 
 
 def test_adam_takes_the_steps_of_its_paper() -> None:
     gradients = [0.5, -2.0, 0.1]
-    weight, bias = run("adam", gradients, 3.0)
+    weight, bias = take_steps("adam", gradients, 3.0)
     assert weight == pytest.approx(adam(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-12)
     assert bias == pytest.approx(adam(3.0, gradients, rate=0.05, beta1=0.9, decay=0.0), rel=1e-12)
     assert weight != pytest.approx(adamw(3.0, gradients, rate=0.05, beta1=0.9, decay=0.1), rel=1e-3)
 
 
 def test_rmsprop_takes_the_steps_of_its_lecture() -> None:
-    """First step of the bias: sqrt(0.01 * 0.25) = 0.05, so 3 - 0.05 * 0.5 / 0.05 = 2.5."""
-    assert run("rmsprop", [0.5], 3.0)[1] == pytest.approx(2.5, rel=1e-6)
+    """At the first step of the bias sqrt(0.01 * 0.25) = 0.05, so it becomes 3 - 0.05 * 0.5 / 0.05 = 2.5."""
+    assert take_steps("rmsprop", [0.5], 3.0)[1] == pytest.approx(2.5, rel=1e-6)
     gradients = [0.5, -2.0, 0.1]
-    weight, bias = run("rmsprop", gradients, 3.0)
+    weight, bias = take_steps("rmsprop", gradients, 3.0)
     assert weight == pytest.approx(rmsprop(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
     assert bias == pytest.approx(rmsprop(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)
 
 
 def test_sgd_takes_the_steps_worked_out_by_hand() -> None:
-    """First step of the weight: 3 - 0.05 * (0.5 + 0.1 * 3) = 2.96; of the bias: 3 - 0.05 * 0.5 = 2.975."""
-    assert run("sgd", [0.5], 3.0) == pytest.approx((2.96, 2.975), rel=1e-12)
+    """The first step makes the weight 3 - 0.05 * (0.5 + 0.1 * 3) = 2.96 and the bias 3 - 0.05 * 0.5 = 2.975."""
+    assert take_steps("sgd", [0.5], 3.0) == pytest.approx((2.96, 2.975), rel=1e-12)
     gradients = [0.5, -2.0, 0.1]
-    weight, bias = run("sgd", gradients, 3.0)
+    weight, bias = take_steps("sgd", gradients, 3.0)
     assert weight == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.1), rel=1e-12)
     assert bias == pytest.approx(sgd(3.0, gradients, rate=0.05, momentum=0.9, decay=0.0), rel=1e-12)
 
@@ -156,8 +158,8 @@ def test_lars_adapts_what_it_decays_and_nothing_else() -> None:
 
 
 def test_the_stated_rate_is_that_of_a_batch_of_256() -> None:
-    """0.2 at 4096 images is 3.2: the paper's rate for its own batch."""
+    """A rate of 0.2 becomes 3.2 for 4096 images, the paper's rate for its own batch."""
     paper = SETTINGS["lars"].model_copy(update={"learning_rate": 0.2})
-    assert peak_learning_rate(paper, 4096) == pytest.approx(3.2)
-    assert peak_learning_rate(paper, 256) == 0.2
-    assert peak_learning_rate(paper, 64) == pytest.approx(0.05)
+    assert scale_learning_rate(paper, 4096) == pytest.approx(3.2)
+    assert scale_learning_rate(paper, 256) == 0.2
+    assert scale_learning_rate(paper, 64) == pytest.approx(0.05)

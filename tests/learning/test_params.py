@@ -1,4 +1,4 @@
-"""The two views as params.yaml states them: one table and its differences."""
+"""Tests the two views as params.yaml states them: one table and its differences."""
 
 from typing import Any
 
@@ -10,20 +10,20 @@ from components.learning.params import View, Views
 
 def test_the_second_view_takes_over_what_it_does_not_change(still: dict[str, Any]) -> None:
     first = still | {"rotate": 10.0, "blur": 1.0}
-    both = Views.model_validate({"first": first, "second": {"blur": 0.1, "solarise": 0.2}})
-    assert both.first == View.model_validate(first)
-    assert both.second == View.model_validate(first | {"blur": 0.1, "solarise": 0.2})
-    assert both.first.solarise == 0
+    views = Views.model_validate({"first": first, "second": {"blur": 0.1, "solarise": 0.2}})
+    assert views.first == View.model_validate(first)
+    assert views.second == View.model_validate(first | {"blur": 0.1, "solarise": 0.2})
+    assert views.first.solarise == 0
 
 
 def test_a_second_view_that_changes_nothing_is_the_first(still: dict[str, Any]) -> None:
-    both = Views.model_validate({"first": still | {"rotate": 10.0}, "second": {}})
-    assert both.second == both.first
+    views = Views.model_validate({"first": still | {"rotate": 10.0}, "second": {}})
+    assert views.second == views.first
 
 
 @pytest.mark.parametrize("views", [{}, {"second": None}], ids=["missing", "empty"])
 def test_a_second_view_that_is_not_stated_is_asked_for(views: dict[str, Any], still: dict[str, Any]) -> None:
-    """No default hides: a view that is the first again is written as {}."""
+    """There is no hidden default: a second view that equals the first is written as {}."""
     with pytest.raises(ValidationError, match="second"):
         Views.model_validate({"first": still} | views)
 

@@ -1,4 +1,4 @@
-"""The learning rate against values worked out by hand."""
+"""Tests the learning rate against values worked out by hand."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ HALVES = Step(name="step", factor=0.5, every_epochs=2)
 
 
 def learning_rate(step: int, steps: int, *, base: float, warmup: int, decay: Decay = COSINE) -> float:
-    """With three steps an epoch."""
+    """Compute the learning rate for three steps per epoch."""
     return schedules.learning_rate(step, steps, base=base, warmup=warmup, decay=decay, epoch=3)
 
 
@@ -65,8 +65,8 @@ def test_the_learning_rate_rises_then_falls_and_never_leaves_zero_to_base() -> N
     ids=["constant", "step"],
 )
 def test_a_rate_that_stays_and_one_that_falls_by_steps(decay: Decay, expected: list[float]) -> None:
-    found = [learning_rate(step, 15, base=0.8, warmup=2, decay=decay) for step in range(15)]
-    assert found == pytest.approx(expected)
+    rates = [learning_rate(step, 15, base=0.8, warmup=2, decay=decay) for step in range(15)]
+    assert rates == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("decay", [COSINE, CONSTANT, HALVES], ids=lambda decay: decay.name)

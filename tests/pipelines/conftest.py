@@ -1,4 +1,4 @@
-"""A server of Prefect's that all tests share."""
+"""Starts one Prefect server that all tests share."""
 
 import socket
 import subprocess
@@ -9,32 +9,32 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.flows.server import answers
+from pipelines.flows.server import is_ready
 from tests.pipelines import tiny
 
 RUNNING = {"type": {"any_": ["RUNNING"]}}
 
 
 class Server:
-    """Of Prefect, in a process of its own."""
+    """A Prefect server that runs in its own process."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def ask(self, what: str, **body: Any) -> Any:
-        """The newest first."""
-        answer = httpx.post(f"{self.url}/{what}", json=body, timeout=30)
+    def ask(self, path: str, **body: Any) -> Any:
+        """Post a request to the server and return its answer."""
+        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30)
         answer.raise_for_status()
         return answer.json()
 
-    def flow_run(self) -> Any:
-        """The last one; None where none has begun."""
-        found = self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1, flow_runs={"state": RUNNING})
-        return found[0] if found else None
+    def read_last_flow_run(self) -> Any:
+        """Return the running flow run that began last; None if none is running."""
+        runs = self.ask("flow_runs/filter", sort="START_TIME_DESC", limit=1, flow_runs={"state": RUNNING})
+        return runs[0] if runs else None
 
 
-def free_port() -> int:
-    """That nobody listens at."""
+def find_free_port() -> int:
+    """Find a port that nobody listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -43,21 +43,21 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Without its page; a database of its own."""
+    """A Prefect server without its page and with its own database."""
     home = tmp_path_factory.mktemp("prefect")
-    port = free_port()
+    port = find_free_port()
     environment = {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--port", str(port)],
-            env=tiny.environment(**environment),
+            env=tiny.build_environment(**environment),
             stdout=log,
             stderr=log,
         )
     server = Server(f"http://127.0.0.1:{port}/api")
 
     try:
-        tiny.wait_for(lambda: answers(server.url), 120)
+        tiny.wait_for(lambda: is_ready(server.url), 120)
         yield server
     finally:
-        tiny.kill(process)
+        tiny.kill_tree(process)

@@ -1,4 +1,4 @@
-"""Who is told what became of a run, with a real webhook on this machine."""
+"""Tests who is told the outcome of a run, with a real webhook on this machine."""
 
 import json
 import threading
@@ -29,18 +29,18 @@ class Webhook(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """To one message."""
+    """Answers one message."""
 
     server: Webhook
 
     def do_POST(self) -> None:
-        """Keep it."""
+        """Keep the message and answer with the next status."""
         self.server.got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Not to the terminal."""
+        """Print nothing on the terminal."""
 
 
 @pytest.fixture
@@ -53,21 +53,24 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def root(tmp_path: Path, webhook: Webhook) -> Path:
-    """A folder whose params.yaml tells everything to both."""
-    write(tmp_path, events=EVERYTHING, file="scratch/told.jsonl", webhook=webhook.url)
+    """A folder whose params.yaml reports every event to a file and to the webhook."""
+    write_settings(tmp_path, events=EVERYTHING, file="scratch/told.jsonl", webhook=webhook.url)
     return tmp_path
 
 
-def write(folder: Path, **settings: Any) -> None:
+def write_settings(folder: Path, **settings: Any) -> None:
+    """Write a params.yaml with this `notify:` section."""
     YAML().dump({"notify": settings}, folder / "params.yaml")
 
 
-def told(root: Path) -> list[Any]:
+def read_told(root: Path) -> list[Any]:
+    """Read the messages in the file."""
     path = root / "scratch" / "told.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def tell(root: Path, event: Event) -> list[str]:
+    """Report an event and return the lines of the log."""
     said: list[str] = []
     notify.tell(root, event, said.append)
     return said
@@ -76,22 +79,22 @@ def tell(root: Path, event: Event) -> list[str]:
 def test_the_file_and_the_webhook_get_the_same_message(root: Path, webhook: Webhook) -> None:
     details = {"version": "v0.2.0", "reasons": ["ok: the gain is +0.05"]}
     assert tell(root, Event("promoted", "retrain", "v0.2.0", details)) == []
-    assert webhook.got == told(root)
+    assert webhook.got == read_told(root)
     message = webhook.got[0]
     assert message["text"] == f"{root.name}: retrain promoted: v0.2.0"
     assert (message["event"], message["version"], message["reasons"]) == ("promoted", "v0.2.0", details["reasons"])
 
 
 def test_only_what_is_asked_for_is_told(root: Path, webhook: Webhook) -> None:
-    write(root, events=["failed"], file=None, webhook=webhook.url)
+    write_settings(root, events=["failed"], file=None, webhook=webhook.url)
     for kind in EVERYTHING:
         tell(root, Event(kind, "retrain", "it"))
     assert [message["event"] for message in webhook.got] == ["failed"]
-    assert told(root) == []
+    assert read_told(root) == []
 
 
 def test_an_address_can_stand_in_the_environment(root: Path, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(root, events=EVERYTHING, file=None, webhook="$WHERE_TO")
+    write_settings(root, events=EVERYTHING, file=None, webhook="$WHERE_TO")
     assert tell(root, Event("failed", "train", "it")) == []
     assert webhook.got == []
     monkeypatch.setenv("WHERE_TO", webhook.url)
@@ -119,11 +122,11 @@ def test_a_webhook_that_refuses_costs_a_line_without_its_address(
     said = tell(root, Event("failed", "train", "it"))
     assert said == [f"nobody could be told that train failed: the webhook answered {statuses[-1]}"]
     assert len(webhook.got) == len(statuses)
-    assert len(told(root)) == 1, "the file is told all the same"
+    assert len(read_told(root)) == 1, "the file is told all the same"
 
 
 def test_a_file_that_cannot_be_written_keeps_nothing_from_the_webhook(root: Path, webhook: Webhook) -> None:
-    write(root, events=EVERYTHING, file="params.yaml/told.jsonl", webhook=webhook.url)
+    write_settings(root, events=EVERYTHING, file="params.yaml/told.jsonl", webhook=webhook.url)
     assert tell(root, Event("failed", "train", "it"))[0].startswith("nobody could be told that train failed: ")
     assert len(webhook.got) == 1
 
@@ -135,7 +138,7 @@ def test_a_run_that_is_begun_again_is_told_again(root: Path, webhook: Webhook) -
 
 
 def test_a_webhook_that_is_not_there_costs_a_line_without_its_address(root: Path, webhook: Webhook) -> None:
-    write(root, events=EVERYTHING, file="scratch/told.jsonl", webhook="http://127.0.0.1:9/secret")
+    write_settings(root, events=EVERYTHING, file="scratch/told.jsonl", webhook="http://127.0.0.1:9/secret")
     said = tell(root, Event("failed", "train", "it"))
     assert said[0].startswith("nobody could be told that train failed: the webhook cannot be reached")
     assert "secret" not in said[0]
@@ -158,15 +161,17 @@ def test_a_webhook_that_is_not_there_costs_a_line_without_its_address(root: Path
     ],
 )
 def test_however_a_run_ends_it_is_told(root: Path, error: BaseException, kind: str, text: str) -> None:
-    with pytest.raises(type(error)), notify.telling(root, "retrain", print):
+    with pytest.raises(type(error)), notify.tell_failures(root, "retrain", print):
         raise error
-    assert [(one["event"], one["text"]) for one in told(root)] == [(kind, f"{root.name}: retrain {kind}: {text}")]
+    assert [(message["event"], message["text"]) for message in read_told(root)] == [
+        (kind, f"{root.name}: retrain {kind}: {text}")
+    ]
 
 
 def test_a_retraining_that_never_began_is_no_news(root: Path) -> None:
-    with pytest.raises(BusyError), notify.telling(root, "retrain", print):
+    with pytest.raises(BusyError), notify.tell_failures(root, "retrain", print):
         raise BusyError("another is at work")
-    assert told(root) == []
+    assert read_told(root) == []
 
 
 def test_broken_settings_cost_a_line(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Repositories with stages small enough to see through; the real flows run on them, and the real check of params."""
+"""Small repositories whose stages are simple; the real flows run on them, and the real check of params.yaml."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ from dvc.repo import Repo
 
 from tests.conftest import ROOT, Project, set_params
 
-# Stands in for a trainer: a worker in a session of its own, as torchrun starts it, deaf to SIGTERM; every tenth of a
-# second a checkpoint, from which a second run goes on.
+# Stands in for a trainer: it starts a worker in its own session, as torchrun does, which ignores SIGTERM, and writes a
+# checkpoint ten times per second, from which a second run goes on.
 TRAINER = """
 import pathlib, subprocess, sys, time
 deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120)"
@@ -48,8 +48,8 @@ stages:
 """
 
 
-def make(folder: Path, stages: str, **flow: Any) -> Project:
-    """A repository with these stages and nothing run; `flow`: settings of that section of params.yaml."""
+def make_project(folder: Path, stages: str, **flow: Any) -> Project:
+    """Make a repository with these stages and nothing run; `flow`: settings of that section of params.yaml."""
     project = Project(folder / "project")
     (folder / "home").mkdir(parents=True)
     project.root.mkdir()
@@ -67,18 +67,18 @@ def make(folder: Path, stages: str, **flow: Any) -> Project:
     return project
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Of the tests, and more."""
+def build_environment(**more: str) -> dict[str, str]:
+    """Return the environment of the tests with these variables added."""
     return os.environ | more
 
 
 @contextmanager
-def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`python -m pipelines.train` in the background; ended with the block."""
+def start_train(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m pipelines.train` in the background; SIGTERM ends it with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pipelines.train", *arguments],
         cwd=project.root,
-        env=environment(PREFECT_HOME=str(project.root.parent / "home" / ".prefect")),
+        env=build_environment(PREFECT_HOME=str(project.root.parent / "home" / ".prefect")),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -91,26 +91,26 @@ def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Until it holds."""
+    """Wait until the condition holds."""
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
 
 
-def below(process: subprocess.Popen[Any]) -> list[psutil.Process]:
-    """Every process that it has started, whatever its session."""
+def list_descendants(process: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """List every process that the process has started, in whatever session."""
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def left_after(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that still run then; a zombie does not."""
+def list_survivors(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """List the processes that still run after so many seconds; a zombie does not run."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
-def kill(process: subprocess.Popen[Any]) -> None:
-    """And all below it; for what is not ours to end well."""
-    for one in [*below(process), process]:
-        one.kill()
+def kill_tree(process: subprocess.Popen[Any]) -> None:
+    """Kill a process and all below it, if the tests do not care how it ends."""
+    for running in [*list_descendants(process), process]:
+        running.kill()
     process.wait()

@@ -1,4 +1,4 @@
-"""Presets: what they say, and that laying one over params.yaml changes that and nothing else."""
+"""Presets hold what their pages promise, and applying one changes the keys it sets and nothing else."""
 
 import shutil
 import subprocess
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from components.learning.optimiser import peak_learning_rate
+from components.learning.optimiser import scale_learning_rate
 from components.learning.views import make_view
 from components.stage.command import check_params
 from components.stage.errors import InputError
-from presets.apply import merge, names, plain, with_presets
+from presets.apply import apply_presets, list_presets, merge, to_plain
 from tests.conftest import ROOT, set_params
 
 SHIPPED = ROOT / "params.yaml"
@@ -24,26 +24,26 @@ def params(tmp_path: Path) -> Path:
     return Path(shutil.copy(SHIPPED, tmp_path / "params.yaml"))
 
 
-def applied(*presets: str) -> Any:
-    return check_params(plain(with_presets(SHIPPED, list(presets))), SHIPPED)
+def read_with(*presets: str) -> Any:
+    return check_params(to_plain(apply_presets(SHIPPED, list(presets))), SHIPPED)
 
 
 def apply(params: Path, *arguments: str, status: int = 0) -> str:
-    """As a user does it."""
+    """Run `python -m presets` as a user does, check its exit status and return its output."""
     command = [sys.executable, "-m", "presets", *arguments, "--params", str(params)]
     done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == status, done.stdout
     return done.stdout
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", list_presets())
 def test_every_preset_fits_the_shipped_params(name: str) -> None:
-    assert applied(name).pretrain.epochs > 0
+    assert read_with(name).pretrain.epochs > 0
 
 
 def test_the_views_for_photographs_are_the_papers_table() -> None:
-    """Of arXiv 2006.07733, appendix B, written out here once more."""
-    views = applied("views/imagenet").pretrain.views
+    """The values are those of arXiv 2006.07733, appendix B, written out here once more."""
+    views = read_with("views/imagenet").pretrain.views
     for view in (views.first, views.second):
         assert view.crop_area == (0.08, 1)
         assert view.crop_ratio == pytest.approx((3 / 4, 4 / 3), abs=1e-4)
@@ -56,23 +56,23 @@ def test_the_views_for_photographs_are_the_papers_table() -> None:
 
 
 def test_small_photographs_are_not_blurred_and_gray_ones_keep_their_one_channel() -> None:
-    small, gray = applied("views/cifar").pretrain.views, applied("views/grayscale").pretrain.views
+    small, gray = read_with("views/cifar").pretrain.views, read_with("views/grayscale").pretrain.views
     assert (small.first.blur, small.second.blur, small.second.solarise) == (0, 0, 0.2)
     assert (gray.first.hue, gray.first.saturation, gray.first.grayscale, gray.first.contrast) == (0, 0, 0, 0.4)
 
 
 def test_the_views_of_tiny_images_are_those_that_are_shipped() -> None:
-    assert applied("views/cifar", "views/tiny").pretrain.views == applied().pretrain.views
+    assert read_with("views/cifar", "views/tiny").pretrain.views == read_with().pretrain.views
 
 
 def test_the_articles_preset_is_its_listing_and_its_text() -> None:
-    """Section 5.2: Adam at 1e-3, batches of 64, 50 epochs, ImageNet's normalisation, no augmentation; 2048 features."""
-    params = applied("cifar10", "article").pretrain
+    """Section 5.2 has Adam at 1e-3, batches of 64, 50 epochs, ImageNet's normalisation, plain images, 2048 features."""
+    params = read_with("cifar10", "article").pretrain
     assert (params.objective, params.encoder.name) == ("article", "article")
     assert (params.encoder.hidden, params.encoder.features) == (4096, 2048)
     assert (params.epochs, params.batch_size, params.images.side) == (50, 64, 32)
     assert (params.images.mean, params.images.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert peak_learning_rate(params.optimiser, params.batch_size) == pytest.approx(1e-3)
+    assert scale_learning_rate(params.optimiser, params.batch_size) == pytest.approx(1e-3)
     optimiser = params.optimiser
     assert (optimiser.name, optimiser.decay.name, optimiser.warmup_epochs) == ("adam", "constant", 0)
     assert set(params.article.model_dump().values()) == {1.0}
@@ -80,19 +80,19 @@ def test_the_articles_preset_is_its_listing_and_its_text() -> None:
 
 def test_a_recipe_of_byol_says_so_over_another_objective() -> None:
     for name in ("cifar10", "imagenette", "faces", "vehicles"):
-        assert applied("article", name).pretrain.objective == "byol"
+        assert read_with("article", name).pretrain.objective == "byol"
 
 
 def test_plain_views_are_the_image_itself_twice() -> None:
-    views = applied("article").pretrain.views
+    views = read_with("article").pretrain.views
     image = torch.rand(2, 3, 32, 32)
     for view in (views.first, views.second):
         assert torch.equal(make_view(image, view, torch.Generator().manual_seed(0), 32), image)
 
 
 def test_an_optimiser_of_another_name_takes_no_keys_of_the_old_one() -> None:
-    assert applied("cifar10").pretrain.optimiser.name == "sgd"
-    assert applied("cifar10", "imagenette").pretrain.optimiser.name == "lars"
+    assert read_with("cifar10").pretrain.optimiser.name == "sgd"
+    assert read_with("cifar10", "imagenette").pretrain.optimiser.name == "lars"
 
 
 def test_only_what_the_preset_sets_changes_and_comments_stay(params: Path) -> None:
@@ -111,7 +111,7 @@ def test_only_what_the_preset_sets_changes_and_comments_stay(params: Path) -> No
 def test_without_a_name_they_are_listed(params: Path) -> None:
     before = params.read_bytes()
     listed = apply(params)
-    assert all(name in listed for name in names())
+    assert all(name in listed for name in list_presets())
     assert "cifar10           CIFAR-10 with ResNet-18 for 200 epochs, meant for a GPU\n" in listed, "a whole sentence"
     assert params.read_bytes() == before
 
@@ -119,7 +119,7 @@ def test_without_a_name_they_are_listed(params: Path) -> None:
 def test_a_name_that_there_is_not_is_one_line_and_changes_nothing(params: Path) -> None:
     before = params.read_bytes()
     said = apply(params, "cifar10", "cifar11", status=2)
-    assert said.splitlines() == [f"presets: there is no 'cifar11'; there are {', '.join(names())}"]
+    assert said.splitlines() == [f"presets: there is no 'cifar11'; there are {', '.join(list_presets())}"]
     assert params.read_bytes() == before
 
 
@@ -136,7 +136,7 @@ def test_a_file_that_holds_no_params_is_named(text: str | None, tmp_path: Path) 
     if text is not None:
         path.write_text(text)
     with pytest.raises(InputError, match=r"params\.yaml: "):
-        with_presets(path, ["cifar10"])
+        apply_presets(path, ["cifar10"])
 
 
 def test_merging_goes_into_mappings_and_replaces_all_else() -> None:

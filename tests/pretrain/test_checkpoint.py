@@ -1,4 +1,4 @@
-"""A checkpoint is taken up by the very run that left it, whole or not at all, and it can run no code."""
+"""A checkpoint is loaded only by the run that left it, as a whole or not at all, and it can run no code."""
 
 import io
 import os
@@ -26,19 +26,19 @@ CONTENT: dict[str, Any] = {
 }
 
 
-def save(folder: Path, key: str = "run") -> Checkpoint:
-    """A checkpoint of CONTENT."""
+def save_content(folder: Path, key: str = "run") -> Checkpoint:
+    """Save CONTENT as a checkpoint."""
     checkpoint = Checkpoint(folder, key)
     checkpoint.save(CONTENT)
     return checkpoint
 
 
-def is_whole(found: dict[str, Any] | None) -> bool:
-    return found is not None and repr(found) == repr(CONTENT)
+def is_whole(content: dict[str, Any] | None) -> bool:
+    return content is not None and repr(content) == repr(CONTENT)
 
 
 def test_what_was_saved_comes_back_and_is_gone_when_the_run_is_done(tmp_path: Path) -> None:
-    checkpoint = save(tmp_path)
+    checkpoint = save_content(tmp_path)
     assert is_whole(Checkpoint(tmp_path, "run").load())
     assert Checkpoint(tmp_path, "another").load() is None
     checkpoint.remove()
@@ -50,7 +50,7 @@ def test_nothing_to_go_on_from_is_no_news(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == ""
 
 
-def another_zip(_: bytes) -> bytes:
+def make_another_zip(_: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.txt", "hello")
@@ -65,7 +65,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "text": lambda whole: b"hello world",
     "zeros": lambda whole: bytes(1000),
     "a pickle cut short": lambda whole: b"\x80\x02X",
-    "another zip": another_zip,
+    "another zip": make_another_zip,
 }
 
 
@@ -73,15 +73,15 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 def test_a_damaged_file_is_said_in_one_line_and_the_run_begins_anew(
     how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run that stopped here would stop at every later attempt too."""
-    checkpoint = save(tmp_path)
+    """A run that stopped at a damaged file would stop at every later attempt too."""
+    checkpoint = save_content(tmp_path)
     file = tmp_path / "run" / FILE
     file.write_bytes(DAMAGES[how](file.read_bytes()))
     assert checkpoint.load() is None
-    said = capsys.readouterr().out
-    assert said.startswith(f"{file}: cannot be read, so the run begins anew: ")
-    assert said.count("\n") == 1
-    assert said.rstrip()[-1] != ":", "why stands there"
+    output = capsys.readouterr().out
+    assert output.startswith(f"{file}: cannot be read, so the run begins anew: ")
+    assert output.count("\n") == 1
+    assert output.rstrip()[-1] != ":", "why stands there"
     checkpoint.save(CONTENT)
     assert is_whole(checkpoint.load())
 
@@ -98,8 +98,8 @@ with pytest.raises(RuntimeError) as lack_on_the_cpu:
 def test_a_lack_of_memory_stops_the_run_and_leaves_the_checkpoint(
     lack: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Begun anew, the run would write over days of work that can be read as soon as there is memory again."""
-    checkpoint = save(tmp_path)
+    """A run begun anew would overwrite days of work that can be read as soon as there is memory again."""
+    checkpoint = save_content(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(torch, "load", Mock(side_effect=lack))
         with pytest.raises(type(lack)) as caught:
@@ -109,7 +109,7 @@ def test_a_lack_of_memory_stops_the_run_and_leaves_the_checkpoint(
 
 
 class Payload:
-    """Makes a folder when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -120,8 +120,8 @@ class Payload:
 
 @pytest.mark.parametrize("writer", ["torch", "pickle"])
 def test_code_in_the_file_is_not_run(writer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever may write to the scratch folder may not thereby run programs as its user."""
-    checkpoint, file, trace = save(tmp_path), tmp_path / "run" / FILE, tmp_path / "was here"
+    """Write access to the scratch folder must not let anyone run programs as the user."""
+    checkpoint, file, trace = save_content(tmp_path), tmp_path / "run" / FILE, tmp_path / "was here"
     if writer == "torch":
         torch.save({"state": Payload(trace)}, file)
     else:
@@ -140,8 +140,8 @@ def test_code_in_the_file_is_not_run(writer: str, tmp_path: Path, capsys: pytest
 def test_a_save_that_fails_half_way_leaves_the_checkpoint_before_it(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch's own writer has no type of its own for a full disk."""
-    checkpoint = save(tmp_path)
+    """PyTorch's writer raises a RuntimeError for a full disk."""
+    checkpoint = save_content(tmp_path)
 
     def fail(content: Any, file: Any) -> None:
         file.write(b"half of a file")
@@ -161,7 +161,7 @@ def test_a_save_that_fails_half_way_leaves_the_checkpoint_before_it(
 def test_a_second_process_of_the_same_run_waits_for_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """DVC's child may outlive DVC: two that trained at once would overwrite each other's checkpoints."""
+    """A stage may outlive DVC: two that trained at once would overwrite each other's checkpoints."""
     first, second = Checkpoint(tmp_path / "scratch", "run"), Checkpoint(tmp_path / "scratch", "run")
     first.claim()
     Checkpoint(tmp_path / "scratch", "another run").claim()
@@ -169,9 +169,9 @@ def test_a_second_process_of_the_same_run_waits_for_the_first(
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
-    said = capsys.readouterr().out
-    assert "another process is training this run; waiting for it to end\n" in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().out
+    assert "another process is training this run; waiting for it to end\n" in output
+    assert output.count("\n") == 1
     first.remove()
     waiting.join(5)
     assert not waiting.is_alive()

@@ -1,4 +1,4 @@
-"""The key of a run: all that decides its result, and nothing else."""
+"""The key of a run depends on all that decides the run's result, and on nothing else."""
 
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def test_one_byte_one_name_or_one_file_of_the_data_is_another_run(shards: list[P
 
 @pytest.mark.parametrize("name", ["components.byol.invented", "__main__"])
 def test_an_edit_of_the_code_is_another_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an imported module, and of the stage itself, which `python -m` runs under the name __main__."""
+    """The edit is of an imported module, or of the stage itself, which `python -m` runs under the name __main__."""
     code = tmp_path / "invented.py"
     module = ModuleType(name)
     module.__file__ = str(code)
@@ -69,7 +69,7 @@ def test_an_edit_of_the_code_is_another_run(name: str, tmp_path: Path, monkeypat
 
 
 def test_all_code_of_the_training_is_imported_before_the_key_is_made() -> None:
-    """What was imported later could be edited, and the run would go on with half of it as it was."""
+    """A module imported later could be edited before that, and the key would not cover the code that runs."""
     deps = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["pretrain"]["deps"]
     code = {dep.removesuffix(".py").replace("/", ".") for dep in deps if dep.endswith(".py")}
     command = [sys.executable, "-c", "import sys, components.pretrain; print(*sys.modules)"]
@@ -77,7 +77,7 @@ def test_all_code_of_the_training_is_imported_before_the_key_is_made() -> None:
 
 
 def test_other_peoples_modules_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor a module without a file, which cannot be read."""
+    """A module without a file does not count either, since it cannot be read."""
     key = fingerprint("", [])
     monkeypatch.setitem(sys.modules, "componentsandmore", ModuleType("componentsandmore"))
     monkeypatch.setitem(sys.modules, "components.without_a_file", ModuleType("components.without_a_file"))

@@ -1,4 +1,4 @@
-"""The training loop: schedules, epochs, what stops it, and going on where it was."""
+"""The training loop: its schedules and epochs, what stops it, and how it goes on after an interruption."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -8,48 +8,58 @@ import torch
 from torch import Tensor
 
 from components.encoder.params import Images, TinyResNet
-from components.learning.device import memory_format
+from components.learning.device import choose_memory_format
 from components.learning.objective import Pair
 from components.learning.params import Optimiser, View, Views
 from components.learning.replicas import Replica
 from components.pretrain.feeds.resident import PairMaker, ResidentFeed
 from components.pretrain.loop import EpochRecord, State, remember, restore, train
 from components.stage.errors import RunError
-from tests.pretrain.tiny import ADAMW, CPU, LARS, SGD, PretrainWith, begin, build, pairs, parameters
+from tests.pretrain.tiny import (
+    ADAMW,
+    CPU,
+    LARS,
+    SGD,
+    PretrainWith,
+    begin_training,
+    build_byol,
+    copy_parameters,
+    draw_pairs,
+)
 
 NARROW = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 
 
 class FixedFeed:
-    """The same two batches every epoch, in the same order."""
+    """A feed of the same two batches every epoch, in the same order."""
 
     steps_per_epoch = 2
 
     def pairs(self, step: int) -> Iterator[Pair]:
-        """From that step on."""
-        yield from pairs(2)[step % 2 :]
+        """Yield the batches from this step to the end of its epoch."""
+        yield from draw_pairs(2)[step % 2 :]
 
 
 @pytest.fixture
 def run(pretrain_with: PretrainWith) -> Callable[..., tuple[State, list[EpochRecord]]]:
-    """`run(optimiser, epochs=2)`: a whole run; the batch size is such that the rate is the one stated."""
+    """Return `run(optimiser, epochs=2)`, a whole run; at its batch size of 256 the rate is the stated one."""
 
-    def make(optimiser: Optimiser, *, epochs: int) -> tuple[State, list[EpochRecord]]:
+    def run_training(optimiser: Optimiser, *, epochs: int) -> tuple[State, list[EpochRecord]]:
         params = pretrain_with(optimiser=optimiser, epochs=epochs, tau_base=0.9, batch_size=256)
-        state, engine = begin(params, steps_per_epoch=2)
+        state, engine = begin_training(params, steps_per_epoch=2)
         records: list[EpochRecord] = []
         on_epoch = lambda state, record: records.append(record)  # noqa: E731
         train(state, engine, FixedFeed(), params, on_step=lambda state: None, on_epoch=on_epoch)
         return state, records
 
-    return make
+    return run_training
 
 
 Run = Callable[..., tuple[State, list[EpochRecord]]]
 
 
 def test_a_run_ends_at_its_last_step_and_reports_every_epoch(run: Run) -> None:
-    """4 steps, 2 of them warm-up. Rates 0, 0.005, 0.01, 0.005; tau at steps 1 and 3 of 4: 45 and 135 degrees."""
+    """Of 4 steps 2 warm up: rates 0, 0.005, 0.01, 0.005. At steps 1 and 3 tau's cosine is at 45 and 135 degrees."""
     state, records = run(ADAMW, epochs=2)
     assert state.step == 4
     assert [record.epoch for record in records] == [1, 2]
@@ -65,13 +75,13 @@ def test_the_rate_of_the_schedule_reaches_the_optimiser(pretrain_with: PretrainW
         steps_per_epoch = 1
 
         def pairs(self, step: int) -> Iterator[Pair]:
-            yield pairs(1)[0]
+            yield draw_pairs(1)[0]
 
     params = pretrain_with(optimiser=ADAMW, epochs=1)
-    state, engine = begin(params)
-    before = parameters(state.objective)
+    state, engine = begin_training(params)
+    before = copy_parameters(state.objective)
     train(state, engine, OneBatch(), params, on_step=lambda state: None, on_epoch=lambda state, record: None)
-    assert all(torch.equal(before[name], value) for name, value in parameters(state.objective).items())
+    assert all(torch.equal(before[name], value) for name, value in copy_parameters(state.objective).items())
 
 
 def test_training_brings_the_predictions_nearer_to_the_targets(run: Run) -> None:
@@ -89,12 +99,12 @@ def test_a_diverged_run_stops_with_one_line_that_names_what_to_change(run: Run) 
 def test_a_broken_image_is_not_trained_on_silently(pretrain_with: PretrainWith) -> None:
     class BrokenFeed(FixedFeed):
         def pairs(self, step: int) -> Iterator[Pair]:
-            first, second = pairs(2)
+            first, second = draw_pairs(2)
             yield first
             yield second[0] * torch.nan, second[1]
 
     params = pretrain_with(optimiser=SGD, epochs=2)
-    state, engine = begin(params, steps_per_epoch=2)
+    state, engine = begin_training(params, steps_per_epoch=2)
     records: list[EpochRecord] = []
     with pytest.raises(RunError, match="not finite after step 2"):
         train(
@@ -119,7 +129,7 @@ MakeFeed = Callable[[int], ResidentFeed]
 
 @pytest.fixture
 def make_feed(view_with: Callable[..., View]) -> MakeFeed:
-    """Of 14 images in batches of 6; its views turn, jitter and are noisy."""
+    """Return a maker of feeds of 14 images in batches of 6, whose views turn, jitter and are noisy."""
     view = view_with(rotate=15.0, shift=0.1, jitter=1.0, contrast=0.4, noise=0.05)
     images = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     params = Images(side=8, read_side=8, mean=(0.5,), std=(0.3,))
@@ -129,8 +139,8 @@ def make_feed(view_with: Callable[..., View]) -> MakeFeed:
     )
 
 
-def everything(state: State) -> dict[str, Tensor]:
-    """All tensors that a later step would read."""
+def collect_tensors(state: State) -> dict[str, Tensor]:
+    """Collect all tensors that a later step reads."""
     networks = state.objective.state_dict()
     buffers = state.optimiser.state_dict()["state"]
     kept = {f"{n}.{name}": t for n, slots in buffers.items() for name, t in slots.items() if isinstance(t, Tensor)}
@@ -141,21 +151,21 @@ def everything(state: State) -> dict[str, Tensor]:
 def test_the_same_seed_gives_the_same_bits(precision: str, pretrain_with: PretrainWith, make_feed: MakeFeed) -> None:
     """Layers this narrow show a layout for which oneDNN writes beyond its buffers (channels last; see device.py)."""
     params = pretrain_with(optimiser=ADAMW, epochs=3, tau_base=0.9, batch_size=6, precision=precision)
-    layout = memory_format(CPU, getattr(torch, precision))
+    layout = choose_memory_format(CPU, getattr(torch, precision))
 
-    def weights(seed: int) -> dict[str, Tensor]:
-        byol = build(seed, NARROW).to(memory_format=layout)
-        state, engine = begin(params, steps_per_epoch=2, objective=byol)
+    def train_with(seed: int) -> dict[str, Tensor]:
+        byol = build_byol(seed, NARROW).to(memory_format=layout)
+        state, engine = begin_training(params, steps_per_epoch=2, objective=byol)
         train(state, engine, make_feed(seed), params, on_step=lambda _: None, on_epoch=lambda *_: None)
-        return everything(state)
+        return collect_tensors(state)
 
-    once, again, other = weights(7), weights(7), weights(8)
-    assert all(torch.equal(once[name], again[name]) for name in once)
-    assert not torch.equal(once["online.encoder.0.weight"], other["online.encoder.0.weight"])
+    first, repeat, reseeded = train_with(7), train_with(7), train_with(8)
+    assert all(torch.equal(first[name], repeat[name]) for name in first)
+    assert not torch.equal(first["online.encoder.0.weight"], reseeded["online.encoder.0.weight"])
 
 
 class KilledError(Exception):
-    """Stands for a signal that nobody can catch."""
+    """Stands for a signal that no process can catch."""
 
 
 @pytest.mark.parametrize("optimiser", [SGD, ADAMW, LARS], ids=lambda params: params.name)
@@ -163,18 +173,18 @@ class KilledError(Exception):
 def test_a_run_that_goes_on_from_any_step_ends_with_the_same_bits(
     killed_at: int, optimiser: Optimiser, pretrain_with: PretrainWith, make_feed: MakeFeed
 ) -> None:
-    """Six steps, two an epoch. What was remembered is stored and read as a checkpoint is: without unpickling code."""
+    """A run has three epochs of two steps. The state is stored and read as in a checkpoint: without unpickling code."""
     params = pretrain_with(optimiser=optimiser, epochs=3, tau_base=0.9, batch_size=6)
 
-    def whole(on_step: Callable[[State], None], remembered: bytes = b"") -> tuple[State, list[EpochRecord]]:
-        state, engine = begin(params, steps_per_epoch=2)
+    def train_to_the_end(on_step: Callable[[State], None], remembered: bytes = b"") -> tuple[State, list[EpochRecord]]:
+        state, engine = begin_training(params, steps_per_epoch=2)
         if remembered:
             restore(state, torch.load(io.BytesIO(remembered), weights_only=True))
         records: list[EpochRecord] = []
         train(state, engine, make_feed(0), params, on_step=on_step, on_epoch=lambda _, record: records.append(record))
         return state, records
 
-    uninterrupted, all_records = whole(lambda state: None)
+    uninterrupted, all_records = train_to_the_end(lambda state: None)
     stored = io.BytesIO()
 
     def kill(state: State) -> None:
@@ -183,11 +193,11 @@ def test_a_run_that_goes_on_from_any_step_ends_with_the_same_bits(
             raise KilledError
 
     with pytest.raises(KilledError):
-        whole(kill)
-    resumed, records = whole(lambda state: None, stored.getvalue())
-    expected, found = everything(uninterrupted), everything(resumed)
-    assert expected.keys() == found.keys()
+        train_to_the_end(kill)
+    resumed, records = train_to_the_end(lambda state: None, stored.getvalue())
+    expected, tensors = collect_tensors(uninterrupted), collect_tensors(resumed)
+    assert expected.keys() == tensors.keys()
     for name, value in expected.items():
-        assert torch.equal(found[name], value), name
+        assert torch.equal(tensors[name], value), name
     assert records == all_records[-len(records) :], "the epoch that was cut in two is reported as if it had not been"
     assert resumed.step == 6

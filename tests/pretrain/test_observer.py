@@ -1,4 +1,4 @@
-"""Who looks on: what is saved and when, what a resumed run remembers, and what is told of it."""
+"""The observer of a run: what it saves and when, what a resumed run remembers, and what it logs."""
 
 import dataclasses
 from pathlib import Path
@@ -15,28 +15,28 @@ from components.pretrain.loop import EpochRecord, State
 from components.pretrain.observer import Observer
 from components.pretrain.readings import Sample
 from components.stage.errors import RunError
-from tests.pretrain.tiny import begin
-from tests.small import settings
+from tests.pretrain.tiny import begin_training
+from tests.small import make_settings
 
-STEPS = 4  # an epoch
+STEPS = 4  # per epoch
 BATCH = 6
 SCHEDULE = {"learning_rate": 0.1, "tau": 0.9, "gradient_norm": 2.0}
 SAMPLE = Sample(torch.zeros(0), torch.zeros(0), torch.zeros(0), torch.zeros(0), torch.zeros(0))
 
 
 class Log:
-    """Keeps what it is given."""
+    """A live log that keeps in memory what it is given."""
 
     def __init__(self) -> None:
         self.logged: list[tuple[int, dict[str, float]]] = []
         self.closed = False
 
     def log(self, epoch: int, values: dict[str, float]) -> None:
-        """Keep it."""
+        """Keep the values of an epoch."""
         self.logged.append((epoch, values))
 
     def close(self) -> None:
-        """No more will come."""
+        """Note that the log was closed."""
         self.closed = True
 
 
@@ -51,11 +51,11 @@ class Run:
     log: Log
 
     def observe(self, *, resume: bool = False, **changes: Any) -> Observer:
-        """The observer of this run, or of its second part."""
-        every = {"epochs": 3, "batch_size": BATCH, "checkpoint_seconds": 10.0, "watch__every_epochs": 2}
+        """Return an observer of this run; with `resume`, one that goes on from the checkpoint."""
+        defaults = {"epochs": 3, "batch_size": BATCH, "checkpoint_seconds": 10.0, "watch__every_epochs": 2}
         checkpoint = Checkpoint(self.folder, "run")
         return Observer(
-            settings(**(every | changes)),
+            make_settings(**(defaults | changes)),
             self.state,
             self.engine,
             checkpoint,
@@ -67,7 +67,7 @@ class Run:
         )
 
     def step(self, observer: Observer, steps: int = 1, seconds: float = 1.0) -> None:
-        """So many steps of so many seconds, in the order of the training loop."""
+        """Take steps of so many seconds each, in the order of the training loop."""
         for _ in range(steps):
             self.clock.now += seconds
             self.state.step += 1
@@ -76,20 +76,20 @@ class Run:
                 observer.on_epoch(self.state, EpochRecord(epoch, 1 / epoch, {}, 0.1, {"tau": 0.9}, 2.0))
             observer.on_step(self.state)
 
-    def go_on(self) -> Observer:
-        """Killed, and begun again where it was saved."""
-        self.state.step = self.saved() or 0
+    def kill_and_resume(self) -> Observer:
+        """Go back to where the run was saved, and return the observer that goes on from there."""
+        self.state.step = self.read_saved_step() or 0
         return self.observe(resume=True)
 
-    def saved(self) -> int | None:
-        """The step of the checkpoint that lies there."""
-        found = Checkpoint(self.folder, "run").load()
-        return found and found["state"]["step"]
+    def read_saved_step(self) -> int | None:
+        """Return the step of the checkpoint, or None if there is none."""
+        content = Checkpoint(self.folder, "run").load()
+        return content and content["state"]["step"]
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    state, engine = begin(settings(epochs=3, precision="float32", compile="never"), steps_per_epoch=STEPS)
+    state, engine = begin_training(make_settings(epochs=3, precision="float32", compile="never"), steps_per_epoch=STEPS)
     log, clock = Log(), SimpleNamespace(now=0.0)
 
     def open_loggers(*_: object) -> list[Log]:
@@ -98,24 +98,24 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(module, "open_loggers", open_loggers)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(module, "read", lambda state, *_: {"z_std": 0.25, "knn": state.step / 100})
+    monkeypatch.setattr(module, "take_readings", lambda state, *_: {"z_std": 0.25, "knn": state.step / 100})
     return Run(state, engine, tmp_path, clock, log)
 
 
 def test_it_is_saved_when_the_time_is_up_and_at_the_end(run: Run) -> None:
-    """Checkpoints ten seconds apart: at steps 5 and 10 of 2 seconds each, and at the last, the twelfth."""
+    """Checkpoints are ten seconds apart: at steps 5 and 10 of 2 seconds each, and at the last, the twelfth."""
     observer = run.observe()
     seen = []
     for _ in range(12):
         run.step(observer, seconds=2)
-        seen.append(run.saved())
+        seen.append(run.read_saved_step())
     assert seen == [None] * 4 + [5] * 5 + [10] * 2 + [12]
 
 
 def test_zero_seconds_save_every_step(run: Run) -> None:
     observer = run.observe(checkpoint_seconds=0.0)
     run.step(observer, 3, seconds=0)
-    assert run.saved() == 3
+    assert run.read_saved_step() == 3
 
 
 def test_a_log_that_fails_in_mid_run_is_done_without(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,19 +130,19 @@ def test_a_log_that_fails_in_mid_run_is_done_without(run: Run, capsys: pytest.Ca
     run.step(observer, STEPS)
     assert "pretrain: no more log by Log: no space left\n" in capsys.readouterr().out
     assert len(observer.rows) == 2
-    assert run.saved() == 2 * STEPS
+    assert run.read_saved_step() == 2 * STEPS
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(3, True), (8, False)])
+@pytest.mark.parametrize(("epochs", "warned"), [(3, True), (8, False)])
 def test_a_warm_up_that_never_ends_is_pointed_out(
-    epochs: int, said: bool, run: Run, capsys: pytest.CaptureFixture[str]
+    epochs: int, warned: bool, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run.observe(epochs=epochs)
-    assert ("the warm-up, 8 epochs, is longer than the run" in capsys.readouterr().out) is said
+    assert ("the warm-up, 8 epochs, is longer than the run" in capsys.readouterr().out) is warned
 
 
 def test_rows_and_costs_survive_an_interruption(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    """Else the curve would begin in the middle, and the hours before the crash would be free."""
+    """Otherwise the curve would begin in the middle, and the hours before the crash would not be counted."""
     run.step(run.observe(checkpoint_seconds=0.0), 9)
     capsys.readouterr()
     again = run.observe(resume=True)
@@ -150,20 +150,20 @@ def test_rows_and_costs_survive_an_interruption(run: Run, capsys: pytest.Capture
     before = Checkpoint(run.folder, "run").load()
     assert before is not None
     assert before["feed"] == "resident", "another one would show other images for the rest of the run"
-    assert again.usage.read()["seconds"] >= before["observer"]["cost"]["seconds"] > 0
+    assert again.usage.read_cost()["seconds"] >= before["observer"]["cost"]["seconds"] > 0
     run.step(again, 3)
     assert [row["epoch"] for row in again.rows] == [1, 2, 3]
     assert [row["loss"] for row in again.rows] == pytest.approx([1, 1 / 2, 1 / 3])
 
 
 def test_every_epoch_is_logged_once_and_as_it_was_however_often_the_run_is_killed(run: Run) -> None:
-    """Saved at steps 5 and 10 of two seconds each, killed at 9, when epoch 2 is logged and not saved, and at 11."""
+    """The run is saved at steps 5 and 10, and killed at 9, when epoch 2 is logged but not saved, and at 11."""
     run.step(run.observe(), 9, seconds=2)
     first, second = run.log.logged
-    again = run.go_on()
+    again = run.kill_and_resume()
     assert run.log.logged == [first], "with its images a second"
     run.step(again, 6, seconds=2)
-    last = run.go_on()
+    last = run.kill_and_resume()
     run.step(last, 2, seconds=2)
     assert [epoch for epoch, _ in run.log.logged] == [1, 2, 3]
     assert run.log.logged[:2] == [first, second]
@@ -177,7 +177,7 @@ def test_readings_are_taken_every_so_many_epochs_and_at_the_last(run: Run) -> No
 
 
 def test_a_row_is_logged_under_its_epoch_with_what_only_the_moment_knows(run: Run) -> None:
-    """Four steps of 6 images in 4 seconds; images a second are not in the curve, which is the same in every run."""
+    """An epoch is 24 images in 4 seconds. Images per second are not in the curve, which is the same in every run."""
     observer = run.observe()
     run.step(observer, 8)
     assert [epoch for epoch, _ in run.log.logged] == [1, 2]
@@ -189,20 +189,20 @@ def test_a_row_is_logged_under_its_epoch_with_what_only_the_moment_knows(run: Ru
 
 
 def test_the_rate_of_an_epoch_that_was_cut_in_two_counts_only_what_was_done_since(run: Run) -> None:
-    """One step of 6 images in a second, not the whole epoch's 24."""
+    """The resumed run takes one step of 6 images in one second, and not the whole epoch's 24 images."""
     run.step(run.observe(checkpoint_seconds=0.0), 3)
     run.step(run.observe(resume=True))
     assert run.log.logged[-1][1]["images_per_second"] == pytest.approx(6)
 
 
 def test_the_summary_is_the_last_row_and_the_cost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """12 steps of 6 images in 36 seconds of the whole run."""
+    """The whole run takes 12 steps of 6 images in 36 seconds."""
     observer = run.observe()
     run.step(observer, 12)
-    monkeypatch.setattr(observer.usage, "read", lambda: {"seconds": 36.0, "peak_memory_bytes": 5.0})
+    monkeypatch.setattr(observer.usage, "read_cost", lambda: {"seconds": 36.0, "peak_memory_bytes": 5.0})
     expected = {"loss": pytest.approx(1 / 3), "gradient_norm": 2.0, "z_std": 0.25, "knn": 0.12}
     expected |= {"seconds": 36.0, "peak_memory_bytes": 5.0, "images_per_second": 2.0}
-    assert observer.summary(run.state) == expected
+    assert observer.summarise(run.state) == expected
 
 
 def test_a_state_gone_astray_is_not_saved_over_a_sound_one(run: Run) -> None:
@@ -212,7 +212,7 @@ def test_a_state_gone_astray_is_not_saved_over_a_sound_one(run: Run) -> None:
     run.state.losses[2] = torch.nan
     with pytest.raises(RunError, match="not finite after step 3"):
         run.step(observer)
-    assert run.saved() == 2
+    assert run.read_saved_step() == 2
 
 
 def test_progress_tells_the_epoch_and_the_last_loss(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What an encoder was made from can be checked by hand, and which code made it."""
+"""Which data and which code an encoder was made from can be checked by hand."""
 
 import subprocess
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.pretrain.provenance import sha256_of_lock, sha256_of_shards
-from components.report.revision import git_revision
+from components.pretrain.provenance import hash_lock, hash_shards
+from components.report.revision import read_git_revision
 
 WHO = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
 Git = Callable[..., str]
@@ -29,36 +29,36 @@ def test_the_hash_of_the_images_is_what_sha256sum_says(tmp_path: Path) -> None:
     for number, shard in enumerate(shards):
         shard.write_bytes(bytes([number]) * 1000)
     command = "sha256sum *.parquet | sha256sum"
-    said = subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert sha256_of_shards(shards) == said.split()[0]
+    output = subprocess.run(command, shell=True, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert hash_shards(shards) == output.split()[0]
 
 
 def test_the_lock_is_that_of_the_folder_where_the_stage_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert sha256_of_lock() is None
+    assert hash_lock() is None
     (tmp_path / "requirements.lock").write_bytes(b"")
-    assert sha256_of_lock() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+    assert hash_lock() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
 
 
 def test_the_revision_says_whether_the_tree_had_gone_on(git: Git, tmp_path: Path) -> None:
-    assert git_revision() == "no Git repository"
+    assert read_git_revision() == "no Git repository"
     git("init", "--quiet")
-    assert git_revision() == "no Git commit yet"
+    assert read_git_revision() == "no Git commit yet"
     for name in ("params.yaml", "dvc.lock", "metrics/knn.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("1")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
     commit = git("rev-parse", "--short", "HEAD")
-    assert git_revision() == commit
+    assert read_git_revision() == commit
     (tmp_path / "dvc.lock").write_text("2")
     (tmp_path / "metrics/knn.json").write_text("2")
     (tmp_path / "notes.txt").write_text("2")
-    assert git_revision() == commit, "what the run itself writes, and what Git does not know, is no change of the code"
+    assert read_git_revision() == commit, "outputs of the run and files unknown to Git do not change the code"
     (tmp_path / "params.yaml").write_text("2")
-    assert git_revision() == f"{commit} (with uncommitted changes)"
+    assert read_git_revision() == f"{commit} (with uncommitted changes)"
 
 
 def test_without_git_there_is_no_revision_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert git_revision() == "no Git repository"
+    assert read_git_revision() == "no Git repository"

@@ -1,4 +1,4 @@
-"""Readings of a network in mid-training: right, the same when taken again, and without a trace in the run."""
+"""Readings of a network in mid-training are right, the same when taken again, and leave no trace in the run."""
 
 import copy
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from components.learning import health
 from components.learning.engine import Engine
 from components.pretrain import readings
 from components.pretrain.loop import State
-from components.pretrain.readings import Sample, read
+from components.pretrain.readings import Sample, take_readings
 from components.stage.errors import RunError
 from components.store.decode import decode_square
-from tests.pretrain.tiny import begin, pairs
-from tests.small import png, settings
+from tests.pretrain.tiny import begin_training, draw_pairs
+from tests.small import encode_png, make_settings
 
 MEAN, STD = 0.5, 0.25
 NAMES = {"z_std", "rank_me", "alignment", "uniformity", "projection_spread"}
 
 
-def patterns(count: int, *, seed: int, classes: int = 3) -> tuple[Tensor, Tensor]:
-    """Noise with a brighter stripe where the class says so, not always to be told: (N, 1, 8, 8) uint8, (N,)."""
+def draw_patterns(count: int, *, seed: int, classes: int = 3) -> tuple[Tensor, Tensor]:
+    """Draw noise with a faint brighter stripe where the class says so, and the classes: (N, 1, 8, 8) uint8, (N,)."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)
     images = rng.integers(0, 200, (count, 1, 8, 8))
@@ -36,27 +36,29 @@ def patterns(count: int, *, seed: int, classes: int = 3) -> tuple[Tensor, Tensor
 
 @pytest.fixture
 def sample() -> Sample:
-    (queries, query_labels), (bank, bank_labels) = patterns(60, seed=1), patterns(90, seed=2)
-    return Sample(patterns(40, seed=3)[0], queries, query_labels, bank, bank_labels)
+    (queries, query_labels), (bank, bank_labels) = draw_patterns(60, seed=1), draw_patterns(90, seed=2)
+    return Sample(draw_patterns(40, seed=3)[0], queries, query_labels, bank, bank_labels)
 
 
 @pytest.fixture
 def trained() -> tuple[State, Engine]:
-    """A network whose BatchNorm statistics are away from their first values."""
-    state, engine = begin(settings(precision="float32", compile="never"))
+    """A state whose networks have BatchNorm statistics away from their first values, and its engine."""
+    state, engine = begin_training(make_settings(precision="float32", compile="never"))
     with torch.no_grad():
-        for first, second in pairs(3):
+        for first, second in draw_pairs(3):
             state.objective.online(first)
             state.objective.target(second)
     return state, engine
 
 
 def encode(state: State, images: Tensor) -> np.ndarray:
-    """Features of a copy of the encoder, in eval mode, one image at a time: (N, D) float64, of length 1."""
+    """Embed with a copy of the encoder, in eval mode, one image at a time: (N, D) float64, of length 1."""
     encoder = copy.deepcopy(state.objective.encoder).eval()
     pixels = (images.numpy().astype(np.float32) / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
     with torch.no_grad():
-        features = np.concatenate([encoder(torch.from_numpy(one[None])).numpy() for one in pixels]).astype(np.float64)
+        features = np.concatenate([encoder(torch.from_numpy(image[None])).numpy() for image in pixels]).astype(
+            np.float64
+        )
     return features / np.linalg.norm(features, axis=1, keepdims=True)
 
 
@@ -70,61 +72,66 @@ def test_the_online_knn_is_scikit_learns(
     sample: Sample,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Neighbours by cosine that vote with exp(cosine / T); 500 neighbours of a bank of 90 are all of it."""
+    """Neighbours by cosine vote with exp(cosine / T); 500 neighbours of a bank of 90 are the whole bank."""
     monkeypatch.setattr(readings, "PORTION", portion)
     reference = KNeighborsClassifier(
         min(k, 90), weights=lambda distance: np.exp((1 - distance) / temperature), metric="cosine", algorithm="brute"
     ).fit(encode(trained[0], sample.bank), sample.bank_labels.numpy())
     expected = reference.score(encode(trained[0], sample.queries), sample.query_labels.numpy())
-    params = settings(watch__knn_k=k, watch__knn_temperature=temperature)
-    assert read(*trained, sample, params)["knn"] == pytest.approx(expected, abs=1e-9)
+    params = make_settings(watch__knn_k=k, watch__knn_temperature=temperature)
+    assert take_readings(*trained, sample, params)["knn"] == pytest.approx(expected, abs=1e-9)
     assert 0 < expected < 1
 
 
 def test_a_class_that_the_bank_lacks_counts_as_wrong(trained: tuple[State, Engine], sample: Sample) -> None:
     unknown = Sample(sample.images, sample.queries, torch.full((60,), 9), sample.bank, sample.bank_labels)
-    assert read(*trained, unknown, settings())["knn"] == 0
+    assert take_readings(*trained, unknown, make_settings())["knn"] == 0
 
 
 def test_the_health_is_of_the_whole_images_features(
     trained: tuple[State, Engine], sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In eval mode, however many images are embedded at a time."""
+    """The encoder is in eval mode, and the number of images embedded at a time does not matter."""
     monkeypatch.setattr(readings, "PORTION", 16)
-    found = read(*trained, sample, settings())
-    assert found.keys() == NAMES | {"knn"}
+    measured = take_readings(*trained, sample, make_settings())
+    assert measured.keys() == NAMES | {"knn"}
     features = encode(trained[0], sample.images)
-    assert found["z_std"] == pytest.approx(features.std(axis=0, ddof=1).mean(), rel=1e-4)
-    assert found["uniformity"] == pytest.approx(health.uniformity(torch.from_numpy(features)), rel=1e-4)
-    assert 1 < found["rank_me"] <= 16
-    assert found["alignment"] == pytest.approx(0, abs=1e-9), "both views are the image itself"
+    assert measured["z_std"] == pytest.approx(features.std(axis=0, ddof=1).mean(), rel=1e-4)
+    assert measured["uniformity"] == pytest.approx(health.uniformity(torch.from_numpy(features)), rel=1e-4)
+    assert 1 < measured["rank_me"] <= 16
+    assert measured["alignment"] == pytest.approx(0, abs=1e-9), "both views are the image itself"
 
 
 def test_the_alignment_is_of_two_views_and_stays_from_reading_to_reading(
     trained: tuple[State, Engine], sample: Sample
 ) -> None:
-    """Else its curve would show other views and not another network."""
-    params = settings(views__first__noise=0.2, seed=3)
-    once, again = read(*trained, sample, params), read(*trained, sample, params)
-    assert once == again
-    assert once["alignment"] > 1e-4
+    """Otherwise its curve would show changes of the views and not of the network."""
+    params = make_settings(views__first__noise=0.2, seed=3)
+    first, repeat = take_readings(*trained, sample, params), take_readings(*trained, sample, params)
+    assert first == repeat
+    assert first["alignment"] > 1e-4
 
 
 def test_a_store_without_labels_is_read_without_a_knn(trained: tuple[State, Engine], sample: Sample) -> None:
-    nothing, none = sample.queries[:0], sample.query_labels[:0]
-    assert read(*trained, Sample(sample.images, nothing, none, nothing, none), settings()).keys() == NAMES
+    no_images, no_labels = sample.queries[:0], sample.query_labels[:0]
+    assert (
+        take_readings(
+            *trained, Sample(sample.images, no_images, no_labels, no_images, no_labels), make_settings()
+        ).keys()
+        == NAMES
+    )
 
 
 def test_images_are_seen_as_the_probes_will_see_them() -> None:
-    """Read at 16 x 16 and scaled to 8 x 8, as Pillow would scale them: within one and a half of 255 grays."""
+    """Images read at 16 x 16 and scaled to 8 x 8 differ from Pillow's scaling by at most 1.5 of 255 grays."""
     rng = np.random.default_rng(0)
     large = np.kron(rng.integers(50, 200, (5, 4, 4)), np.ones((4, 4))).astype(np.uint8)
-    expected = np.stack([decode_square(png(image), side=8, channels=1) for image in large])
-    seen = readings.see(torch.from_numpy(large[:, None]), settings(images__read_side=16))
+    expected = np.stack([decode_square(encode_png(image), side=8, channels=1) for image in large])
+    seen = readings.scale_and_normalise(torch.from_numpy(large[:, None]), make_settings(images__read_side=16))
     np.testing.assert_allclose((seen.numpy() * STD + MEAN) * 255, expected, atol=1.5)
 
 
-def everything(state: State) -> dict[str, Any]:
+def collect_state(state: State) -> dict[str, Any]:
     tensors = {name: value.clone() for name, value in state.objective.state_dict().items()}
     modes = {f"{name} trains": module.training for name, module in state.objective.named_modules()}
     return tensors | modes | {"rng": torch.get_rng_state(), "numpy": torch.from_numpy(np.random.get_state()[1].copy())}
@@ -132,15 +139,15 @@ def everything(state: State) -> dict[str, Any]:
 
 @pytest.mark.parametrize("collapsed", [False, True])
 def test_a_run_that_is_looked_at_stays_the_same(collapsed: bool, trained: tuple[State, Engine], sample: Sample) -> None:
-    """Weights, BatchNorm's statistics, modes and random numbers; also when the reading ends in an error."""
-    params = settings(views__first__noise=0.2, watch__collapse=1e9 if collapsed else 0.0)
-    before = everything(trained[0])
+    """Weights, statistics, modes and random numbers stay, even if taking the readings ends in an error."""
+    params = make_settings(views__first__noise=0.2, watch__collapse=1e9 if collapsed else 0.0)
+    before = collect_state(trained[0])
     try:
-        read(*trained, sample, params)
+        take_readings(*trained, sample, params)
         assert not collapsed
     except RunError:
         assert collapsed
-    after = everything(trained[0])
+    after = collect_state(trained[0])
     assert before.keys() == after.keys()
     assert all(torch.equal(torch.as_tensor(before[name]), torch.as_tensor(after[name])) for name in before)
     assert all(module.training for module in trained[0].objective.modules())
@@ -150,27 +157,27 @@ def test_a_run_that_is_looked_at_stays_the_same(collapsed: bool, trained: tuple[
 Collapse = Callable[[State], None]
 
 
-def to_a_point(state: State) -> None:
-    """Every image has the same projection."""
+def collapse_to_a_point(state: State) -> None:
+    """Make the projections of all images the same."""
     torch.nn.init.zeros_(state.objective.online.projector[-1].weight)
 
 
-def to_a_line(state: State) -> None:
-    """Nearly the same direction, whatever the length."""
+def collapse_to_a_line(state: State) -> None:
+    """Make all projections point in nearly the same direction, at different lengths."""
     weight = state.objective.online.projector[-1].weight
     with torch.no_grad():
         weight.copy_(torch.ones_like(weight))
         state.objective.online.projector[1].bias.fill_(10)
 
 
-@pytest.mark.parametrize("collapse", [to_a_point, to_a_line])
+@pytest.mark.parametrize("collapse", [collapse_to_a_point, collapse_to_a_line])
 def test_a_collapse_ends_the_run_with_one_line_that_names_what_to_change(
     collapse: Collapse, trained: tuple[State, Engine], sample: Sample
 ) -> None:
     collapse(trained[0])
-    params = settings(watch__collapse=0.1, tau_base=0.5, optimiser__learning_rate=3.0)
+    params = make_settings(watch__collapse=0.1, tau_base=0.5, optimiser__learning_rate=3.0)
     with pytest.raises(RunError) as caught:
-        read(*trained, sample, params)
+        take_readings(*trained, sample, params)
     line = str(caught.value)
     assert line.startswith("collapse after step 0: the projections of 40 images spread 0.0000 of ")
     for part in ("pretrain.watch.collapse: 0.1", "tau_base too low (0.5)", "learning_rate too high (3)"):
@@ -179,4 +186,4 @@ def test_a_collapse_ends_the_run_with_one_line_that_names_what_to_change(
 
 
 def test_a_healthy_network_goes_on(trained: tuple[State, Engine], sample: Sample) -> None:
-    assert read(*trained, sample, settings(watch__collapse=0.1))["projection_spread"] > 0.1
+    assert take_readings(*trained, sample, make_settings(watch__collapse=0.1))["projection_spread"] > 0.1

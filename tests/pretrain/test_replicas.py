@@ -1,4 +1,4 @@
-"""Two processes against one that does the work of both."""
+"""Two processes that train together, compared with a single process that does the work of both."""
 
 import subprocess
 import sys
@@ -9,23 +9,23 @@ import torch
 from components.learning import replicas
 from components.learning.engine import start_engine
 from components.learning.replicas import Replica
-from components.pretrain.loop import start
+from components.pretrain.loop import start_state
 from components.stage.errors import InputError
-from tests.pretrain.tiny import CPU, SGD, PretrainWith, build, pairs, parameters
-from tests.pretrain.two_processes import BATCH, MADE, STEPS
+from tests.pretrain.tiny import CPU, SGD, PretrainWith, build_byol, copy_parameters, draw_pairs
+from tests.pretrain.two_processes import BATCH, BUILDERS, STEPS
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tensor]]:
-    """What each of two processes ended with."""
+    """Train in two processes; return what each of them saved."""
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*torchrun, "-m", "tests.pretrain.two_processes", str(folder)], check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-def launched(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int = 0) -> list[str]:
-    """As if torchrun had started so many processes; the backends that this one then begins."""
+def pretend_launch(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int = 0) -> list[str]:
+    """Pretend that torchrun started `world` processes; return the list that gets the backends which this one begins."""
     begun: list[str] = []
     monkeypatch.setattr(replicas, "end_with_launcher", lambda: None)
     monkeypatch.setattr(replicas.dist, "is_torchelastic_launched", lambda: True)
@@ -36,23 +36,23 @@ def launched(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int = 0) -
     return begun
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", BUILDERS)
 def test_both_processes_end_with_the_same_weights(name: str, ranks: list[dict]) -> None:
     first, second = (rank[name]["objective"] for rank in ranks)
     learned = {name for name in first if "running" not in name and "tracked" not in name}
     assert all(torch.equal(first[name], second[name]) for name in learned)
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", BUILDERS)
 def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
     name: str, ranks: list[dict], pretrain_with: PretrainWith
 ) -> None:
-    """Same global batch, same rate; on a CPU each half is normalised by itself, as PyTorch has no other there."""
+    """Batch and rate are the same; each half is normalised by itself, since PyTorch has no shared norms on a CPU."""
     params = pretrain_with(optimiser=SGD, batch_size=BATCH)
-    state = start(MADE[name](), params, steps_per_epoch=STEPS)
+    state = start_state(BUILDERS[name](), params, steps_per_epoch=STEPS)
     engine = start_engine(state.objective.networks, params, CPU, Replica(0, 1))
     losses = []
-    for first, second in pairs(STEPS, batch=BATCH):
+    for first, second in draw_pairs(STEPS, batch=BATCH):
         state.optimiser.zero_grad()
         total = torch.zeros(())
         for rows in (slice(0, BATCH // 2), slice(BATCH // 2, BATCH)):
@@ -69,7 +69,7 @@ def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
 
 
 def test_what_the_first_process_says_holds_for_both(ranks: list[dict]) -> None:
-    """Asked whether they are the first, and whether the second."""
+    """Each process is asked whether it is the first, and whether it is the second."""
     assert [rank["agreed"] for rank in ranks] == [[True, False]] * 2
 
 
@@ -78,14 +78,14 @@ def test_they_talk_by_what_knows_the_tensors_of_their_device(
     device: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run on the CPU of a machine with GPUs would fail at its first step."""
-    begun = launched(monkeypatch, 2, local_rank=1)
-    replicas.join(8, torch.device(device))
+    begun = pretend_launch(monkeypatch, 2, local_rank=1)
+    replicas.join_processes(8, torch.device(device))
     assert begun == [backend]
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_the_parts_make_up_the_batch(world: int) -> None:
-    rows = [row for rank in range(world) for row in range(8)[Replica(rank, world).rows(8)]]
+    rows = [row for rank in range(world) for row in range(8)[Replica(rank, world).slice_batch(8)]]
     assert rows == list(range(8))
 
 
@@ -96,33 +96,33 @@ def test_one_process_writes() -> None:
 @pytest.mark.parametrize(("batch", "world"), [(7, 2), (2, 2), (128, 3)])
 def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """BatchNorm needs two images in every process."""
-    launched(monkeypatch, world)
+    pretend_launch(monkeypatch, world)
     with pytest.raises(InputError, match=rf"pretrain\.batch_size: {batch} .* multiple of {world}"):
-        replicas.join(batch, CPU)
+        replicas.join_processes(batch, CPU)
 
 
 def test_a_gpu_that_is_named_cannot_be_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    launched(monkeypatch, 2, local_rank=0)
+    pretend_launch(monkeypatch, 2, local_rank=0)
     with pytest.raises(InputError, match=r"pretrain\.device: 'cuda:1' is one GPU; say cuda"):
-        replicas.join(8, torch.device("cuda:1"))
+        replicas.join_processes(8, torch.device("cuda:1"))
 
 
 @pytest.mark.parametrize(("device", "world", "shared"), [("cuda", 2, True), ("cuda", 1, False), ("cpu", 2, False)])
 def test_norms_run_over_all_gpus_and_keep_their_parameters(device: str, world: int, shared: bool) -> None:
-    plain = build()
-    before = parameters(plain)
-    found = replicas.synchronise_norms(plain, Replica(0, world), torch.device(device))
-    norms = [type(module) for module in found.modules() if "BatchNorm" in type(module).__name__]
+    plain = build_byol()
+    before = copy_parameters(plain)
+    synchronised = replicas.synchronise_norms(plain, Replica(0, world), torch.device(device))
+    norms = [type(module) for module in synchronised.modules() if "BatchNorm" in type(module).__name__]
     assert (set(norms) == {torch.nn.SyncBatchNorm}) is shared
-    assert {name: value.tolist() for name, value in parameters(found).items()} == {
+    assert {name: value.tolist() for name, value in copy_parameters(synchronised).items()} == {
         name: value.tolist() for name, value in before.items()
     }
 
 
 def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() -> None:
     values = torch.rand(3)
-    assert replicas.average(values) is values
-    assert [replicas.agree(value) for value in (True, False)] == [True, False]
-    replicas.wait()
-    replicas.leave()
-    assert (replicas.join(7, CPU).rank, replicas.join(7, CPU).world) == (0, 1)
+    assert replicas.average_over_processes(values) is values
+    assert [replicas.broadcast_value(value) for value in (True, False)] == [True, False]
+    replicas.wait_for_processes()
+    replicas.leave_processes()
+    assert (replicas.join_processes(7, CPU).rank, replicas.join_processes(7, CPU).world) == (0, 1)

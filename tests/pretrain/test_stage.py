@@ -16,7 +16,7 @@ from components.learning.replicas import Replica
 from components.pretrain import __main__ as pretrain
 from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.feeds import choose as feeds
-from components.pretrain.provenance import sha256_of_shards
+from components.pretrain.provenance import hash_shards
 from components.stage.command import read_params
 from components.stage.errors import InputError, RunError
 from components.store.store import Store
@@ -67,13 +67,13 @@ def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
 ) -> None:
     """The other feed would show the images in another order, and end with another encoder."""
     whole, cut = (new_run(pretrain__feed__workers=0, pretrain__checkpoint_seconds=0.0) for _ in range(2))
-    monkeypatch.setattr(feeds, "free_memory", lambda device: free[0])
+    monkeypatch.setattr(feeds, "measure_free_memory", lambda device: free[0])
     whole.here()
     with monkeypatch.context() as patch:
         patch.setattr(pretrain, "Observer", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             cut.here()
-    monkeypatch.setattr(feeds, "free_memory", lambda device: free[1])
+    monkeypatch.setattr(feeds, "measure_free_memory", lambda device: free[1])
     capsys.readouterr()
     cut.here()
     assert "going on after step 15" in capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_what_is_written(new_run: Callable[..., Run]) -> None:
     assert list((run.folder / "live/tensorboard").glob("events.*"))
     assert sorted(path.name for path in run.paths["encoder"].iterdir()) == sorted((CONFIG, ONNX, WEIGHTS))
     made_of = json.loads((run.paths["encoder"] / CONFIG).read_text())["provenance"]
-    assert (made_of["data"], len(made_of["lock"])) == (sha256_of_shards(Store(run.store).shards), 64)
+    assert (made_of["data"], len(made_of["lock"])) == (hash_shards(Store(run.store).shards), 64)
 
 
 def test_the_columns_of_byol_stay_as_they_were(new_run: Callable[..., Run]) -> None:
@@ -154,15 +154,15 @@ def test_half_precision_that_auto_took_is_another_run(monkeypatch: Any, digits: 
     keys = []
     for there in (True, False):
         monkeypatch.setattr(engine, "has_amx", lambda there=there: there)
-        keys.append(pretrain.identify(params, Store(digits), torch.device("cpu"), Replica(0, 1)))
+        keys.append(pretrain.identify_run(params, Store(digits), torch.device("cpu"), Replica(0, 1)))
     assert keys[0] != keys[1]
 
 
 def test_processes_that_find_different_checkpoints_do_not_go_on(tmp_path: Path, monkeypatch: Any) -> None:
     """On machines that do not share the scratch folder each would train from a step of its own."""
-    monkeypatch.setattr(pretrain.replicas, "agree", lambda step: step + 10)
+    monkeypatch.setattr(pretrain.replicas, "broadcast_value", lambda step: step + 10)
     with pytest.raises(InputError, match="not what the first process has there"):
-        pretrain.take_up(Checkpoint(tmp_path, "key"), Replica(1, 2))
+        pretrain.claim_and_load(Checkpoint(tmp_path, "key"), Replica(1, 2))
 
 
 def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]) -> None:

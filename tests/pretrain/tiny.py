@@ -13,10 +13,10 @@ from components.learning.engine import Engine, start_engine
 from components.learning.objective import Objective, Pair
 from components.learning.params import AdamW, Cosine, Lars, Sgd
 from components.learning.replicas import Replica
-from components.pretrain.loop import State, build_objective, start
+from components.pretrain.loop import State, build_objective, start_state
 from components.pretrain.params import Pretrain
 from tests.byol.reference import DECAY, MOMENTUM
-from tests.small import settings
+from tests.small import make_settings
 
 TINY = TinyResNet(name="tiny_resnet", widths=(8, 16), blocks=1)
 COSINE = Cosine(name="cosine")
@@ -39,7 +39,7 @@ LARS = Lars(
 PretrainWith = Callable[..., Pretrain]
 
 
-def build(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -> Byol:
+def build_byol(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -> Byol:
     torch.manual_seed(seed)
     features = encoder.widths[-1]
     network = build_encoder(encoder, channels=1, side=8)
@@ -47,19 +47,21 @@ def build(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -
 
 
 def build_article() -> Objective:
-    """The other objective, every term of it."""
+    """Build the article's objective with every one of its terms."""
     weights = {"reconstruction": 1.0, "centre": 0.5, "contrastive": 0.5, "adversarial": 0.5}
     encoder = {"name": "tiny_resnet", "widths": (4, 8), "blocks": 1}
-    return build_objective(settings(objective="article", article=weights, encoder=encoder))
+    return build_objective(make_settings(objective="article", article=weights, encoder=encoder))
 
 
-def begin(params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None) -> tuple[State, Engine]:
-    """A state before its first step and the engine that runs it; BYOL's where nothing else is said."""
-    state = start(objective or build(tau_base=params.tau_base), params, steps_per_epoch=steps_per_epoch)
+def begin_training(
+    params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None
+) -> tuple[State, Engine]:
+    """Return a state before its first step and its engine; the objective is a tiny BYOL unless one is passed."""
+    state = start_state(objective or build_byol(tau_base=params.tau_base), params, steps_per_epoch=steps_per_epoch)
     return state, start_engine(state.objective.networks, params, CPU, Replica(0, 1))
 
 
-def pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[Pair]:
+def draw_pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[Pair]:
     generator = torch.Generator().manual_seed(1)
     return [
         (
@@ -70,5 +72,5 @@ def pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> 
     ]
 
 
-def parameters(network: nn.Module) -> dict[str, Tensor]:
+def copy_parameters(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.named_parameters()}

@@ -1,4 +1,4 @@
-"""Fine-tuning on toy images that are apart, on labels that say nothing, and against a plain loop in NumPy."""
+"""Fine-tuning is checked on separable toy images, on labels that say nothing, and against a plain loop in NumPy."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ from components.encoder.params import Images
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Finetune, Shared
 from components.learning.params import View
-from components.probes.finetune import Pictures, Tuner, count_steps, draw_portions, finetune, plain
+from components.probes.finetune import Pictures, Tuner, count_steps, draw_portions, finetune, scale_plain
 from components.stage.command import read_params
 from tests.conftest import EVERYTHING_OFF, ROOT
 
@@ -25,15 +25,15 @@ PARAMS: Finetune = EVALUATE.finetune.model_copy(
 )
 
 
-def encoder(seed: int = 0) -> nn.Module:
+def make_encoder(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     ).eval()
 
 
-def toy(*, shuffled: bool = False, images: int = 120, **view: Any) -> Pictures:
-    """Stripes along, stripes across, and neither; a third of the images each."""
+def make_pictures(*, shuffled: bool = False, images: int = 120, **view: Any) -> Pictures:
+    """Make images with horizontal stripes, vertical stripes and none, a third of the images each."""
     generator = np.random.default_rng(0)
     labels = np.arange(2 * images) % CLASSES
     stripes = np.zeros((CLASSES, SIDE, SIDE))
@@ -55,42 +55,44 @@ def toy(*, shuffled: bool = False, images: int = 120, **view: Any) -> Pictures:
 
 
 def run(pictures: Pictures, params: Finetune = PARAMS, advance: Callable[[int], None] = lambda _: None) -> Outcome:
-    return finetune(encoder(), pictures, draw_portions(pictures.labels, params, SHARED), params, 0, advance)
+    return finetune(make_encoder(), pictures, draw_portions(pictures.labels, params, SHARED), params, 0, advance)
 
 
-def value(outcome: Outcome, name: str) -> float:
-    found = outcome.metrics[name]
-    return found if isinstance(found, float) else found.value
+def read_value(outcome: Outcome, name: str) -> float:
+    metric = outcome.metrics[name]
+    return metric if isinstance(metric, float) else metric.value
 
 
 def test_classes_that_are_apart_are_told_from_any_share_of_the_labels() -> None:
     steps: list[int] = []
-    outcome = run(toy(flip=0.5), advance=steps.append)
-    assert [value(outcome, f"accuracy{share}") for share in ("", "_30_percent", "_2_percent")] == [1, 1, 1]
-    assert value(outcome, "learning_rate") == 0.1, "at the other one it diverges"
-    assert value(outcome, "learning_rate_2_percent") == PARAMS.few_label_learning_rate
-    assert sum(steps) == count_steps(draw_portions(toy().labels, PARAMS, SHARED), PARAMS)
+    outcome = run(make_pictures(flip=0.5), advance=steps.append)
+    assert [read_value(outcome, f"accuracy{share}") for share in ("", "_30_percent", "_2_percent")] == [1, 1, 1]
+    assert read_value(outcome, "learning_rate") == 0.1, "at the other one it diverges"
+    assert read_value(outcome, "learning_rate_2_percent") == PARAMS.few_label_learning_rate
+    assert sum(steps) == count_steps(draw_portions(make_pictures().labels, PARAMS, SHARED), PARAMS)
     for name, right in outcome.scores.items():
-        assert value(outcome, name) == right.mean()
+        assert read_value(outcome, name) == right.mean()
     np.testing.assert_array_equal(outcome.predicted == outcome.actual, outcome.scores["accuracy"])
     assert outcome.curves["few_labels"].x.tolist() == [40, 12, 1]
     assert outcome.curves["few_labels"].y.tolist() == [1, 1, 1]
 
 
 def test_labels_that_say_nothing_give_chance() -> None:
-    found = run(toy(shuffled=True), PARAMS.model_copy(update={"fractions": (1.0,)})).metrics["accuracy"]
-    assert not isinstance(found, float)
-    assert found.low < 1 / CLASSES < found.high
+    accuracy = run(make_pictures(shuffled=True), PARAMS.model_copy(update={"fractions": (1.0,)})).metrics["accuracy"]
+    assert not isinstance(accuracy, float)
+    assert accuracy.low < 1 / CLASSES < accuracy.high
 
 
 def test_the_encoder_that_is_judged_stays_as_it_is_and_the_same_seed_gives_the_same_bits() -> None:
-    given = encoder()
-    before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
+    judged = make_encoder()
+    before = {name: tensor.clone() for name, tensor in judged.state_dict().items()}
     fits = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed + 5)  # whatever else drew from torch's own generator
-        fits.append(Tuner(given, toy(rotate=10.0), PARAMS, seed, lambda _: None).fit(np.arange(60), 0.1).state_dict())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in given.state_dict().items())
+        fits.append(
+            Tuner(judged, make_pictures(rotate=10.0), PARAMS, seed, lambda _: None).fit(np.arange(60), 0.1).state_dict()
+        )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in judged.state_dict().items())
     assert all(torch.equal(fits[0][name], fits[1][name]) for name in fits[0])
     assert not torch.equal(fits[0]["0.0.weight"], fits[2]["0.0.weight"])
     assert not torch.equal(fits[0]["0.0.weight"], before["0.weight"]), "the encoder was not trained"
@@ -98,31 +100,33 @@ def test_the_encoder_that_is_judged_stays_as_it_is_and_the_same_seed_gives_the_s
 
 
 def test_the_test_images_decide_no_setting() -> None:
-    pictures = toy()
-    other = replace(pictures, truth=pictures.truth[::-1].copy(), test=255 - pictures.test)
-    rates = [{name: found for name, found in run(one).metrics.items() if "rate" in name} for one in (pictures, other)]
+    pictures = make_pictures()
+    changed = replace(pictures, truth=pictures.truth[::-1].copy(), test=255 - pictures.test)
+    rates = [
+        {name: rate for name, rate in run(judged).metrics.items() if "rate" in name} for judged in (pictures, changed)
+    ]
     assert rates[0] == rates[1]
 
 
 def test_every_class_gives_a_label_and_no_rate_is_chosen_by_fewer_images_than_classes() -> None:
     labels = np.repeat([0, 1, 2], [3, 50, 200])
     few, some, whole = draw_portions(labels, PARAMS.model_copy(update={"fractions": (1.0, 0.01, 0.1)}), SHARED)[::-1]
-    sizes = [np.bincount(labels[one.rows]).tolist() for one in (few, some, whole)]
+    sizes = [np.bincount(labels[portion.rows]).tolist() for portion in (few, some, whole)]
     assert sizes == [[1, 1, 2], [1, 5, 20], [3, 50, 200]]
-    assert [one.ending for one in (few, some, whole)] == ["_1_percent", "_10_percent", ""]
+    assert [portion.ending for portion in (few, some, whole)] == ["_1_percent", "_10_percent", ""]
     assert len(few.held) == 0
     assert np.bincount(labels[some.rows][some.held], minlength=3).tolist() == [0, 1, 4]
     assert np.bincount(labels[whole.rows][whole.held], minlength=3).tolist() == [1, 10, 40]
-    for one in (few, some, whole):
-        assert len(np.unique(one.rows)) == len(one.rows)
+    for portion in (few, some, whole):
+        assert len(np.unique(portion.rows)) == len(portion.rows)
 
 
 def test_views_keep_the_geometry_of_pretraining_and_leave_its_colours() -> None:
     colours = {"jitter": 1.0, "brightness": 0.8, "contrast": 0.8, "solarise": 1.0, "blur": 1.0, "noise": 0.5}
     for shift, alike in ((0.0, True), (0.3, False)):
-        pictures = toy(shift=shift, **colours)  # type: ignore[arg-type]
-        tuner = Tuner(encoder(), pictures, PARAMS, 0, lambda _: None)
-        images, labels = next(tuner.batches(np.arange(20), 1))
+        pictures = make_pictures(shift=shift, **colours)  # type: ignore[arg-type]
+        tuner = Tuner(make_encoder(), pictures, PARAMS, 0, lambda _: None)
+        images, labels = next(tuner.draw_batches(np.arange(20), 1))
         originals = (pictures.train[:20].float() / 255 - 0.4) / 0.25
         nearest = torch.cdist(images.flatten(1), originals.flatten(1)).min(1)
         assert bool((nearest.values < 1e-3).all()) == alike
@@ -131,18 +135,18 @@ def test_views_keep_the_geometry_of_pretraining_and_leave_its_colours() -> None:
 
 
 def test_images_read_larger_are_judged_as_they_are_seen() -> None:
-    """A gray slope is a slope at half its size too; of the size that is seen, nothing is resampled."""
+    """A gray slope stays a slope at half its size; an image of the size that is seen is not resampled."""
     slope = torch.arange(0, 256, 16).byte().expand(1, 1, 16, 16)
-    small = plain(slope, 8) * 255
+    small = scale_plain(slope, 8) * 255
     assert small.shape == (1, 1, 8, 8)
     np.testing.assert_allclose(small[0, 0, 0, 2:-2], np.arange(8, 256, 32)[2:-2], atol=1)
-    assert torch.equal(plain(slope, 16), slope.float() / 255)
+    assert torch.equal(scale_plain(slope, 16), slope.float() / 255)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_fit_is_plain_sgd_with_nesterov_momentum_and_a_cosine(momentum: float) -> None:
-    """On an encoder that has nothing to learn, all images a batch: softmax regression, the bias not decayed."""
-    pictures, rate, decay, steps = toy(images=60), 0.05, 0.3, 30
+    """With an encoder without weights and all images in a batch, it is softmax regression without decay of the bias."""
+    pictures, rate, decay, steps = make_pictures(images=60), 0.05, 0.3, 30
     params = PARAMS.model_copy(
         update={"momentum": momentum, "weight_decay": decay, "batch_size": 60, "epochs": steps, "min_steps": 1}
     )

@@ -1,4 +1,4 @@
-"""The probes that read images and networks, on real digits of three classes and an encoder that is not trained."""
+"""The probes that read images and networks work on real digits of three classes and an untrained encoder."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,23 +17,23 @@ from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.evaluate.statistics import Estimate
 from components.features.embeddings import write_embeddings
-from components.features.load import LoadedEncoder, untrained_encoder
+from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.pretrain.params import Pretrain, WholePretrain
 from components.probes import finetune, health, logistic, robustness
 from components.stage.command import read_params
 from components.stage.errors import InputError
 from components.store.store import SPLITS
 from tests.conftest import ROOT
-from tests.small import decoded, fill_store, settings
+from tests.small import decode_images, fill_store, make_settings
 
 IMAGES, TRAIN = 120, 75
-PRETRAIN = settings(encoder__widths=[8, 16], images__read_side=12, images__mean=[0.3], images__std=[0.37])
-Make = Callable[..., Given]
+PRETRAIN = make_settings(encoder__widths=[8, 16], images__read_side=12, images__mean=[0.3], images__std=[0.37])
+MakeInputs = Callable[..., Given]
 
 
 @pytest.fixture(scope="module")
 def params() -> Evaluate:
-    """Quick ones."""
+    """The section `evaluate` with small sizes, so that the probes are quick."""
     whole: Evaluate = read_params(ROOT / "params.yaml").evaluate
     changes: dict[str, dict[str, Any]] = {
         "logistic": {"c_count": 5},
@@ -46,24 +46,24 @@ def params() -> Evaluate:
     return whole.model_copy(update={name: getattr(whole, name).model_copy(update=new) for name, new in changes.items()})
 
 
-def embed(given: Given, images: torch.Tensor) -> None:
-    """As the stage does: `byol` has other weights than `random`."""
+def embed_all(given: Given, images: torch.Tensor) -> None:
+    """Write embeddings as the stage embed does; `byol` and `random` have different weights."""
     loaded = given.encoder
-    rows = given.store.table(["id", "split", "label"])
+    rows = given.store.read_columns(["id", "split", "label"])
     with torch.no_grad():
-        for name, network in (("byol", loaded.network), ("random", untrained_encoder(loaded.config))):
-            features = LoadedEncoder(network, loaded.config).features(images)
+        for name, network in (("byol", loaded.network), ("random", build_untrained_encoder(loaded.config))):
+            features = LoadedEncoder(network, loaded.config).compute_features(images)
             write_embeddings(given.embeddings_folder / f"{name}.parquet", rows, features.numpy())
     write_embeddings(given.embeddings_folder / "pixels.parquet", rows, images.flatten(1).float().numpy() / 255)
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Store, encoder and embeddings, of 12 x 12 pixels that the encoder sees as 8 x 8."""
+def make_inputs(tmp_path_factory: pytest.TempPathFactory) -> MakeInputs:
+    """A function that writes store, encoder and embeddings; the encoder sees the 12 x 12 pixels as 8 x 8."""
     digits = load_digits(n_class=3)
     pixels = np.kron(digits.images[:IMAGES] * 15.9, np.ones((2, 2)))[:, 2:14, 2:14]
 
-    def make_given(labels: list[int | None], pretrain: Pretrain | None = PRETRAIN) -> Given:
+    def write_inputs(labels: list[int | None], pretrain: Pretrain | None = PRETRAIN) -> Given:
         folder = tmp_path_factory.mktemp("given")
         splits = ["train" if n < TRAIN else "test" for n in range(IMAGES)]
         splits = [split if label is not None else "unlabelled" for split, label in zip(splits, labels, strict=True)]
@@ -74,35 +74,35 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         config = Config(encoder=PRETRAIN.encoder, images=PRETRAIN.images, features=16, seed=0, provenance=provenance)
         save_encoder(folder / "encoder", network, config)
         given = Given(folder / "store", folder / "encoder", folder / "embeddings", torch.device("cpu"))
-        embed(given, torch.from_numpy(decoded(given.store, SPLITS)))
+        embed_all(given, torch.from_numpy(decode_images(given.store, SPLITS)))
         return given
 
-    return make_given
+    return write_inputs
 
 
 @pytest.fixture(scope="module")
-def given(make: Make) -> Given:
-    """With the digits' own labels, but for two images that have none."""
+def given(make_inputs: MakeInputs) -> Given:
+    """The inputs with the digits' own labels, except for two images that have none."""
     labels: list[int | None] = load_digits(n_class=3).target[:IMAGES].tolist()
-    return make([None, *labels[1:-1], None])
+    return make_inputs([None, *labels[1:-1], None])
 
 
-def ids_of_test(given: Given) -> list[str]:
-    rows = given.store.table(["id", "split"]).to_pylist()
+def list_test_ids(given: Given) -> list[str]:
+    rows = given.store.read_columns(["id", "split"]).to_pylist()
     return [str(row["id"]) for row in rows if row["split"] == "test"]
 
 
 def test_fine_tuning_tells_real_digits_whatever_the_encoder_began_with(params: Evaluate, given: Given) -> None:
-    found = finetune.judge(params, given)
-    assert set(found) == {"byol", "random"}
-    for outcome in found.values():
+    outcomes = finetune.judge(params, given)
+    assert set(outcomes) == {"byol", "random"}
+    for outcome in outcomes.values():
         whole, tenth = outcome.metrics["accuracy"], outcome.metrics["accuracy_10_percent"]
         assert isinstance(whole, Estimate)
         assert isinstance(tenth, Estimate)
         assert whole.value > 0.9
         assert tenth.value > 1 / 3
-        assert outcome.ids.tolist() == ids_of_test(given)
-    byol, random = (found[encoder].scores["accuracy_10_percent"] for encoder in ("byol", "random"))
+        assert outcome.ids.tolist() == list_test_ids(given)
+    byol, random = (outcomes[encoder].scores["accuracy_10_percent"] for encoder in ("byol", "random"))
     assert np.any(byol != random), "both began with the same weights"
 
 
@@ -120,9 +120,9 @@ def test_fine_tuning_cuts_views_from_what_is_read_and_judges_what_is_embedded(
 def test_undisturbed_images_are_told_as_the_logistic_probe_tells_their_embeddings(
     params: Evaluate, given: Given
 ) -> None:
-    found, expected = robustness.judge(params, given), logistic.judge(params, given)
-    assert set(found) == {"byol", "random"}
-    for encoder, outcome in found.items():
+    outcomes, expected = robustness.judge(params, given), logistic.judge(params, given)
+    assert set(outcomes) == {"byol", "random"}
+    for encoder, outcome in outcomes.items():
         np.testing.assert_array_equal(outcome.predicted, expected[encoder].predicted)
         np.testing.assert_array_equal(outcome.ids, expected[encoder].ids)
         assert outcome.metrics["accuracy"] == expected[encoder].metrics["accuracy"]
@@ -131,8 +131,8 @@ def test_undisturbed_images_are_told_as_the_logistic_probe_tells_their_embedding
 
 def test_a_sample_of_the_test_images_is_judged_each_as_among_all(params: Evaluate, given: Given) -> None:
     few = params.model_copy(update={"robustness": params.robustness.model_copy(update={"images": 10})})
-    whole, sample = (robustness.judge(one, given)["byol"] for one in (params, few))
-    places = [whole.ids.tolist().index(one) for one in sample.ids]
+    whole, sample = (robustness.judge(chosen, given)["byol"] for chosen in (params, few))
+    places = [whole.ids.tolist().index(name) for name in sample.ids]
     assert len(set(places)) == 10
     assert places != list(range(10))
     for name in ("accuracy", "accuracy_fgsm_4", "accuracy_jpeg_40"):
@@ -140,23 +140,23 @@ def test_a_sample_of_the_test_images_is_judged_each_as_among_all(params: Evaluat
 
 
 def test_health_is_of_the_same_sample_for_every_encoder_and_needs_no_label(
-    params: Evaluate, given: Given, make: Make
+    params: Evaluate, given: Given, make_inputs: MakeInputs
 ) -> None:
-    for one in (given, make([None] * IMAGES)):
-        found = health.judge(params, one)
-        assert [found[name].metrics["images"] for name in ("byol", "random", "pixels")] == [50, 50, 50]
-        assert [found[name].metrics["dimensions"] for name in ("byol", "random", "pixels")] == [16, 16, 64]
-        assert [("alignment" in found[name].metrics) for name in ("byol", "random", "pixels")] == [True, True, False]
-        assert found["byol"].metrics["alignment"] == pytest.approx(0, abs=1e-9), "its views are the image itself"
-        assert len(found["pixels"].curves["spectrum"].x) == 64
+    for inputs in (given, make_inputs([None] * IMAGES)):
+        outcomes = health.judge(params, inputs)
+        assert [outcomes[name].metrics["images"] for name in ("byol", "random", "pixels")] == [50, 50, 50]
+        assert [outcomes[name].metrics["dimensions"] for name in ("byol", "random", "pixels")] == [16, 16, 64]
+        assert [("alignment" in outcomes[name].metrics) for name in ("byol", "random", "pixels")] == [True, True, False]
+        assert outcomes["byol"].metrics["alignment"] == pytest.approx(0, abs=1e-9), "its views are the image itself"
+        assert len(outcomes["pixels"].curves["spectrum"].x) == 64
 
 
-def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evaluate, make: Make) -> None:
+def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evaluate, make_inputs: MakeInputs) -> None:
     views = {"first": PRETRAIN.views.first.model_dump(), "second": {"rotate": 90.0}}
-    given = make([None] * IMAGES, WholePretrain.model_validate(PRETRAIN.model_dump() | {"views": views}))
-    found = [health.judge(params, given) for _ in range(2)]
-    assert found[0]["byol"].metrics["alignment"] > 0.001  # type: ignore[operator]
-    assert found[0]["byol"].metrics == found[1]["byol"].metrics
+    given = make_inputs([None] * IMAGES, WholePretrain.model_validate(PRETRAIN.model_dump() | {"views": views}))
+    outcomes = [health.judge(params, given) for _ in range(2)]
+    assert outcomes[0]["byol"].metrics["alignment"] > 0.001  # type: ignore[operator]
+    assert outcomes[0]["byol"].metrics == outcomes[1]["byol"].metrics
 
 
 @pytest.mark.parametrize("probe", [finetune, robustness])
@@ -164,10 +164,10 @@ def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evalu
     ("labels", "reason"), [(None, "needs labelled images"), (1, "two classes or more among the train images")]
 )
 def test_without_classes_there_is_nothing_to_measure(
-    probe: Any, labels: int | None, reason: str, params: Evaluate, make: Make
+    probe: Any, labels: int | None, reason: str, params: Evaluate, make_inputs: MakeInputs
 ) -> None:
     with pytest.raises(NothingToMeasureError, match=reason):
-        probe.judge(params, make([labels] * IMAGES))
+        probe.judge(params, make_inputs([labels] * IMAGES))
 
 
 def test_embeddings_of_other_images_are_refused(params: Evaluate, given: Given, tmp_path: Path) -> None:
@@ -177,13 +177,13 @@ def test_embeddings_of_other_images_are_refused(params: Evaluate, given: Given, 
             probe.judge(params, replace(given, store_folder=tmp_path / "store"))
 
 
-def test_an_encoder_that_does_not_say_how_it_was_trained_is_named(params: Evaluate, make: Make) -> None:
+def test_an_encoder_that_does_not_say_how_it_was_trained_is_named(params: Evaluate, make_inputs: MakeInputs) -> None:
     with pytest.raises(InputError, match=r"config\.json: provenance\.params\.views: .*section pretrain"):
-        finetune.judge(params, make([n % 3 for n in range(IMAGES)], None))
+        finetune.judge(params, make_inputs([n % 3 for n in range(IMAGES)], None))
 
 
 @pytest.mark.parametrize("probe", [finetune, robustness, health])
 def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(probe: Any, params: Evaluate, given: Given) -> None:
-    """DVC reruns it when these change; were another section read as well, its numbers would be stale unnoticed."""
+    """DVC reruns a probe when these change; if it read another section, its numbers could become stale unnoticed."""
     others = [name for name in Evaluate.model_fields if name not in ("shared", probe.__name__.rpartition(".")[2])]
     assert probe.judge(params.model_copy(update=dict.fromkeys(others)), given)["byol"].metrics

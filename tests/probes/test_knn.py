@@ -1,4 +1,4 @@
-"""The kNN probe against scikit-learn's classifier with a weight of its own, and a vote counted by hand."""
+"""The kNN probe is checked against scikit-learn's classifier with the same weights, and votes counted by hand."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from components.evaluate.params import Knn, Vote
 from components.probes.knn import KnnProbe
-from tests.probes.parts import CPU, part
+from tests.probes.parts import CPU, make_part
 
 NO_ROWS = np.array([], dtype=np.int64)
 
 
-def blobs(images: int, *, seed: int, classes: int = 4, features: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    """Overlapping classes, and lengths that differ tenfold: features (M, D) float32, labels (M,)."""
+def draw_blobs(images: int, *, seed: int, classes: int = 4, features: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Draw overlapping classes with lengths that differ tenfold: features (M, D) float32, labels (M,)."""
     centres = np.random.default_rng(0).normal(size=(classes, features))
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, classes, images)
@@ -20,30 +20,30 @@ def blobs(images: int, *, seed: int, classes: int = 4, features: int = 6) -> tup
     return (points * generator.uniform(0.5, 5, (images, 1))).astype(np.float32), labels
 
 
-def probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> KnnProbe:
-    return KnnProbe(part(train, labels, test), Knn(k=k, temperature=temperature, also=()), 0, CPU)
+def make_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> KnnProbe:
+    return KnnProbe(make_part(train, labels, test), Knn(k=k, temperature=temperature, also=()), 0, CPU)
 
 
-def answers(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> np.ndarray:
-    return probe(train, labels, test, k=k, temperature=temperature).from_all(NO_ROWS).predictions["accuracy"]
+def predict(train: np.ndarray, labels: np.ndarray, test: np.ndarray, *, k: int, temperature: float) -> np.ndarray:
+    return make_probe(train, labels, test, k=k, temperature=temperature).from_all(NO_ROWS).predictions["accuracy"]
 
 
 @pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (20, 0.07), (20, 0.5), (200, 0.1)])
 def test_predictions_are_those_of_scikit_learn(k: int, temperature: float) -> None:
-    (train, labels), (test, _) = blobs(300, seed=1), blobs(200, seed=2)
+    (train, labels), (test, _) = draw_blobs(300, seed=1), draw_blobs(200, seed=2)
 
-    def normalised(features: np.ndarray) -> np.ndarray:
+    def normalise(features: np.ndarray) -> np.ndarray:
         wide = features.astype(np.float64)
         return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
-    def weights(distance: np.ndarray) -> np.ndarray:
+    def weigh(distance: np.ndarray) -> np.ndarray:
         return np.exp((1 - distance) / temperature)
 
-    reference = KNeighborsClassifier(k, weights=weights, metric="cosine", algorithm="brute")
-    expected = reference.fit(normalised(train), labels).predict(normalised(test))
-    found = answers(train, labels, test, k=k, temperature=temperature)
+    reference = KNeighborsClassifier(k, weights=weigh, metric="cosine", algorithm="brute")
+    expected = reference.fit(normalise(train), labels).predict(normalise(test))
+    predicted = predict(train, labels, test, k=k, temperature=temperature)
     assert len(set(expected)) == 4
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(predicted, expected)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_a_vote_of_three_neighbours_worked_out_by_hand(k: int, temperature: floa
     sine = np.sqrt(1 - 0.9**2)
     train = np.array([[7.0, 0.0], [0.9, sine], [9.0, -10 * sine]], dtype=np.float32)
     query = np.array([[2.0, 0.0]], dtype=np.float32)
-    assert answers(train, np.array([0, 1, 1]), query, k=k, temperature=temperature).tolist() == [expected]
+    assert predict(train, np.array([0, 1, 1]), query, k=k, temperature=temperature).tolist() == [expected]
 
 
 def test_a_bank_smaller_than_k_votes_as_a_whole() -> None:
-    """Few labels are the usual case: 20 neighbours are asked for and 4 images have a label."""
-    (train, labels), (test, _) = blobs(60, seed=1), blobs(50, seed=2)
+    """Few labels are the usual case: params ask for 20 neighbours, and 4 images have a label."""
+    (train, labels), (test, _) = draw_blobs(60, seed=1), draw_blobs(50, seed=2)
     rows = np.array([np.flatnonzero(labels == name)[-1] for name in range(4)])
-    few = probe(train, labels, test, k=20, temperature=0.07).from_draws(rows[None])[0]
-    whole = answers(train[rows], labels[rows], test, k=4, temperature=0.07)
+    few = make_probe(train, labels, test, k=20, temperature=0.07).from_draws(rows[None])[0]
+    whole = predict(train[rows], labels[rows], test, k=4, temperature=0.07)
     np.testing.assert_array_equal(few, whole)
     assert len(set(few)) > 1
 
@@ -76,34 +76,34 @@ def test_a_bank_smaller_than_k_votes_as_a_whole() -> None:
 def test_only_the_labelled_rows_vote() -> None:
     train = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]], dtype=np.float32)
     query = np.array([[1.0, 0.0]], dtype=np.float32)
-    asked = probe(train, np.array([0, 1, 2]), query, k=1, temperature=0.07)
-    assert asked.from_all(NO_ROWS).predictions["accuracy"].tolist() == [0]
-    assert asked.from_draws(np.array([[1, 2], [2, 0]])).tolist() == [[1], [0]]
+    made = make_probe(train, np.array([0, 1, 2]), query, k=1, temperature=0.07)
+    assert made.from_all(NO_ROWS).predictions["accuracy"].tolist() == [0]
+    assert made.from_draws(np.array([[1, 2], [2, 0]])).tolist() == [[1], [0]]
 
 
 def test_validation_rows_vote_as_well_because_nothing_is_chosen_on_them() -> None:
-    (train, labels), (test, _) = blobs(60, seed=1), blobs(50, seed=2)
-    made = probe(train, labels, test, k=5, temperature=0.07)
+    (train, labels), (test, _) = draw_blobs(60, seed=1), draw_blobs(50, seed=2)
+    made = make_probe(train, labels, test, k=5, temperature=0.07)
     held_out, none = (made.from_all(rows).predictions["accuracy"] for rows in (np.arange(30), NO_ROWS))
     np.testing.assert_array_equal(held_out, none)
 
 
 def test_each_habit_of_voting_gives_the_accuracy_that_bears_its_name() -> None:
-    (train, labels), (test, _) = blobs(100, seed=1), blobs(80, seed=2)
+    (train, labels), (test, _) = draw_blobs(100, seed=1), draw_blobs(80, seed=2)
     votes = (Vote(k=3, temperature=0.07), Vote(k=60, temperature=10.0))
     params = Knn(k=3, temperature=0.07, also=votes[1:])
-    found = KnnProbe(part(train, labels, test), params, 0, CPU).from_all(NO_ROWS).predictions
-    assert list(found) == ["accuracy", "accuracy_k60"]
-    for vote, predicted in zip(votes, found.values(), strict=True):
-        np.testing.assert_array_equal(predicted, answers(train, labels, test, k=vote.k, temperature=vote.temperature))
-    assert np.any(found["accuracy"] != found["accuracy_k60"])
+    predictions = KnnProbe(make_part(train, labels, test), params, 0, CPU).from_all(NO_ROWS).predictions
+    assert list(predictions) == ["accuracy", "accuracy_k60"]
+    for vote, predicted in zip(votes, predictions.values(), strict=True):
+        np.testing.assert_array_equal(predicted, predict(train, labels, test, k=vote.k, temperature=vote.temperature))
+    assert np.any(predictions["accuracy"] != predictions["accuracy_k60"])
 
 
 def test_a_bank_in_portions_votes_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    (train, labels), (test, _) = blobs(100, seed=1), blobs(83, seed=2)
-    whole = answers(train, labels, test, k=5, temperature=0.07)
+    (train, labels), (test, _) = draw_blobs(100, seed=1), draw_blobs(83, seed=2)
+    whole = predict(train, labels, test, k=5, temperature=0.07)
     monkeypatch.setattr("components.probes.knn.PORTION", 1000)  # ten queries at a time
-    np.testing.assert_array_equal(answers(train, labels, test, k=5, temperature=0.07), whole)
+    np.testing.assert_array_equal(predict(train, labels, test, k=5, temperature=0.07), whole)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_bank_in_portions_votes_as_a_whole(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_a_very_low_temperature_neither_overflows_nor_forgets_the_nearest(temperature: float) -> None:
-    (train, labels), (test, _) = blobs(100, seed=1), blobs(50, seed=2)
-    nearest = answers(train, labels, test, k=1, temperature=1.0)
-    cold = answers(train, labels, test, k=10, temperature=temperature)
+    (train, labels), (test, _) = draw_blobs(100, seed=1), draw_blobs(50, seed=2)
+    nearest = predict(train, labels, test, k=1, temperature=1.0)
+    cold = predict(train, labels, test, k=10, temperature=temperature)
     assert np.mean(cold == nearest) > 0.9

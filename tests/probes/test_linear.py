@@ -1,4 +1,4 @@
-"""The linear probe against autograd and PyTorch's SGD in float64, and against scikit-learn's decision."""
+"""The linear probe is checked against autograd and PyTorch's SGD in float64, and against scikit-learn."""
 
 import math
 
@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from components.evaluate.regression import predict, with_ones
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from components.evaluate.params import Linear
-from components.probes.linear import LinearProbe, Setting, fit
-from tests.probes.parts import CPU, part
+from components.evaluate.regression import append_ones, predict
+from components.probes.linear import LinearProbe, Setting, fit_layers
+from tests.probes.parts import CPU, make_part
 
 CLASSES = 3
 
 
-def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
+def make_params(*rates: float, epochs: int = 100, batch: int = 64, momentum: float = 0.9, decay: float = 0.0) -> Linear:
     return Linear(
         learning_rates=rates,
         weight_decays=(decay,),
@@ -29,20 +29,22 @@ def settings(*rates: float, epochs: int = 100, batch: int = 64, momentum: float 
     )
 
 
-def answers(
+def predict_from_all(
     train: np.ndarray, labels: np.ndarray, test: np.ndarray, params: Linear, validation: np.ndarray
 ) -> np.ndarray:
-    """From all labels."""
-    return LinearProbe(part(train, labels, test), params, 0, CPU).from_all(validation).predictions["accuracy"]
+    """Predict from all labels."""
+    return LinearProbe(make_part(train, labels, test), params, 0, CPU).from_all(validation).predictions["accuracy"]
 
 
-def from_rows(rows: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np.ndarray, params: Linear) -> np.ndarray:
-    """From the labels of some rows."""
-    return LinearProbe(part(train, labels, test), params, 0, CPU).from_draws(rows[None])[0]
+def predict_from_rows(
+    rows: np.ndarray, train: np.ndarray, labels: np.ndarray, test: np.ndarray, params: Linear
+) -> np.ndarray:
+    """Predict from the labels of some rows."""
+    return LinearProbe(make_part(train, labels, test), params, 0, CPU).from_draws(rows[None])[0]
 
 
 def draw(images: int, *, seed: int, apart: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Three classes in the plane around the corners of a triangle, on scales and places that differ by feature."""
+    """Draw three classes around the corners of a triangle; scale and offset differ by feature."""
     generator = np.random.default_rng(seed)
     labels = np.arange(images) % CLASSES
     corners = apart * np.array([[0.0, 2.0], [-1.7, -1.0], [1.7, -1.0]])
@@ -50,8 +52,8 @@ def draw(images: int, *, seed: int, apart: float = 1.0) -> tuple[np.ndarray, np.
     return (points * [1.0, 30.0] + [5.0, -100.0]).astype(np.float32), labels
 
 
-def by_torch(inputs: Tensor, labels: Tensor, rate: float, decay: float, params: Linear) -> Tensor:
-    """Full batches: cross-entropy differentiated by autograd, torch.optim.SGD, float64: (D + 1, K)."""
+def fit_by_torch(inputs: Tensor, labels: Tensor, rate: float, decay: float, params: Linear) -> Tensor:
+    """Fit full batches by autograd and torch.optim.SGD in float64: weights (D + 1, K)."""
     weights = torch.zeros(inputs.shape[1], CLASSES, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.SGD([weights], lr=rate, momentum=params.momentum, weight_decay=decay)
     for step in range(params.epochs):
@@ -65,16 +67,16 @@ def by_torch(inputs: Tensor, labels: Tensor, rate: float, decay: float, params: 
 @pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.0), (0.9, 0.05)])
 def test_every_rate_takes_the_steps_of_autograd_and_sgd(momentum: float, decay: float) -> None:
     """All rates run as one batched product; each must end where it ends alone."""
-    params = settings(0.01, 0.3, 2.0, epochs=15, batch=1000, momentum=momentum, decay=decay)
+    params = make_params(0.01, 0.3, 2.0, epochs=15, batch=1000, momentum=momentum, decay=decay)
     generator = torch.Generator().manual_seed(0)
-    inputs = with_ones(torch.randn(40, 5, generator=generator))
+    inputs = append_ones(torch.randn(40, 5, generator=generator))
     labels = torch.randint(0, CLASSES, (40,), generator=generator)
-    grid = [Setting(rate, one) for rate in params.learning_rates for one in (decay, 2 * decay)]
-    weights = fit(inputs, labels, grid, classes=CLASSES, params=params, seed=0)
+    grid = [Setting(rate, weight_decay) for rate in params.learning_rates for weight_decay in (decay, 2 * decay)]
+    weights = fit_layers(inputs, labels, grid, classes=CLASSES, params=params, seed=0)
     assert weights.shape == (6, 6, CLASSES)
-    for setting, found in zip(grid, weights, strict=True):
-        expected = by_torch(inputs, labels, *setting, params)
-        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+    for setting, fitted in zip(grid, weights, strict=True):
+        expected = fit_by_torch(inputs, labels, *setting, params)
+        torch.testing.assert_close(fitted.double(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_first_step_worked_out_by_hand() -> None:
@@ -82,11 +84,11 @@ def test_the_first_step_worked_out_by_hand() -> None:
 
     Gradient for class 0: ((1/2 - 1) * 2 + (1/2 - 0) * (-1)) / 2 = -3/4 by x, (-1/2 + 1/2) / 2 = 0 by the bias.
     """
-    inputs = with_ones(torch.tensor([[2.0], [-1.0]]))
-    params = settings(1.0, epochs=1, batch=2)
-    weights = fit(inputs, torch.tensor([0, 1]), [Setting(1.0, 0.0)], classes=2, params=params, seed=0)
+    inputs = append_ones(torch.tensor([[2.0], [-1.0]]))
+    params = make_params(1.0, epochs=1, batch=2)
+    weights = fit_layers(inputs, torch.tensor([0, 1]), [Setting(1.0, 0.0)], classes=2, params=params, seed=0)
     torch.testing.assert_close(weights[0], torch.tensor([[0.75, -0.75], [0.0, 0.0]]))
-    assert predict(weights, with_ones(torch.tensor([[0.1], [-0.1]]))).tolist() == [[0, 1]]
+    assert predict(weights, append_ones(torch.tensor([[0.1], [-0.1]]))).tolist() == [[0, 1]]
 
 
 def test_on_separable_classes_it_decides_as_logistic_regression_does() -> None:
@@ -94,25 +96,25 @@ def test_on_separable_classes_it_decides_as_logistic_regression_does() -> None:
     (train, labels), (test, truth) = draw(300, seed=1, apart=1.5), draw(150, seed=2, apart=1.5)
     reference = LogisticRegression(C=1e4, max_iter=5000).fit((train - train.mean(0)) / train.std(0), labels)
     expected = reference.predict((test - train.mean(0)) / train.std(0))
-    found = answers(train, labels, test, settings(0.3), np.arange(60))
+    predicted = predict_from_all(train, labels, test, make_params(0.3), np.arange(60))
     assert np.mean(expected == truth) > 0.97
-    assert np.mean(found == expected) > 0.98
+    assert np.mean(predicted == expected) > 0.98
 
 
 def test_a_class_between_two_others_is_found() -> None:
     """On a line from left to right only a bias tells the middle from both sides."""
     train = np.repeat([-1.0, 0.0, 1.0], 20)[:, None].astype(np.float32)
     labels = np.repeat([0, 1, 2], 20)
-    found = from_rows(np.arange(60), train, labels, train, settings(0.3))
-    np.testing.assert_array_equal(found, labels)
+    predicted = predict_from_rows(np.arange(60), train, labels, train, make_params(0.3))
+    np.testing.assert_array_equal(predicted, labels)
 
 
 def test_mini_batches_show_every_image() -> None:
-    """One image of a class of its own, among batches of 4: it is learned."""
+    """The only image of a class is learned although batches have 4 images."""
     train = np.array([[-1.0 - n / 20, 0.0] for n in range(12)] + [[3.0, 1.0]], dtype=np.float32)
     labels = np.array([0] * 12 + [1])
-    found = from_rows(np.arange(13), train, labels, train, settings(0.1, epochs=40, batch=4))
-    assert found.tolist() == labels.tolist()
+    predicted = predict_from_rows(np.arange(13), train, labels, train, make_params(0.1, epochs=40, batch=4))
+    assert predicted.tolist() == labels.tolist()
 
 
 @pytest.fixture
@@ -126,89 +128,90 @@ def slanted() -> tuple[np.ndarray, np.ndarray]:
     return np.stack([noise + signal, noise], 1).astype(np.float32), labels
 
 
-def alone(rate: float, train: np.ndarray, test: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What a probe that knows only this rate predicts."""
-    return answers(train, labels, test, settings(rate), np.arange(100))
+def predict_alone(rate: float, train: np.ndarray, test: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Predict with a probe that has only this rate."""
+    return predict_from_all(train, labels, test, make_params(rate), np.arange(100))
 
 
 def test_a_rate_too_low_and_a_rate_too_high_lose(slanted: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = slanted
     train, test, truth = features[:400], features[400:], labels[400:]
-    found = answers(train, labels[:400], test, settings(1e-6, 0.3, 1e38), np.arange(100))
-    right = {rate: np.mean(alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e38)}
+    predicted = predict_from_all(train, labels[:400], test, make_params(1e-6, 0.3, 1e38), np.arange(100))
+    right = {rate: np.mean(predict_alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e38)}
     assert right[0.3] > 0.97
     assert right[1e-6] < 0.9
     assert right[1e38] < 0.9
-    np.testing.assert_array_equal(found, alone(0.3, train, test, labels[:400]))
+    np.testing.assert_array_equal(predicted, predict_alone(0.3, train, test, labels[:400]))
 
 
 def test_the_rate_is_chosen_on_the_validation_rows(slanted: tuple[np.ndarray, np.ndarray]) -> None:
-    """Validation labels that only the first direction gets right: there the tiny rate wins although it fits worse."""
+    """Only the first direction gets the validation labels right, so that the tiny rate wins although it fits worse."""
     features, labels = slanted
     train, test, labels = features[:400], features[400:], labels[:400].copy()
     validation = np.arange(100)
     fitting = np.arange(100, 400)
-    standard = with_ones(torch.from_numpy((train - train.mean(0)) / train.std(0)).float())
+    standard = append_ones(torch.from_numpy((train - train.mean(0)) / train.std(0)).float())
     known = torch.from_numpy(labels[fitting])
-    first = fit(standard[fitting], known, [Setting(1e-6, 0.0)], classes=2, params=settings(1.0), seed=0)
+    first = fit_layers(standard[fitting], known, [Setting(1e-6, 0.0)], classes=2, params=make_params(1.0), seed=0)
     labels[validation] = predict(first, standard[validation])[0].numpy()
-    found = answers(train, labels, test, settings(1e-6, 0.3), validation)
-    low, middle = (alone(rate, train, test, labels) for rate in (1e-6, 0.3))
+    predicted = predict_from_all(train, labels, test, make_params(1e-6, 0.3), validation)
+    low, middle = (predict_alone(rate, train, test, labels) for rate in (1e-6, 0.3))
     assert np.mean(low != middle) > 0.05
-    np.testing.assert_array_equal(found, low)
+    np.testing.assert_array_equal(predicted, low)
 
 
 def test_the_validation_rows_are_held_out_while_the_rate_is_chosen() -> None:
-    """With 80 features and 200 images the high rate learns by heart; rows it has seen would speak for it."""
+    """With 80 features and 200 images the high rate learns by heart; rows it was fitted to would favour it."""
     generator = np.random.default_rng(3)
     labels = np.arange(400) % 2
     points = (generator.normal(size=(400, 80)) + 0.16 * (2 * labels - 1)[:, None]).astype(np.float32)
     train, test, known = points[:200], points[200:], labels[:200]
-    low, high = (alone(rate, train, test, known) for rate in (1e-4, 0.3))
-    found = answers(train, known, test, settings(1e-4, 0.3), np.arange(100))
+    low, high = (predict_alone(rate, train, test, known) for rate in (1e-4, 0.3))
+    predicted = predict_from_all(train, known, test, make_params(1e-4, 0.3), np.arange(100))
     assert np.mean(low != high) > 0.05
-    np.testing.assert_array_equal(found, low)
+    np.testing.assert_array_equal(predicted, low)
 
 
 def test_the_test_images_decide_nothing(slanted: tuple[np.ndarray, np.ndarray]) -> None:
-    """The probe is never given their labels, and what it says of one image does not depend on the others."""
+    """The probe never gets their labels, and its answer for an image does not depend on the other images."""
     features, labels = slanted
     train, test = features[:400], features[400:]
     corrupted = test.copy()
     corrupted[50:] = -1000 * corrupted[50:]
-    found, beside = (
-        answers(train, labels[:400], images, settings(1e-6, 0.03, 0.3), np.arange(100)) for images in (test, corrupted)
+    predicted, beside = (
+        predict_from_all(train, labels[:400], images, make_params(1e-6, 0.03, 0.3), np.arange(100))
+        for images in (test, corrupted)
     )
-    np.testing.assert_array_equal(found[:50], beside[:50])
-    assert np.any(found[50:] != beside[50:])
+    np.testing.assert_array_equal(predicted[:50], beside[:50])
+    assert np.any(predicted[50:] != beside[50:])
 
 
 def test_the_last_fit_is_on_all_rows_and_not_only_on_those_that_the_rate_was_chosen_on() -> None:
-    """Class 2 is in the validation rows only."""
+    """Class 2 is only in the validation rows."""
     train, labels = draw(90, seed=1, apart=3.0)
-    found = answers(train, labels, train, settings(0.3), np.flatnonzero(labels == 2))
-    assert np.mean(found[labels == 2] == 2) > 0.95
+    predicted = predict_from_all(train, labels, train, make_params(0.3), np.flatnonzero(labels == 2))
+    assert np.mean(predicted[labels == 2] == 2) > 0.95
 
 
 def test_few_labels_are_fitted_on_those_rows_alone() -> None:
-    """The other rows' labels are not known: what the few are called is what is predicted."""
+    """The labels of the other rows are not used: only the few labels decide what is predicted."""
     train, labels = draw(90, seed=1, apart=3.0)
     rows, others = np.array([0, 1, 2]), np.resize(labels[::-1], 90)
     others[rows] = labels[rows]
-    found = from_rows(rows, train, others, train, settings(0.3))
-    assert np.mean(found == labels) > 0.95
-    renamed = from_rows(rows, train, (others + 1) % CLASSES, train, settings(0.3))
+    predicted = predict_from_rows(rows, train, others, train, make_params(0.3))
+    assert np.mean(predicted == labels) > 0.95
+    renamed = predict_from_rows(rows, train, (others + 1) % CLASSES, train, make_params(0.3))
     assert np.mean(renamed == (labels + 1) % CLASSES) > 0.95
 
 
 def test_the_same_seed_gives_the_same_predictions_and_weights() -> None:
     train, labels = draw(200, seed=1, apart=0.3)
     inputs, targets, params = (
-        with_ones(torch.from_numpy(train) / 100),
+        append_ones(torch.from_numpy(train) / 100),
         torch.from_numpy(labels),
-        settings(0.3, epochs=3),
+        make_params(0.3, epochs=3),
     )
     grid = [Setting(0.3, 0.0)]
-    runs = [fit(inputs, targets, grid, classes=CLASSES, params=params, seed=seed) for seed in (5, 5, 6)]
+    runs = [fit_layers(inputs, targets, grid, classes=CLASSES, params=params, seed=seed) for seed in (5, 5, 6)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])

@@ -1,4 +1,4 @@
-"""Robustness: attacks on a linear model, where they have a closed form; corruptions against other libraries."""
+"""Robustness: attacks are checked on a linear model, where they have a closed form, corruptions by other libraries."""
 
 from functools import partial
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from components.encoder.params import Images
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import Labelled
+from components.evaluate.probe import LabelledFeatures
 from components.evaluate.statistics import hold_out_rows
 from components.probes import robustness
 from components.probes.logistic import LogisticProbe
-from components.probes.robustness import Classifier, disturbances, fit_classifier, resist
+from components.probes.robustness import Classifier, fit_classifier, list_disturbances, measure_robustness
 from components.stage.command import read_params
 from tests.conftest import ROOT
 
@@ -32,22 +32,22 @@ ATTACKS = EVALUATE.robustness.model_copy(
         "images": 300,
     }
 )
-WAYS = disturbances(ATTACKS, lambda pixels, quality: pixels - pixels % (100 - quality))
+WAYS = list_disturbances(ATTACKS, lambda pixels, quality: pixels - pixels % (100 - quality))
 SHAPE = Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,))
 
 
-def generator(seed: int = 0) -> torch.Generator:
+def make_generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def rgb(images: int = 4) -> Tensor:
-    """Smooth colours in 0..1, as photographs have: (B, 3, 16, 16)."""
-    return nn.functional.interpolate(torch.rand(images, 3, 4, 4, generator=generator()), 16, mode="bilinear")
+def draw_rgb(images: int = 4) -> Tensor:
+    """Draw smooth colours in 0..1, like those of photographs: (B, 3, 16, 16)."""
+    return nn.functional.interpolate(torch.rand(images, 3, 4, 4, generator=make_generator()), 16, mode="bilinear")
 
 
-def linear_case(sureness: float) -> tuple[Outcome, np.ndarray]:
-    """An encoder that hands the pixels on, under two classes; and the margin of each image in units of a pixel's
-    largest change: y (w.x + b) / |w|_1, w by the pixels."""
+def judge_linear_case(sureness: float) -> tuple[Outcome, np.ndarray]:
+    """Judge an encoder that returns the pixels, with two classes; also return each image's margin in units of a pixel's
+    largest change: y (w.x + b) / |w|_1, with w by the pixels."""
     drawn = np.random.default_rng(0)
     images = drawn.integers(60, 190, (300, 1, SIDE, SIDE)).astype(np.uint8)  # no attack meets black or white
     weights, truth = drawn.normal(size=SIDE * SIDE) * sureness, drawn.integers(0, 2, 300)
@@ -57,13 +57,15 @@ def linear_case(sureness: float) -> tuple[Outcome, np.ndarray]:
     margin = (2 * truth - 1) * (normalised @ weights + bias) / np.abs(weights / SHAPE.std[0]).sum()
     both = torch.from_numpy(np.stack([-weights, weights], 1) / 2)
     classifier = Classifier(both, torch.tensor([-bias, bias], dtype=torch.float64) / 2, c=1.0)
-    part = Labelled(np.empty((0, 1)), truth, np.empty((0, 1)), truth, np.arange(300).astype(str))
-    return resist(nn.Flatten(), classifier, torch.from_numpy(images), part, SHAPE, WAYS, 0, lambda _: None), margin
+    part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, np.arange(300).astype(str))
+    return measure_robustness(
+        nn.Flatten(), classifier, torch.from_numpy(images), part, SHAPE, WAYS, 0, lambda _: None
+    ), margin
 
 
 @pytest.mark.parametrize("sureness", [0.1, 1e5], ids=["unsure", "so sure that its gradient rounds to 0"])
 def test_a_linear_model_withstands_an_attack_where_its_margin_is_above_the_radius(sureness: float) -> None:
-    outcome, margin = linear_case(sureness)
+    outcome, margin = judge_linear_case(sureness)
     np.testing.assert_array_equal(outcome.scores["accuracy"], margin > 0)
     withstood = margin > EPSILON / 255
     assert 0.1 < withstood.mean() < (margin > 0).mean() - 0.1, "the radius must matter"
@@ -72,7 +74,7 @@ def test_a_linear_model_withstands_an_attack_where_its_margin_is_above_the_radiu
 
 
 def test_each_metric_is_the_mean_of_its_images() -> None:
-    outcome, _ = linear_case(0.1)
+    outcome, _ = judge_linear_case(0.1)
     names = ["noise_0.1", "blur_1", "jpeg_40", "brightness_0.5", "fgsm_4", "pgd_4"]
     assert set(outcome.metrics) == {"accuracy", "c"} | {f"accuracy_{name}" for name in names}
     for name, right in outcome.scores.items():
@@ -80,63 +82,63 @@ def test_each_metric_is_the_mean_of_its_images() -> None:
     np.testing.assert_array_equal(outcome.predicted == outcome.actual, outcome.scores["accuracy"])
 
 
-def network_judge() -> robustness.Judge:
+def make_judge() -> robustness.Judge:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 5)).double()
     return lambda colours: network(colours.double())
 
 
 def test_the_attack_goes_up_the_cross_entropy() -> None:
-    """Of five classes, where it is not the margin to one of them alone."""
-    judge, labels = network_judge(), torch.tensor([0, 3, 4, 1])
-    colours = rgb().requires_grad_()
+    """With five classes, the cross-entropy depends on more than the margin to one of them."""
+    judge, labels = make_judge(), torch.tensor([0, 3, 4, 1])
+    colours = draw_rgb().requires_grad_()
     nn.functional.cross_entropy(judge(colours), labels, reduction="sum").backward()  # type: ignore[no-untyped-call]
     assert colours.grad is not None
-    assert torch.equal(robustness.ascent(colours, labels, judge), colours.grad.sign())
+    assert torch.equal(robustness.compute_ascent(colours, labels, judge), colours.grad.sign())
 
 
 def test_attacked_images_are_images_within_the_radius_and_pgd_does_more_than_one_step() -> None:
-    judge, labels, images = network_judge(), torch.tensor([0, 3, 4, 1]), rgb()
+    judge, labels, images = make_judge(), torch.tensor([0, 3, 4, 1]), draw_rgb()
     images[0], images[1] = 0.0, 1.0  # where an attack would leave the range
-    attack = partial(robustness.pgd, 0.1, 10)
-    single = robustness.fgsm(0.1, images, labels, judge, generator())
-    several = attack(images, labels, judge, generator())
+    attack = partial(robustness.attack_pgd, 0.1, 10)
+    single = robustness.attack_fgsm(0.1, images, labels, judge, make_generator())
+    several = attack(images, labels, judge, make_generator())
     for attacked in (single, several):
         assert attacked.min() >= 0
         assert attacked.max() <= 1
         assert (attacked - images).abs().max() <= 0.1 + 1e-6
     loss_after = [nn.functional.cross_entropy(judge(attacked), labels) for attacked in (single, several)]
     assert loss_after[0] < loss_after[1]
-    first, again, other = (attack(images, labels, judge, generator(seed)) for seed in (0, 0, 1))
+    first, again, changed = (attack(images, labels, judge, make_generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
-    assert not torch.equal(first, other), "the start is not random"
+    assert not torch.equal(first, changed), "the start is not random"
 
 
-def unused(colours: Tensor) -> Tensor:
+def refuse(colours: Tensor) -> Tensor:
     raise AssertionError("a corruption asks no network")
 
 
 def test_corruptions_are_those_of_other_libraries() -> None:
-    images, labels = rgb(), torch.zeros(4, dtype=torch.long)
-    blurred = robustness.blur(1.0, images, labels, unused, generator())
+    images, labels = draw_rgb(), torch.zeros(4, dtype=torch.long)
+    blurred = robustness.blur(1.0, images, labels, refuse, make_generator())
     reference = gaussian_filter(images.numpy(), (0, 0, 1, 1), mode="mirror", truncate=3)
     np.testing.assert_allclose(blurred, reference, atol=1e-5)
 
-    bright = robustness.brightness(1.5, images, labels, unused, generator())
+    bright = robustness.scale_brightness(1.5, images, labels, refuse, make_generator())
     np.testing.assert_allclose(bright, np.clip(1.5 * images.numpy(), 0, 1), atol=1e-6)
 
     gray = torch.full((50, 1, 16, 16), 0.5)
-    noisy = robustness.noise(0.1, gray, torch.zeros(50), unused, generator()) - gray
+    noisy = robustness.add_noise(0.1, gray, torch.zeros(50), refuse, make_generator()) - gray
     assert float(noisy.std()) == pytest.approx(0.1, rel=0.02)
 
 
 def test_a_blur_wider_than_the_image_is_still_done() -> None:
-    smooth = robustness.blur(20.0, rgb(), torch.zeros(4), unused, generator())
-    assert smooth.std(dim=(2, 3)).max() < 0.1 * rgb().std(dim=(2, 3)).max()
+    smooth = robustness.blur(20.0, draw_rgb(), torch.zeros(4), refuse, make_generator())
+    assert smooth.std(dim=(2, 3)).max() < 0.1 * draw_rgb().std(dim=(2, 3)).max()
 
 
-class Remember(nn.Module):
-    """An encoder that keeps what it was shown."""
+class RecordingEncoder(nn.Module):
+    """An encoder that records the images that it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,26 +151,26 @@ class Remember(nn.Module):
 
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_never_disturbed(channels: int) -> None:
-    drawn = torch.randint(0, 256, (6, channels, SIDE, SIDE), generator=generator()).byte()
+    drawn = torch.randint(0, 256, (6, channels, SIDE, SIDE), generator=make_generator()).byte()
     shape = Images(side=SIDE, read_side=SIDE, mean=(0.0,) * channels, std=(1.0,) * channels)
-    weights = torch.randn(channels * SIDE * SIDE, 3, generator=generator()).double()
+    weights = torch.randn(channels * SIDE * SIDE, 3, generator=make_generator()).double()
     truth = np.arange(6) % 3
-    part = Labelled(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
-    encoder = Remember()
-    resist(encoder, Classifier(weights, torch.zeros(3), 1.0), drawn, part, shape, WAYS, 0, lambda _: None)
+    part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
+    encoder = RecordingEncoder()
+    measure_robustness(encoder, Classifier(weights, torch.zeros(3), 1.0), drawn, part, shape, WAYS, 0, lambda _: None)
     shown = torch.stack(encoder.seen)
     assert torch.equal(shown[:, :, -1], (drawn[:, -1].float() / 255).expand(len(shown), -1, -1, -1))
     assert not torch.equal(shown[-1][:, :-1], shown[0][:, :-1])
 
 
 def test_one_layer_on_raw_features_says_what_the_logistic_probe_says() -> None:
-    """Features far from 0, of scales that differ by orders of magnitude, one of them constant."""
+    """The features are far from 0, on scales that differ by orders of magnitude, and one of them is constant."""
     drawn = np.random.default_rng(0)
     labels = np.arange(240) % 4
     features = drawn.normal(size=(240, 10)) + np.eye(10)[labels] * 1.5
     features = (features * np.geomspace(1e-3, 1e3, 10) + 1000).astype(np.float32)
     features[:, 5] = 3
-    part = Labelled(features[:160], labels[:160], features[160:], labels[160:], np.arange(80).astype(str))
+    part = LabelledFeatures(features[:160], labels[:160], features[160:], labels[160:], np.arange(80).astype(str))
     few = {"c_count": 9}
     params = EVALUATE.model_copy(
         update={
@@ -180,7 +182,7 @@ def test_one_layer_on_raw_features_says_what_the_logistic_probe_says() -> None:
     layer = fit_classifier(part, params.robustness, params.shared, cpu)
     held = hold_out_rows(part.labels, params.shared.validation_fraction, np.random.default_rng(params.shared.seed))
     expected = LogisticProbe(part, params.logistic, params.shared.seed, cpu).from_all(held)
-    found = layer(torch.from_numpy(part.test)).argmax(1).numpy()
-    np.testing.assert_array_equal(found, expected.predictions["accuracy"])
+    predicted = layer(torch.from_numpy(part.test)).argmax(1).numpy()
+    np.testing.assert_array_equal(predicted, expected.predictions["accuracy"])
     assert layer.c == expected.chosen["c"]
-    assert len(np.unique(found)) == 4
+    assert len(np.unique(predicted)) == 4

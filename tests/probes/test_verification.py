@@ -1,4 +1,4 @@
-"""Verification: thresholds against a search over all, LFW's file, and what theory says of noise."""
+"""Verification: thresholds are checked against a search over all, intervals against theory, and noise is a coin."""
 
 import numpy as np
 import pytest
@@ -9,56 +9,56 @@ from components.evaluate.params import Verification
 from components.evaluate.statistics import Estimate
 from components.probes.verification import (
     Pairs,
-    best_threshold,
-    cosines,
+    choose_threshold,
+    compute_cosines,
     draw_pairs,
-    over_folds,
+    estimate_over_folds,
     verify,
 )
 
 PARAMS = Verification(pairs=None, folds=5, pairs_per_fold=100, false_accept_rate=0.01)
 
 
-def estimate(outcome: Outcome, name: str) -> Estimate:
-    found = outcome.metrics[name]
-    assert isinstance(found, Estimate)
-    return found
+def read_estimate(outcome: Outcome, name: str) -> Estimate:
+    metric = outcome.metrics[name]
+    assert isinstance(metric, Estimate)
+    return metric
 
 
-def people(count: int, each: int, spread: float, *, features: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def draw_people(count: int, each: int, spread: float, *, features: int = 32) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(0)
     labels = np.repeat(np.arange(count), each)
     centres = generator.normal(size=(count, features))
     return (centres[labels] + spread * generator.normal(size=(len(labels), features))).astype(np.float32), labels
 
 
-def judge(features: np.ndarray, labels: np.ndarray, params: Verification = PARAMS) -> Outcome:
+def verify_people(features: np.ndarray, labels: np.ndarray, params: Verification = PARAMS) -> Outcome:
     ids = np.array([str(n) for n in range(len(labels))])
     return verify(features, ids, draw_pairs(np.arange(len(labels)), labels, params, seed=0), params)
 
 
 def test_noise_is_a_coin_and_people_that_are_apart_are_told() -> None:
-    features, labels = people(20, 20, 0.05)
-    told = judge(features, labels)
-    assert estimate(told, "accuracy").value == told.metrics["roc_auc"] == 1
+    features, labels = draw_people(20, 20, 0.05)
+    told = verify_people(features, labels)
+    assert read_estimate(told, "accuracy").value == told.metrics["roc_auc"] == 1
     assert told.metrics["true_accept_rate_at_0.01"] == 1
-    coin = judge(np.random.default_rng(1).normal(size=features.shape), labels)
-    assert estimate(coin, "accuracy").low < 0.5 < estimate(coin, "accuracy").high
+    coin = verify_people(np.random.default_rng(1).normal(size=features.shape), labels)
+    assert read_estimate(coin, "accuracy").low < 0.5 < read_estimate(coin, "accuracy").high
     assert coin.metrics["roc_auc"] == pytest.approx(0.5, abs=0.06)
 
 
 def test_the_area_is_the_chance_that_a_same_class_pair_has_the_larger_cosine() -> None:
-    features, labels = people(10, 10, 1.5)
+    features, labels = draw_people(10, 10, 1.5)
     pairs = draw_pairs(np.arange(100), labels, PARAMS, seed=0)
-    cosine = cosines(features[pairs.first], features[pairs.second])
+    cosine = compute_cosines(features[pairs.first], features[pairs.second])
     expected = np.mean(cosine[pairs.same][:, None] > cosine[~pairs.same])
-    assert judge(features, labels).metrics["roc_auc"] == pytest.approx(expected, abs=1e-9)
+    assert verify_people(features, labels).metrics["roc_auc"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_cosine_is_that_of_the_angle_and_a_feature_of_zeros_is_like_none() -> None:
     first = np.array([[3.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     second = np.array([[0.0, 5.0], [2.0, 0.0], [1.0, 0.0]])
-    np.testing.assert_allclose(cosines(first, second), [0, np.sqrt(0.5), 0], atol=1e-12)
+    np.testing.assert_allclose(compute_cosines(first, second), [0, np.sqrt(0.5), 0], atol=1e-12)
 
 
 def test_the_threshold_is_the_best_of_all() -> None:
@@ -68,31 +68,31 @@ def test_the_threshold_is_the_best_of_all() -> None:
         same = generator.random(30) < 0.5 + 0.3 * cosine
         candidates = [-np.inf, np.inf, *np.unique(cosine)]
         best = max(np.mean((cosine >= threshold) == same) for threshold in candidates)
-        assert np.mean((cosine >= best_threshold(cosine, same)) == same) == pytest.approx(best)
+        assert np.mean((cosine >= choose_threshold(cosine, same)) == same) == pytest.approx(best)
 
 
 def test_the_threshold_is_not_chosen_on_the_fold_that_it_is_judged_by() -> None:
-    """Two folds whose cosines lie elsewhere: each one's threshold is wrong for half of the other's pairs."""
+    """The folds' cosines lie in different ranges: the threshold of each is wrong for half of the other's pairs."""
     pairs = Pairs(np.arange(8), np.arange(8, 16), np.tile([True, False], 4), np.repeat([0, 1], 4))
     cosine = np.array([0.9, 0.8, 0.9, 0.8, 0.2, 0.1, 0.2, 0.1])
     features = np.concatenate([np.tile([1.0, 0.0], (8, 1)), np.stack([cosine, np.sqrt(1 - cosine**2)], 1)])
-    found = verify(features, np.array([str(n) for n in range(16)]), pairs, PARAMS)
-    assert estimate(found, "accuracy").value == 0.5
-    assert found.predicted is not None
-    assert found.predicted.tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
-    assert found.ids[0] == "0 8"
+    outcome = verify(features, np.array([str(n) for n in range(16)]), pairs, PARAMS)
+    assert read_estimate(outcome, "accuracy").value == 0.5
+    assert outcome.predicted is not None
+    assert outcome.predicted.tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
+    assert outcome.ids[0] == "0 8"
 
 
 def test_mean_and_interval_over_folds() -> None:
     folds = np.array([0.8, 0.9, 0.7, 0.8])
-    found = over_folds(folds, 40)
-    assert found.value == pytest.approx(0.8)
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, 3) * folds.std(ddof=1) / 2)
+    accuracy = estimate_over_folds(folds, 40)
+    assert accuracy.value == pytest.approx(0.8)
+    assert accuracy.high - accuracy.value == pytest.approx(stats.t.ppf(0.975, 3) * folds.std(ddof=1) / 2)
 
 
 def test_folds_that_agree_are_not_certainty() -> None:
-    """Ten images, all right or all wrong: Wilson's interval, 10 / (10 + 1.96^2)."""
-    right, coin = over_folds(np.ones(4), 10), over_folds(np.full(4, 0.5), 10)
+    """Ten images that are all right, or half of them: Wilson's interval, such as 10 / (10 + 1.96^2)."""
+    right, coin = estimate_over_folds(np.ones(4), 10), estimate_over_folds(np.full(4, 0.5), 10)
     assert (right.low, right.high) == pytest.approx((0.7224672, 1.0), abs=1e-6)
     assert (coin.low, coin.high) == pytest.approx((0.2365931, 0.7634069), abs=1e-6)
 
@@ -113,9 +113,9 @@ def test_drawn_pairs_are_what_their_labels_say_half_of_them_the_same_and_none_tw
     assert len({frozenset(pair) for pair in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)}) == 500
     for fold in range(5):
         assert pairs.same[pairs.fold == fold].sum() == (pairs.fold == fold).sum() / 2 == 50
-    again, other = (draw_pairs(rows, labels, PARAMS, seed=seed) for seed in (1, 2))
+    again, changed = (draw_pairs(rows, labels, PARAMS, seed=seed) for seed in (1, 2))
     np.testing.assert_array_equal(pairs.first, again.first)
-    assert not np.array_equal(pairs.first, other.first)
+    assert not np.array_equal(pairs.first, changed.first)
 
 
 def test_few_images_make_fewer_pairs_and_too_few_make_none() -> None:
@@ -143,15 +143,15 @@ def test_rates_at_a_threshold_worked_out_by_hand() -> None:
 
 
 def test_the_interval_of_drawn_pairs_covers_what_other_images_would_give() -> None:
-    """Images drawn anew 200 times; the truth is the mean over all of them, of as many pairs and the same protocol."""
+    """Images are drawn anew 200 times; the truth is the mean over all, with as many pairs and the same protocol."""
     params = PARAMS.model_copy(update={"folds": 10, "pairs_per_fold": 60})
-    found = []
+    estimates = []
     for seed in range(200):
         generator = np.random.default_rng(seed)
         labels = generator.integers(0, 10, 300)
         features = np.eye(10)[labels] + 0.45 * generator.normal(size=(300, 10))
         pairs = draw_pairs(np.arange(300), labels, params, seed=seed)
-        found.append(estimate(verify(features, np.arange(300).astype(str), pairs, params), "accuracy"))
-    truth = np.mean([one.value for one in found])
+        estimates.append(read_estimate(verify(features, np.arange(300).astype(str), pairs, params), "accuracy"))
+    truth = np.mean([estimate.value for estimate in estimates])
     assert 0.7 < truth < 0.95
-    assert np.mean([one.low <= truth <= one.high for one in found]) > 0.91
+    assert np.mean([estimate.low <= truth <= estimate.high for estimate in estimates]) > 0.91

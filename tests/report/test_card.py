@@ -1,4 +1,4 @@
-"""The model card tells a stranger how to use the encoder, and what the run measured, whatever the probes measured."""
+"""The model card tells a stranger how to use the encoder and what the run measured, whatever the probes gave."""
 
 import json
 import re
@@ -42,7 +42,7 @@ PROBES: dict[str, Any] = {
 }
 
 
-def card(folder: Path, config: Config, **changes: Any) -> str:
+def render_card(folder: Path, config: Config, **changes: Any) -> str:
     facts: dict[str, Any] = {"data": DATA, "pretrain": PRETRAIN, "probes": PROBES, "revision": "1a2b3c4"} | changes
     write_card(folder / "README.md", config, **facts)
     return (folder / "README.md").read_text()
@@ -54,7 +54,7 @@ def config() -> Config:
 
 
 def test_metrics_stand_side_by_side_with_their_intervals(config: Config, tmp_path: Path) -> None:
-    lines = card(tmp_path, config).splitlines()
+    lines = render_card(tmp_path, config).splitlines()
     assert "| | byol | pixels |" in lines
     assert "| accuracy | 0.9821 [0.9652, 0.9909] | 0.5 [0.4, 0.6] |" in lines
     assert "| news | [1, 2] | - |" in lines
@@ -67,20 +67,20 @@ def test_metrics_stand_side_by_side_with_their_intervals(config: Config, tmp_pat
 
 
 def test_the_data_and_what_is_wrong_with_them_stand_there(config: Config, tmp_path: Path) -> None:
-    text = card(tmp_path, config)
-    for said in (
+    text = render_card(tmp_path, config)
+    for line in (
         "- images: 1,200: 1,000 train, 200 test; 1,000 of them trained on",
         "- sources: photos (1,200)",
         "| cat\\|dog | 600 | 150 |",
         "- found in them: 3 files not stored",
         "200 test images of the same sources, which the training has not seen; 4 are nearly the same as one",
     ):
-        assert said in text, said
+        assert line in text, line
 
 
 def test_images_without_labels_or_tests_are_described_too(config: Config, tmp_path: Path) -> None:
     data = {"images": 50, "classes": 0, "train": 0, "test": 0, "unlabelled": 50, "sources": {"a": 50}, "by_class": []}
-    text = card(tmp_path, config, data=data, probes={})
+    text = render_card(tmp_path, config, data=data, probes={})
     assert "- images: 50: 50 unlabelled;" in text
     assert "There are no test images." in text
     assert "No probe has measured it." in text
@@ -88,7 +88,7 @@ def test_images_without_labels_or_tests_are_described_too(config: Config, tmp_pa
 
 
 def test_every_number_can_be_traced(config: Config, tmp_path: Path) -> None:
-    text = card(tmp_path, config, revision="1a2b3c4 (with uncommitted changes)")
+    text = render_card(tmp_path, config, revision="1a2b3c4 (with uncommitted changes)")
     assert "Git revision 1a2b3c4 (with uncommitted changes)" in text
     assert "d" * 64 in text
     assert "1" * 64 in text
@@ -100,23 +100,23 @@ def test_every_number_can_be_traced(config: Config, tmp_path: Path) -> None:
 
 
 def test_a_config_that_knows_little_of_its_making_has_a_card(config: Config, tmp_path: Path) -> None:
-    text = card(tmp_path, config.model_copy(update={"provenance": {}}))
+    text = render_card(tmp_path, config.model_copy(update={"provenance": {}}))
     assert "sha256 `unknown`" in text
 
 
 def test_hugging_face_can_read_its_head(config: Config, tmp_path: Path) -> None:
-    head = YAML(typ="safe").load(card(tmp_path, config).split("---\n")[1])
+    head = YAML(typ="safe").load(render_card(tmp_path, config).split("---\n")[1])
     assert head["pipeline_tag"] == "image-feature-extraction"
     assert "byol" in head["tags"]
 
 
 def test_alpha_is_explained_where_there_is_one(tmp_path: Path) -> None:
-    opaque, transparent = (card(tmp_path, make_encoder(channels=channels)[1]) for channels in (3, 4))
+    opaque, transparent = (render_card(tmp_path, make_encoder(channels=channels)[1]) for channels in (3, 4))
     assert "alpha" not in opaque.replace("alpha_composite", "")
     assert "The last of its 4 channels is alpha" in transparent
 
 
-def photos() -> dict[str, Image.Image]:
+def make_photos() -> dict[str, Image.Image]:
     pixels = np.random.default_rng(0).integers(0, 256, (11, 17, 4), np.uint8)
     rgb = Image.fromarray(pixels[..., :3].copy())
     turned = rgb.copy()
@@ -134,20 +134,20 @@ def photos() -> dict[str, Image.Image]:
 def test_the_snippets_give_what_the_project_gives(
     channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one with onnxruntime and the one with this project, run as they stand in the card."""
+    """Both snippets of the card, with onnxruntime and with this project, are run as they are."""
     folder = tmp_path / "models" / "encoder"
     with_project, without = re.findall(
-        r"```python\n(.*?)```", card(folder, write_encoder(folder, channels=channels)), re.DOTALL
+        r"```python\n(.*?)```", render_card(folder, write_encoder(folder, channels=channels)), re.DOTALL
     )
     assert "components" not in without
-    for kind, photo in photos().items():
+    for kind, photo in make_photos().items():
         photo.save(tmp_path / "photo.jpg", "PNG", exif=photo.getexif())
         names: list[dict[str, Any]] = [{}, {}]
         (folder / "photo.jpg").write_bytes((tmp_path / "photo.jpg").read_bytes())
-        for place, code, found in ((tmp_path, with_project, names[0]), (folder, without, names[1])):
+        for place, code, variables in ((tmp_path, with_project, names[0]), (folder, without, names[1])):
             monkeypatch.chdir(place)
-            exec(code, found)
+            exec(code, variables)
         expected = load_encoder(folder).embed(photo)
         assert expected.shape == (1, 8)
-        for found in names:
-            np.testing.assert_allclose(found["features"], expected, rtol=0, atol=1e-4, err_msg=kind)
+        for variables in names:
+            np.testing.assert_allclose(variables["features"], expected, rtol=0, atol=1e-4, err_msg=kind)

@@ -32,7 +32,7 @@ def add_encoder(folder: pages.Folder) -> None:
 
 
 def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(tmp_path: Path) -> None:
-    folder = pages.labelled(tmp_path, names=["ant", "bee"])
+    folder = pages.write_labelled(tmp_path, names=["ant", "bee"])
     add_encoder(folder)
     run(folder)
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
@@ -43,11 +43,11 @@ def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(tmp_path: Pat
 
 def test_without_an_encoder_it_says_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="dvc repro pretrain"):
-        run(pages.unlabelled(tmp_path))
+        run(pages.write_unlabelled(tmp_path))
 
 
 @pytest.mark.parametrize(("key", "value"), [("map_images", 5001), ("queries", 51), ("neighbours", 0)])
 def test_sizes_that_make_the_page_too_large_to_send_are_refused(key: str, value: int) -> None:
     section = read_params(ROOT / "params.yaml").report.model_dump()
     with pytest.raises(ValueError, match=key):
-        type(pages.settings()).model_validate(section | {key: value})
+        type(pages.read_settings()).model_validate(section | {key: value})

@@ -1,4 +1,4 @@
-"""What is shown of a long loop where there is no terminal, and on one."""
+"""The progress of a long loop, as shown on a terminal and without one."""
 
 import sys
 from types import SimpleNamespace
@@ -11,24 +11,24 @@ from components.show.progress import Progress
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A clock that stands still but for `clock.now += 1`."""
+    """A clock that stands still except for `clock.now += 1`; stderr is no terminal."""
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
     return clock
 
 
-def work(shown: Progress, clock: SimpleNamespace, steps: int, seconds: float, say: str = "") -> None:
-    """So many steps of 10 units."""
+def work(shown_progress: Progress, clock: SimpleNamespace, steps: int, seconds: float, remark: str = "") -> None:
+    """Take steps of 10 units, each after so many seconds."""
     for _ in range(steps):
         clock.now += seconds
-        shown.advance(10, say)
+        shown_progress.advance(10, remark)
 
 
 def test_a_line_has_the_count_the_rate_and_the_time_left(
     clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """3 steps of 10 in 6 seconds: 5 a second, and 2970 to go."""
+    """3 steps of 10 images in 6 seconds are 5 per second, and 2970 images are left."""
     work(Progress("pretrain", 3000, "images"), clock, 3, 2, "epoch 1 of 9")
     seen = capsys.readouterr()
     assert seen.out == "pretrain: 30 of 3,000 images, 5 a second, 594 s left, epoch 1 of 9\n"
@@ -38,7 +38,7 @@ def test_a_line_has_the_count_the_rate_and_the_time_left(
 def test_lines_are_a_few_a_minute_and_the_last_one_always_comes(
     clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A log of a line a step would hide everything else: here 100 steps of 0.6 seconds."""
+    """A log of one line per step would hide everything else; here are 100 steps of 0.6 seconds."""
     work(Progress("embed", 1000, "images"), clock, 100, 0.6)
     lines = capsys.readouterr().out.splitlines()
     assert 10 <= len(lines) <= 13
@@ -51,7 +51,7 @@ def test_a_loop_that_is_over_at_once_says_one_line(clock: SimpleNamespace, capsy
 
 
 def test_the_rate_counts_only_what_this_run_did(clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
-    """900 units of an earlier run would make a resumed one look fast and its end near: 10 in 10 s, 90 to go."""
+    """900 units of an earlier run would make a resumed run look fast: it does 10 in 10 s, and 90 are left."""
     work(Progress("pretrain", 1000, "images", done=900), clock, 1, 10)
     assert capsys.readouterr().out == "pretrain: 910 of 1,000 images, 1 a second, 90 s left\n"
 
@@ -72,7 +72,7 @@ def test_a_terminal_gets_a_bar_and_no_lines(
 def test_where_nobody_knows_how_many_come_there_is_a_count_and_a_rate(
     clock: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The images of an archive: no total, and so no time left."""
+    """The images of an archive have no known total, and so no time left."""
     work(Progress("fetch zip", None, "images"), clock, 60, 0.5)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"fetch zip: {100 * number} images, 20 a second" for number in range(1, 7)]
@@ -88,11 +88,11 @@ def test_an_unknown_number_that_ends_at_once_says_nothing(
 def test_a_bar_without_an_end_counts_and_leaves_its_line_when_it_is_over(
     clock: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is printed next must not stand behind it."""
+    """What is printed next must not stand behind the bar."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    shown = Progress("fetch zip", None, "images")
-    work(shown, clock, 5, 10)
-    del shown
+    endless = Progress("fetch zip", None, "images")
+    work(endless, clock, 5, 10)
+    del endless
     seen = capsys.readouterr()
     assert seen.out == ""
     assert "fetch zip: 50 images" in seen.err.split("\r")[-1]

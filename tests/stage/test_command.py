@@ -1,4 +1,4 @@
-"""Bad input in params.yaml: one clear line each, exit status 2, before anything is written."""
+"""Tests that bad input in params.yaml gives one clear line each and exit status 2, before anything is written."""
 
 import shutil
 import subprocess
@@ -43,7 +43,7 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("pretrain.views.first.flip", -1, "first.flip: Input should be greater than or equal to 0, not -1"),
         ("pretrain.views.second", {"flipp": 1}, "second.flipp: unknown key; did you mean 'flip'?"),
         ("pretrain.views.first.blur_sigma", [2, 1], "first: blur_sigma needs two numbers above 0, the smaller first"),
-        ("pretrain.images.std", [0.1, 0.2], "pretrain.images: mean and std need one number a channel each"),
+        ("pretrain.images.std", [0.1, 0.2], "pretrain.images: mean and std need one number per channel"),
         ("pretrain.encoder.name", "resnet19", "pretrain.encoder.name: one of 'tiny_resnet', 'resnet18', "),
         ("pretrain.optimiser", {"learning_rate": 1.0}, "pretrain.optimiser.name: missing"),
         ("pretrain.encoder.blocks", 0, "pretrain.encoder.blocks: Input should be greater than or equal to 1, not 0"),
@@ -117,7 +117,7 @@ def test_the_second_view_is_the_first_but_for_what_it_says(params: Path) -> None
     assert (views.second.rotate, views.second.blur) == (7, 0.5)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -127,7 +127,7 @@ def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: 
     flags = [
         part for name in ("store", "metrics", "findings", "scratch") for part in (f"--{name}", str(tmp_path / name))
     ]
-    done = run("components.fetch", *flags, "--params", str(params))
+    done = run_module("components.fetch", *flags, "--params", str(params))
     assert done.returncode == 2
     assert done.stderr == f"{params}: report.queries: Input should be greater than or equal to 1, not 0\n"
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
@@ -135,7 +135,7 @@ def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", ["fetch", "pretrain", "embed", "evaluate", "report"])
 def test_every_stage_says_how_to_call_it(name: str) -> None:
-    done = run(f"components.{name}", "--help")
+    done = run_module(f"components.{name}", "--help")
     assert done.returncode == 0
     assert "--params PATH" in done.stdout
     assert f"usage: python -m components.{name}" in done.stdout

@@ -1,4 +1,4 @@
-"""Files of images: by Pillow, and what Pillow does not write byte by byte (RFC 2083; TIFF 6.0, section 2)."""
+"""Makes files of images with Pillow, and byte by byte what Pillow does not write (RFC 2083; TIFF 6.0, section 2)."""
 
 import io
 import struct
@@ -15,7 +15,7 @@ PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 SHORT, LONG = 3, 4
 
 
-def encode(image: Image.Image, format: str, **options: Any) -> bytes:
+def encode_image(image: Image.Image, format: str, **options: Any) -> bytes:
     if format not in [*FORMATS, "MPO"]:
         pytest.skip(f"this Pillow was built without {format}")
     file = io.BytesIO()
@@ -23,8 +23,8 @@ def encode(image: Image.Image, format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def png16(values: np.ndarray, transparent: tuple[int, ...] = ()) -> bytes:
-    """(H, W, C) below 65536 -> a PNG of 16 bits a channel, in which one colour may mean that nothing is there."""
+def encode_png16(values: np.ndarray, transparent: tuple[int, ...] = ()) -> bytes:
+    """Encode (H, W, C) below 65536 as a PNG of 16 bits per channel; one colour may be marked as transparent."""
     height, width, channels = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)  # none of them filtered
     parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[channels], 0, 0, 0))]
@@ -36,10 +36,10 @@ def png16(values: np.ndarray, transparent: tuple[int, ...] = ()) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(checked)
 
 
-def tiff(
+def encode_tiff(
     pixels: bytes, *, width: int, height: int, bits: int, order: str = "<", black: int = 1, numbers: int = 1
 ) -> bytes:
-    """One channel. `order` is struct's; `black` 1 where 0 is black, 0 where it is white; `numbers` 2 are signed."""
+    """Encode one channel as TIFF; `order` is struct's, `black` 1 if 0 is black, `numbers` 2 if signed, 3 if float."""
     begin = 8 + 2 + 10 * 12 + 4
     tags = [
         (256, LONG, width),

@@ -1,4 +1,4 @@
-"""What a viewer shows of a file is what the network sees: upright, the first frame, a square from its middle."""
+"""Tests that the network sees what a viewer shows of a file: upright, the first frame, a square from its middle."""
 
 import io
 from typing import Any
@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from components.store.decode import FORMATS, decode_square, decode_whole
-from tests.small import png
-from tests.store.encoded import encode
+from tests.small import encode_png
+from tests.store.encoded import encode_image
 
 LOSSLESS: dict[str, dict[str, Any]] = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}}
 LOSSY: dict[str, dict[str, Any]] = {name: {"quality": 100} for name in ("JPEG", "MPO", "AVIF")}
@@ -29,37 +29,38 @@ SHOWN = {
 }
 
 
-def with_orientation(image: Image.Image, orientation: int, format: str) -> bytes:
+def encode_with_orientation(image: Image.Image, orientation: int, format: str) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encode(image, format, exif=exif, **(LOSSLESS | LOSSY)[format])
+    return encode_image(image, format, exif=exif, **(LOSSLESS | LOSSY)[format])
 
 
 @pytest.mark.parametrize("orientation", SHOWN)
 @pytest.mark.parametrize("format", [*LOSSLESS, *LOSSY])
 def test_exif_orientation_is_obeyed(format: str, orientation: int) -> None:
-    """Fields of 16 pixels, so that the middle of each survives a lossy format. MPO is a phone's JPEG."""
+    """Fields of 16 pixels let the middle of each survive a lossy format. MPO is a phone's JPEG."""
     stored = np.kron(np.array(STORED, np.uint8) * 40, np.ones((16, 16), np.uint8))
-    found = decode_whole(with_orientation(Image.fromarray(stored), orientation, format), channels=1)
+    pixels = decode_whole(encode_with_orientation(Image.fromarray(stored), orientation, format), channels=1)
     expected = np.array(SHOWN[orientation]) * 40
-    assert found.shape == (16 * len(expected), 16 * len(expected[0]), 1)
-    assert np.abs(found[8::16, 8::16, 0].astype(int) - expected).max() <= (0 if format in LOSSLESS else 2)
+    assert pixels.shape == (16 * len(expected), 16 * len(expected[0]), 1)
+    assert np.abs(pixels[8::16, 8::16, 0].astype(int) - expected).max() <= (0 if format in LOSSLESS else 2)
 
 
 @pytest.mark.parametrize("orientation", SHOWN)
 def test_exif_orientation_is_obeyed_before_anything_else_is_done(orientation: int) -> None:
-    """Where 16 bits become 8, where a palette does, and where a square is cut."""
+    """This holds if 16 bits become 8, if a palette is looked up, and if a square is cut."""
     deep = Image.fromarray(np.array(STORED, np.uint16) * (40 * 256))
     assert np.array_equal(
-        decode_whole(with_orientation(deep, orientation, "TIFF"), channels=1)[..., 0], np.array(SHOWN[orientation]) * 40
+        decode_whole(encode_with_orientation(deep, orientation, "TIFF"), channels=1)[..., 0],
+        np.array(SHOWN[orientation]) * 40,
     )
     indexed = Image.fromarray(np.array(STORED, np.uint8), "P")
     indexed.putpalette([7 * index for index in range(7) for _ in range(3)])
-    file = with_orientation(indexed, orientation, "PNG")
+    file = encode_with_orientation(indexed, orientation, "PNG")
     assert np.array_equal(decode_whole(file, channels=1)[..., 0], np.array(SHOWN[orientation]) * 7)
     wide = np.full((2, 6, 3), 255, np.uint8)
     wide[:, 2:4] = np.array(STORED, np.uint8)[:, :2, None] * 10
-    square = decode_square(with_orientation(Image.fromarray(wide), orientation, "PNG"), side=2, channels=1)
+    square = decode_square(encode_with_orientation(Image.fromarray(wide), orientation, "PNG"), side=2, channels=1)
     middle = {1: [[1, 2], [4, 5]], 2: [[2, 1], [5, 4]], 3: [[5, 4], [2, 1]], 4: [[4, 5], [1, 2]]}
     middle |= {5: [[1, 4], [2, 5]], 6: [[4, 1], [5, 2]], 7: [[5, 2], [4, 1]], 8: [[2, 5], [1, 4]]}
     assert np.array_equal(square[0], np.array(middle[orientation]) * 10)
@@ -68,11 +69,11 @@ def test_exif_orientation_is_obeyed_before_anything_else_is_done(orientation: in
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF", "MPO", "AVIF"])
 def test_of_several_frames_the_first_is_taken(format: str) -> None:
     red, blue = (Image.new("RGB", (12, 8), name) for name in ("red", "blue"))
-    file = encode(red, format, save_all=True, append_images=[blue, blue])
+    file = encode_image(red, format, save_all=True, append_images=[blue, blue])
     assert Image.open(io.BytesIO(file)).n_frames >= 2
-    found = decode_whole(file, channels=3)
-    assert found.shape == (8, 12, 3)
-    assert np.abs(found.astype(int) - [255, 0, 0]).max() <= 2
+    pixels = decode_whole(file, channels=3)
+    assert pixels.shape == (8, 12, 3)
+    assert np.abs(pixels.astype(int) - [255, 0, 0]).max() <= 2
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9" fill="red"/></svg>'
@@ -96,9 +97,9 @@ def test_what_is_no_image_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize("kept", [0.5, 0.95])
 @pytest.mark.parametrize("format", [name for name in FORMATS if name != "AVIF"])
 def test_a_file_that_ends_too_early_raises(format: str, kept: float) -> None:
-    """Else its lower half would be gray, and be trained on."""
+    """Otherwise its lower half would be gray and would be trained on."""
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    file = encode(Image.fromarray(noise), format)
+    file = encode_image(Image.fromarray(noise), format)
     assert decode_whole(file, channels=3).shape == (48, 64, 3)
     with pytest.raises(OSError, match=r"truncated|broken|decoder"):
         decode_whole(file[: int(kept * len(file))], channels=3)
@@ -107,9 +108,9 @@ def test_a_file_that_ends_too_early_raises(format: str, kept: float) -> None:
 def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 200
-    assert decode_square(png(wide), side=10, channels=1).min() == 200, "the middle third is all that is left"
-    assert decode_square(png(wide.T), side=10, channels=1).min() == 200
-    assert decode_square(png(wide), side=5, channels=1).shape == (1, 5, 5)
+    assert decode_square(encode_png(wide), side=10, channels=1).min() == 200, "the middle third is all that is left"
+    assert decode_square(encode_png(wide.T), side=10, channels=1).min() == 200
+    assert decode_square(encode_png(wide), side=5, channels=1).shape == (1, 5, 5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -117,7 +118,7 @@ def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:
 def test_an_image_of_any_shape_becomes_a_square_of_so_many_channels(shape: tuple[int, int], channels: int) -> None:
     pixels = np.zeros((*shape, 4), np.uint8)
     pixels[:] = (200, 100, 50, 255)
-    square = decode_square(png(pixels), side=10, channels=channels)
+    square = decode_square(encode_png(pixels), side=10, channels=channels)
     assert square.shape == (channels, 10, 10)
     gray = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
     expected = {1: (gray,), 2: (gray, 255), 3: (200, 100, 50), 4: (200, 100, 50, 255)}[channels]
@@ -125,17 +126,17 @@ def test_an_image_of_any_shape_becomes_a_square_of_so_many_channels(shape: tuple
 
 
 def test_gray_becomes_three_equal_channels() -> None:
-    pixels = decode_square(png(np.arange(64).reshape(8, 8)), side=8, channels=3)
+    pixels = decode_square(encode_png(np.arange(64).reshape(8, 8)), side=8, channels=3)
     assert (pixels[0] == pixels[1]).all()
     assert (pixels[0] == np.arange(64).reshape(8, 8)).all()
 
 
 def test_colours_that_nobody_sees_do_not_spread_when_a_picture_is_scaled() -> None:
-    """Red that is transparent beside blue that is not: what is half covered is half transparent, and blue."""
+    """Between transparent red and opaque blue, a half covered pixel is half transparent and blue."""
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:, :15] = (255, 0, 0, 0)
     pixels[:, 15:] = (0, 0, 255, 255)
-    small = decode_square(png(pixels), side=8, channels=4)
+    small = decode_square(encode_png(pixels), side=8, channels=4)
     seen = small[:, small[3] > 0]
     assert seen[0].max() <= 2
     assert seen[2].min() >= 253

@@ -1,4 +1,4 @@
-"""The store in the hands of other programs, the real ones: Hugging Face datasets, DuckDB, pandas."""
+"""Tests that other programs read the store: Hugging Face datasets, DuckDB and pandas themselves."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.store import store as module
 from components.store.store import TEST, TRAIN, UNLABELLED
-from tests.small import CLASSES, fill_store, grays
+from tests.small import CLASSES, fill_store, make_grays
 
 SPLIT_OF = [TRAIN, TEST, TRAIN, UNLABELLED, TRAIN]
 LABELS = [0, 1, 2, None, 0]
@@ -17,10 +17,10 @@ LABELS = [0, 1, 2, None, 0]
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five grays of three classes in several shards."""
+    """Write five grays of three classes in several shards."""
     monkeypatch.setattr(module, "GROUP_ROWS", 2)
     monkeypatch.setattr(module, "SHARD_BYTES", 1)
-    fill_store(tmp_path / "store", grays(5), labels=LABELS, splits=SPLIT_OF)
+    fill_store(tmp_path / "store", make_grays(5), labels=LABELS, splits=SPLIT_OF)
     assert len(list((tmp_path / "store").iterdir())) == 3
     return tmp_path / "store"
 

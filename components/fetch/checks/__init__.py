@@ -1,1 +1,1 @@
-"""What can be wrong with images, and what becomes of it."""
+"""The checks of what is wrong with images, and of what becomes of them."""

@@ -1,8 +1,8 @@
-"""Look into one candidate: decode it whole, and say what is in it or why it cannot be stored.
+"""Inspect a candidate: decode it whole, and tell what is in it or why it cannot be stored.
 
 The perceptual hash is pHash: of the gray image at 32 x 32, the signs of the lowest 8 x 8 frequencies about the median.
 http://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html
-H, W pixels; RGB, over white where it is transparent, is what statistics and hashes are of.
+H, W pixels. Statistics and hashes are those of the RGB image, over white where it is transparent.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 
 from components.fetch.params import Limits, Reencode
 from components.fetch.sources.candidate import Candidate
-from components.store.decode import UnknownRange, open_image, to_channels, upright
+from components.store.decode import UnknownRange, open_image, to_channels, turn_upright
 
-NAMED = {
+SUFFIXES_BY_FORMAT = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png", ".apng"),
@@ -32,57 +32,57 @@ NAMED = {
     "JPEG2000": (".jp2", ".j2k"),
     "AVIF": (".avif",),
 }
-SUFFIXES = frozenset((".heic", *chain(*NAMED.values())))  # what calls itself so should be an image
-LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # what is encoded anew as JPEG
+SUFFIXES = frozenset((".heic", *chain(*SUFFIXES_BY_FORMAT.values())))  # files with these suffixes should be images
+LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
 
 
-class Seen(NamedTuple):
+class ImageFacts(NamedTuple):
     """What is in an image that can be stored."""
 
-    encoded: bytes  # as it will be stored
-    content: bytes  # digest of it as the source has it: of the file, or of the pixels where it has no file
-    pixels: bytes  # digest of the decoded pixels: equal images are equal in this, however they are encoded
+    encoded: bytes  # the image as it will be stored
+    content: bytes  # digest of the source's file, or of its pixels if it has no file
+    pixels: bytes  # digest of the decoded pixels, the same however an image is encoded
     look: int  # perceptual hash, 64 bits
     width: int
     height: int
     format: str
-    misnamed: bool  # it has the suffix of another format
+    misnamed: bool  # whether the suffix is that of another format
     gray: bool
-    flat: bool  # one colour all over
-    means: tuple[float, ...]  # of R, G, B in 0..1
-    squares: tuple[float, ...]  # means of their squares
+    flat: bool  # whether the image is of a single colour
+    means: tuple[float, ...]  # per channel R, G, B, in 0..1
+    squares: tuple[float, ...]  # the means of the squares
 
 
 class Fault(NamedTuple):
-    """Why it cannot be stored."""
+    """Why a file cannot be stored."""
 
     reason: str
-    image: bool  # whether it should have been an image, by its name or by its content
+    image: bool  # whether the file should have been an image, by its name or its content
 
 
 class UnreadableError(Exception):
-    """Nothing is known of its content; the message says why."""
+    """Nothing is known of the file's content; the message says why."""
 
 
 class BombError(Exception):
-    """It would take more memory than params.yaml allows."""
+    """The image would take more memory than params.yaml allows."""
 
 
-def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> Seen | Fault:
-    """Never raises for what stands in a file, whatever it is."""
+def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> ImageFacts | Fault:
+    """Return the facts of an image or its fault; never raises for the content of a file, whatever it is."""
     name = PurePosixPath(candidate.path)
-    # What macOS puts beside a file, ._a.jpg beside a.jpg, is no image.
-    meant = candidate.meant or (name.suffix.lower() in SUFFIXES and not name.name.startswith("._"))
+    # Files that macOS puts beside others, ._a.jpg beside a.jpg, are no images.
+    should_be_image = candidate.declared_image or (name.suffix.lower() in SUFFIXES and not name.name.startswith("._"))
     if candidate.fault:
-        return Fault(candidate.fault, meant)
+        return Fault(candidate.fault, should_be_image)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of Pillow, about what it makes good
-            return look_into(candidate, limits, reencode)
+        with warnings.catch_warnings(action="ignore"):  # Pillow warns of faults that it corrects
+            return inspect_content(candidate, limits, reencode)
     except UnidentifiedImageError:
-        return Fault("no image of a format that is read", meant)
+        return Fault("no image of a format that is read", should_be_image)
     except UnreadableError as error:
-        return Fault(str(error), meant)
+        return Fault(str(error), should_be_image)
     except (BombError, UnknownRange) as error:
         return Fault(str(error), True)
     except MemoryError:
@@ -91,8 +91,8 @@ def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> 
         return Fault(f"broken: {' '.join(str(error).split()) or type(error).__name__}", True)
 
 
-def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> Seen:
-    """Raises UnreadableError, BombError, UnknownRange and whatever Pillow raises."""
+def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> ImageFacts:
+    """Return the facts of an image. Raises UnreadableError, BombError, UnknownRange and whatever Pillow raises."""
     encoded, content = encode_content(candidate.content, limits)
     if candidate.sha256 and not candidate.sha256.startswith(content.hex()):
         raise UnreadableError("changed since the source was listed")
@@ -100,26 +100,26 @@ def look_into(candidate: Candidate, limits: Limits, reencode: Reencode | None) -
         width, height, kind = *opened.size, str(opened.format)
         if width * height > limits.max_pixels:
             raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
-        image = upright(opened)
+        image = turn_upright(opened)
     rgb = to_channels(image, 3)
     whole = to_channels(image, 4) if image.has_transparency_data else rgb
-    if whole.mode == "RGBA" and whole.getchannel("A").getextrema() == (255, 255):  # nothing shines through anywhere
+    if whole.mode == "RGBA" and whole.getchannel("A").getextrema() == (255, 255):  # no pixel is transparent
         whole = rgb
-    # Of 256 counts a channel follow mean and square exactly, and quicker than of the pixels.
+    # The 256 counts per channel give mean and square exactly, and faster than the pixels do.
     counts = np.array(rgb.histogram(), dtype=np.int64).reshape(3, 256) / (rgb.width * rgb.height)
     levels = np.arange(256) / 255
     hashed = np.packbits(imagehash.phash(rgb).hash).tobytes()
     suffix = PurePosixPath(candidate.path).suffix.lower()
-    return Seen(
+    return ImageFacts(
         encoded=shrink(image, kind, reencode) if reencode and max(rgb.size) > reencode.max_side else encoded,
         content=content,
-        pixels=digest(str(whole.size).encode(), whole.tobytes()),
+        pixels=compute_digest(str(whole.size).encode(), whole.tobytes()),
         look=int.from_bytes(hashed, "big"),
         width=rgb.width,
         height=rgb.height,
         format=kind,
-        misnamed=suffix in SUFFIXES and suffix not in NAMED[kind],
-        gray=bool((counts == counts[0]).all()) and is_gray(rgb),  # the first is quick, and rules most out
+        misnamed=suffix in SUFFIXES and suffix not in SUFFIXES_BY_FORMAT[kind],
+        gray=bool((counts == counts[0]).all()) and is_gray(rgb),  # the first is quick, and rules out most images
         flat=bool((counts.max(axis=1) == 1).all()),
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),
@@ -133,9 +133,9 @@ def is_gray(rgb: Image.Image) -> bool:
 
 
 def encode_content(content: bytes | Path | np.ndarray, limits: Limits) -> tuple[bytes, bytes]:
-    """Encoded image and the digest of its content. Raises UnreadableError."""
+    """Return the encoded image and the digest of its content. Raises UnreadableError."""
     if isinstance(content, np.ndarray):
-        return encode(content), digest(str(content.shape).encode(), content.tobytes())
+        return encode_png(content), compute_digest(str(content.shape).encode(), content.tobytes())
     if isinstance(content, Path):
         try:
             with content.open("rb") as file:
@@ -146,18 +146,18 @@ def encode_content(content: bytes | Path | np.ndarray, limits: Limits) -> tuple[
         raise UnreadableError("empty: no byte in it")
     if len(content) > limits.max_bytes:
         raise UnreadableError("more bytes than data.limits.max_bytes")
-    return content, digest(content)
+    return content, compute_digest(content)
 
 
-def encode(pixels: np.ndarray) -> bytes:
-    """(H, W) or (H, W, 3) uint8 -> PNG; lightly packed, which is three times as fast and a twentieth larger."""
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode (H, W) or (H, W, 3) uint8 as PNG, lightly compressed: three times as fast, and a twentieth larger."""
     encoded = BytesIO()
     Image.fromarray(pixels).save(encoded, format="PNG", compress_level=1)
     return encoded.getvalue()
 
 
 def shrink(image: Image.Image, kind: str, reencode: Reencode) -> bytes:
-    """The image with its longer side at `max_side`, encoded anew."""
+    """Return the image encoded anew, with its longer side at `max_side`."""
     alpha = image.has_transparency_data
     small = to_channels(image, 4 if alpha else 1 if image.mode in ("1", "L") else 3).copy()
     small.thumbnail((reencode.max_side, reencode.max_side), Image.Resampling.LANCZOS)
@@ -169,8 +169,8 @@ def shrink(image: Image.Image, kind: str, reencode: Reencode) -> bytes:
     return encoded.getvalue()
 
 
-def digest(*parts: bytes) -> bytes:
-    """16 bytes that two different contents do not share."""
+def compute_digest(*parts: bytes) -> bytes:
+    """Return 16 bytes that two different contents do not share."""
     hashed = hashlib.sha256()
     for part in parts:
         hashed.update(part)

@@ -1,7 +1,7 @@
-"""Look into all candidates, in processes of their own, and give what was found in the order in which they came.
+"""Inspect all candidates in processes of their own, and give the results in the order of the candidates.
 
-Processes, since decoding takes nearly all the time, and since a decoder that a broken file makes crash must not take
-the run with it: what a process died of is looked into once more, one by one, and the culprit is rejected. Only so many
+Processes, since decoding takes nearly all the time, and since a broken file that crashes its decoder must not end the
+run: the candidates of a process that died are inspected once more, one by one, and the culprit is rejected. Only a few
 candidates are held at a time, so that memory stays flat.
 """
 
@@ -17,44 +17,46 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from components.fetch.checks.inspect import Fault, Seen, inspect
+from components.fetch.checks.inspect import Fault, ImageFacts, inspect
 from components.fetch.params import Data
 from components.fetch.sources.candidate import Candidate
 from components.stage.errors import RunError
 
-PORTION, PORTION_BYTES = 64, 8_000_000  # candidates that go to a process at once, and what they take at most
-AHEAD = 2  # portions a process that wait for it, or for their turn
-Found = tuple[Candidate, Seen | Fault]
-Look = Callable[[Candidate], Seen | Fault]
+PORTION, PORTION_BYTES = 64, 8_000_000  # candidates that go to a process at once, and their bytes at most
+AHEAD = 2  # portions per process that are inspected ahead of their turn
+InspectedCandidate = tuple[Candidate, ImageFacts | Fault]
+Inspector = Callable[[Candidate], ImageFacts | Fault]
 
 
-def inspect_all(candidates: Iterable[Candidate], params: Data) -> Iterator[Found]:
-    """Each candidate, without its content, and what is in it."""
-    look = partial(inspect, limits=params.limits, reencode=params.reencode)
-    yield from look_at_all(candidates, look, params.workers)
+def inspect_all(candidates: Iterable[Candidate], params: Data) -> Iterator[InspectedCandidate]:
+    """Yield each candidate, without its content, and its facts or fault."""
+    inspector = partial(inspect, limits=params.limits, reencode=params.reencode)
+    yield from inspect_in_processes(candidates, inspector, params.workers)
 
 
-def look_at_all(candidates: Iterable[Candidate], look: Look, workers: int) -> Iterator[Found]:
-    """As above, by any function that a process can be given."""
-    pool = start(workers)
-    waiting: deque[tuple[list[Candidate], Future[list[Seen | Fault]]]] = deque()
+def inspect_in_processes(
+    candidates: Iterable[Candidate], inspector: Inspector, workers: int
+) -> Iterator[InspectedCandidate]:
+    """Yield what `inspector` finds in each candidate; a process must be able to unpickle it."""
+    pool = start_pool(workers)
+    waiting: deque[tuple[list[Candidate], Future[list[ImageFacts | Fault]]]] = deque()
 
-    def finish() -> Iterator[Found]:
+    def finish() -> Iterator[InspectedCandidate]:
         nonlocal pool
         portion, future = waiting.popleft()
         try:
-            found = future.result()
+            results = future.result()
         except BrokenProcessPool:
-            found = one_by_one(portion, look)
-            pool = start(workers)
-            for number, (other, broken) in enumerate(waiting):
-                if broken.exception():  # some were done before
-                    waiting[number] = (other, submit(pool, other, look))
-        yield from zip(map(without_content, portion), found, strict=True)
+            results = inspect_one_by_one(portion, inspector)
+            pool = start_pool(workers)
+            for number, (later, later_future) in enumerate(waiting):
+                if later_future.exception():  # portions that were done before stay
+                    waiting[number] = (later, submit_portion(pool, later, inspector))
+        yield from zip(map(drop_content, portion), results, strict=True)
 
     try:
-        for portion in portions(candidates):
-            waiting.append((portion, submit(pool, portion, look)))
+        for portion in group_candidates(candidates):
+            waiting.append((portion, submit_portion(pool, portion, inspector)))
             if len(waiting) > AHEAD * workers:
                 yield from finish()
         while waiting:
@@ -63,25 +65,25 @@ def look_at_all(candidates: Iterable[Candidate], look: Look, workers: int) -> It
         pool.shutdown(cancel_futures=True)
 
 
-def start(workers: int) -> ProcessPoolExecutor:
-    """Processes that share nothing with this one, which has threads."""
+def start_pool(workers: int) -> ProcessPoolExecutor:
+    """Start processes that share nothing with this one, which has threads. Raises RunError if they cannot start."""
     method = "forkserver" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([inspect.__module__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=settle)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
     try:
         pool.submit(int).result()
-    except BrokenProcessPool:  # else every image would be taken for one that crashes its decoder
+    except BrokenProcessPool:  # otherwise every image would seem to crash its decoder
         raise RunError("the processes that decode images cannot be started; what they said stands above") from None
     return pool
 
 
-def settle() -> None:
-    """What a process does first: see to it that it ends with the one that started it, and be silent on stderr.
+def prepare_process() -> None:
+    """Make a new process end with its parent, and silence its stderr.
 
-    Else it would wait for work for ever when that one is killed; and libtiff says there what is wrong with a file, but
-    not with which.
+    Otherwise it would wait for work for ever when its parent is killed; and libtiff tells on stderr what is wrong with
+    a file, but not with which file.
     """
     parent = multiprocessing.parent_process()
 
@@ -95,40 +97,42 @@ def settle() -> None:
         os.dup2(nowhere.fileno(), 2)
 
 
-def submit(pool: ProcessPoolExecutor, portion: list[Candidate], look: Look) -> Future[list[Seen | Fault]]:
-    """To a pool that an earlier portion may have broken; then this one has to wait for another pool."""
+def submit_portion(
+    pool: ProcessPoolExecutor, portion: list[Candidate], inspector: Inspector
+) -> Future[list[ImageFacts | Fault]]:
+    """Submit a portion to the pool; if an earlier portion broke the pool, return a future that has failed."""
     try:
-        return pool.submit(look_at, portion, look)
+        return pool.submit(inspect_portion, portion, inspector)
     except BrokenProcessPool as error:
-        future: Future[list[Seen | Fault]] = Future()
+        future: Future[list[ImageFacts | Fault]] = Future()
         future.set_exception(error)
         return future
 
 
-def look_at(portion: list[Candidate], look: Look) -> list[Seen | Fault]:
-    """In a process of the pool."""
-    return [look(candidate) for candidate in portion]
+def inspect_portion(portion: list[Candidate], inspector: Inspector) -> list[ImageFacts | Fault]:
+    """Inspect a portion in a process of the pool."""
+    return [inspector(candidate) for candidate in portion]
 
 
-def one_by_one(portion: list[Candidate], look: Look) -> list[Seen | Fault]:
-    """Of a portion that a process may have died of."""
-    found: list[Seen | Fault] = []
-    while len(found) < len(portion):
-        with start(1) as pool:
+def inspect_one_by_one(portion: list[Candidate], inspector: Inspector) -> list[ImageFacts | Fault]:
+    """Inspect a portion that may have killed a process, and reject each candidate that kills one."""
+    results: list[ImageFacts | Fault] = []
+    while len(results) < len(portion):
+        with start_pool(1) as pool:
             try:
-                while len(found) < len(portion):
-                    found += pool.submit(look_at, [portion[len(found)]], look).result()
+                while len(results) < len(portion):
+                    results += pool.submit(inspect_portion, [portion[len(results)]], inspector).result()
             except BrokenProcessPool:
-                found.append(Fault("broken: the decoder crashed, or was killed for the memory that it took", True))
-    return found
+                results.append(Fault("broken: the decoder crashed, or was killed for the memory that it took", True))
+    return results
 
 
-def portions(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
-    """A few at a time, fewer where they are large."""
+def group_candidates(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    """Yield portions of candidates, with fewer candidates if they are large."""
     portion: list[Candidate] = []
     size = 0
     for candidate in candidates:
-        bytes_ = size_of(candidate)
+        bytes_ = measure_size(candidate)
         if portion and (len(portion) == PORTION or size + bytes_ > PORTION_BYTES):
             yield portion
             portion, size = [], 0
@@ -138,17 +142,17 @@ def portions(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
         yield portion
 
 
-def size_of(candidate: Candidate) -> int:
-    """What its image takes, encoded."""
+def measure_size(candidate: Candidate) -> int:
+    """Return the number of bytes of the candidate's content; 0 if the file cannot be read."""
     content = candidate.content
     if isinstance(content, Path):
         try:
             return content.stat().st_size
-        except OSError:  # which whoever opens it will say
+        except OSError:  # the process that opens it will report that
             return 0
     return len(content) if isinstance(content, bytes) else content.nbytes
 
 
-def without_content(candidate: Candidate) -> Candidate:
-    """What is still needed of it."""
+def drop_content(candidate: Candidate) -> Candidate:
+    """Return the candidate without its content, which is no longer needed."""
     return replace(candidate, content=b"")

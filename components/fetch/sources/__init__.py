@@ -1,1 +1,1 @@
-"""Where images come from: a file for each kind of source."""
+"""The readers of images, with one file per kind of source."""

@@ -1,4 +1,4 @@
-"""A candidate: one image as a source offers it, before anybody has looked inside."""
+"""A candidate is one image as a source offers it, before its content is inspected."""
 
 import math
 import os
@@ -11,33 +11,33 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What becomes a row of the store, or a line of the list of what was rejected."""
+    """An image of a source, which becomes a row of the store or a line of the list of rejected files."""
 
     source: str  # the source's name in params.yaml
-    path: str  # of the image in its source; text that Parquet and JSON can hold
-    content: bytes | Path | np.ndarray  # encoded; or the file; or pixels, (H, W) or (H, W, 3) uint8
+    path: str  # of the image, relative to its source; text that Parquet and JSON can hold
+    content: bytes | Path | np.ndarray  # encoded bytes, a file, or pixels: (H, W) or (H, W, 3) uint8
     label: str | None  # the class by name; None when unlabelled
     split: str | None  # None where the source has no splits of its own
-    fault: str | None = None  # why it cannot be stored, where that is known beforehand
-    sha256: str = ""  # of the content, where that is known beforehand
-    meant: bool = False  # whether the source says that it is an image; else its name does, or does not
+    fault: str | None = None  # why the image cannot be stored, if that is known beforehand
+    sha256: str = ""  # of the content, if that is known beforehand
+    declared_image: bool = False  # whether the source says that it is an image; otherwise its suffix decides
 
     @property
     def id(self) -> str:
-        """The same for the same image of the same source in every run."""
+        """The id of the image, which is the same in every run."""
         return f"{self.source}/{self.path}"
 
 
-def as_text(name: str | bytes) -> str:
-    """A file's name as text, one to one: what is not UTF-8 is written as \\xff, and a backslash as two."""
+def escape_name(name: str | bytes) -> str:
+    r"""Return a file's name as text, one to one: bytes that are not UTF-8 as \xff, and a backslash as two."""
     raw = os.fsencode(name) if isinstance(name, str) else name
     return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
 
-def as_label(value: Any) -> str | None:
-    """A class's name as text, also where a table has it as a number; one of 3.0 is 3, for pandas writes it so."""
+def format_label(value: Any) -> str | None:
+    """Return a class's name as text, or None; a whole number such as 3.0, as pandas writes it, becomes 3."""
     if isinstance(value, float):
         value = None if math.isnan(value) else int(value) if value.is_integer() else value
     if isinstance(value, bytes):
-        value = as_text(value)
+        value = escape_name(value)
     return None if value is None else str(value).strip() or None

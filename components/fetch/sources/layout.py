@@ -1,7 +1,6 @@
-"""Label and split from where an image stands in a folder or an archive.
+"""Find label and split of an image from its path in a folder or an archive.
 
-A split's folder may be called by any of the usual names; what people call validation is never trained on, so it counts
-as test.
+A split's folder may be called by any of the usual names; validation images are never trained on, so they count as test.
 """
 
 from components.fetch.params import Layout
@@ -19,12 +18,12 @@ SPLIT_NAMES = {
     "unlabelled": UNLABELLED,
     "unlabeled": UNLABELLED,
 }
-Place = tuple[str | None, str | None, str | None]  # label, split, fault
+LabelSplitFault = tuple[str | None, str | None, str | None]  # label, split, fault
 
 
-def place(path: str, layout: Layout) -> Place:
-    """What the path, relative to the source, says of the image."""
-    folders = [name for name in path.split("/")[:-1] if name]  # a bucket may have nameless ones
+def parse_path(path: str, layout: Layout) -> LabelSplitFault:
+    """Return label, split and fault of an image, from its path relative to the source."""
+    folders = [name for name in path.split("/")[:-1] if name]  # a bucket may have folders without a name
     if any(folder.startswith(".") for folder in folders):
         return None, None, "stands in a hidden folder"
     if layout == "flat":
@@ -37,8 +36,8 @@ def place(path: str, layout: Layout) -> Place:
     return (folders[1] if len(folders) > 1 and split != UNLABELLED else None), split, None
 
 
-def common_folders(paths: list[str], layout: Layout) -> int:
-    """How many folders around everything say nothing: an archive often packs all of it into one.
+def count_common_folders(paths: list[str], layout: Layout) -> int:
+    """Return how many outer folders carry no label or split: an archive often packs everything into one folder.
 
     A few files that stand above the images, such as a README, make no difference.
     """
@@ -46,7 +45,7 @@ def common_folders(paths: list[str], layout: Layout) -> int:
         return 0
     deep = [path.split("/")[:-1] for path in paths]
     skipped = 0
-    while 2 * sum(len(folders) > skipped + 1 for folders in deep) > len(deep):  # a class or split is still below
+    while 2 * sum(len(folders) > skipped + 1 for folders in deep) > len(deep):  # a class or split can still be below
         names = {folders[skipped] for folders in deep if len(folders) > skipped}
         if len(names) > 1 or (layout == "splits" and names.pop().lower() in SPLIT_NAMES):
             break

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One file of a source."""
+class ListedFile:
+    """A file of a source."""
 
-    path: str  # in its source, as text
-    where: str  # for whoever opens it: a path of this machine, or a URL
+    path: str  # relative to its source, as text
+    where: str  # where to open it: a path of this machine, or a URL
     size: int
-    version: str  # another one when the content is another: its SHA-256 here, the server's ETag elsewhere
-    fault: str | None = None  # why it cannot be read
+    version: str  # changes with the content: the SHA-256 of a local file, else the server's ETag or the like
+    fault: str | None = None  # why the file cannot be read
     hashed: bool = False  # whether the version is the SHA-256
 
     @property
     def sha256(self) -> str:
-        """Of the content, or nothing where it is not known."""
+        """The SHA-256 of the content, or an empty text if it is unknown."""
         return self.version if self.hashed else ""

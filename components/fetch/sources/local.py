@@ -1,7 +1,8 @@
-"""Files of this machine: found below a folder, and told apart by the SHA-256 of their content.
+"""List files of this machine, which are found below a folder and told apart by the SHA-256 of their content.
 
-Links are followed, those to folders not back into the folder and into none twice, so that a loop ends. A hash is kept
-beside the file's size, inode and time of change, so that a second look at two million files reads none of them.
+Links are followed, but links to folders neither back into the folder nor into one that has been read, so that a loop
+ends. A hash is kept beside the file's size, inode and time of change, so that a second listing of two million files
+reads none of them.
 """
 
 import errno
@@ -14,51 +15,51 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from components.fetch.sources.candidate import as_text
-from components.fetch.sources.listing import Listed
+from components.fetch.sources.candidate import escape_name
+from components.fetch.sources.listing import ListedFile
 from components.show.progress import Progress
 from components.stage.errors import InputError, RunError
 
 THREADS = 4
-PORTION = 1000  # files that are hashed before their hashes are kept: what an interrupted look loses
-Found = tuple[str, str, int, str, str | None]  # path as text, where, size, state, fault
+PORTION = 1000  # files that are hashed before their hashes are kept; an interrupted run loses at most these
+FoundFile = tuple[str, str, int, str, str | None]  # path as text, where, size, state, fault
 
 
-def list_folder(folder: str, hashes: Path) -> list[Listed]:
-    """Every file below the folder, sorted by its path. `hashes`: where they are kept. Raises OSError."""
-    return _hashed(sorted(_walk(os.path.realpath(folder))), hashes)
+def list_folder(folder: str, hashes: Path) -> list[ListedFile]:
+    """List every file below the folder, sorted by path; `hashes` is the database of hashes. Raises OSError."""
+    return _add_hashes(sorted(_walk(os.path.realpath(folder))), hashes)
 
 
-def list_files(named: list[tuple[str, str]], hashes: Path) -> list[Listed]:
-    """These files, given as (path as text, where), in this order."""
-    return _hashed([(path, where, *_look(where)) for path, where in named], hashes)
+def list_files(locations: list[tuple[str, str]], hashes: Path) -> list[ListedFile]:
+    """List these files, given as (path as text, where), in this order."""
+    return _add_hashes([(path, where, *_stat_file(where)) for path, where in locations], hashes)
 
 
-def _walk(root: str) -> Iterator[Found]:
-    """Every file. Of two links to the same folder, the one whose name comes first is followed."""
-    waiting, read = [("", root)], set[tuple[int, int]]()
+def _walk(root: str) -> Iterator[FoundFile]:
+    """Yield every file. Of two links to the same folder, the one whose name comes first is followed."""
+    waiting, visited = [("", root)], set[tuple[int, int]]()
     while waiting:
         below, folder = waiting.pop()
         try:
             about = Path(folder).stat()
-            if (about.st_dev, about.st_ino) in read:
-                yield as_text(below), folder, 0, "", "a folder that is read already"
+            if (about.st_dev, about.st_ino) in visited:
+                yield escape_name(below), folder, 0, "", "a folder that is read already"
                 continue
-            read.add((about.st_dev, about.st_ino))
+            visited.add((about.st_dev, about.st_ino))
             with os.scandir(folder) as opened:
                 entries = sorted(opened, key=lambda entry: os.fsencode(entry.name))
         except OSError as error:
             if not below:
                 raise
-            what = f"params.yaml: data.sources: {as_text(folder)}: the folder cannot be read: {error.strerror}"
+            what = f"params.yaml: data.sources: {escape_name(folder)}: the folder cannot be read: {error.strerror}"
             raise InputError(f"{what}; make it readable, or move it away") from None
         folders = []
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
             if not _is_folder(entry):
-                yield as_text(path), entry.path, *_look(entry.path)
+                yield escape_name(path), entry.path, *_stat_file(entry.path)
             elif entry.is_symlink() and _leads_back(entry.path, root):
-                yield as_text(path), entry.path, 0, "", "a link back into the folder"
+                yield escape_name(path), entry.path, 0, "", "a link back into the folder"
             else:
                 folders.append((path, entry.path))
         waiting += reversed(folders)
@@ -76,8 +77,8 @@ def _leads_back(link: str, root: str) -> bool:
     return target.is_relative_to(root) or Path(root).is_relative_to(target)
 
 
-def _look(where: str) -> tuple[int, str, str | None]:
-    """Size, state and fault of a file: it is as it was while its state is the same."""
+def _stat_file(where: str) -> tuple[int, str, str | None]:
+    """Return size, state and fault of a file; its content is unchanged as long as its state is the same."""
     try:
         about = Path(where).stat()
     except FileNotFoundError:
@@ -86,52 +87,53 @@ def _look(where: str) -> tuple[int, str, str | None]:
         looping = error.errno == errno.ELOOP
         return 0, "", "a link that leads to itself" if looping else f"cannot be read: {error.strerror}"
     except ValueError:
-        return 0, "", "not there: no file has such a name"  # a zero byte in it
+        return 0, "", "not there: no file has such a name"  # the name has a zero byte
     if not stat.S_ISREG(about.st_mode):
         return 0, "", "not a file but a device, a pipe or a folder"
     return about.st_size, f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}", None
 
 
-def _hashed(found: list[Found], hashes: Path) -> list[Listed]:
-    """With the hash of each, computed where none is kept."""
+def _add_hashes(files: list[FoundFile], hashes: Path) -> list[ListedFile]:
+    """Return the files with their hashes, each of which is computed unless it is kept in the database."""
     hashes.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(sqlite3.connect(hashes, timeout=60)) as known, ThreadPoolExecutor(THREADS) as pool:
-            known.execute("CREATE TABLE IF NOT EXISTS hashes (file BLOB PRIMARY KEY, state TEXT, sha256 TEXT)")
-            kept = [_kept(known, where, state) for _, where, _, state, _ in found]
-            new = [number for number, value in enumerate(kept) if value is None]
-            progress = Progress("hash", len(new), "files") if len(new) > PORTION else None
-            for first in range(0, len(new), PORTION):
-                portion = new[first : first + PORTION]
+        with closing(sqlite3.connect(hashes, timeout=60)) as database, ThreadPoolExecutor(THREADS) as pool:
+            database.execute("CREATE TABLE IF NOT EXISTS hashes (file BLOB PRIMARY KEY, state TEXT, sha256 TEXT)")
+            digests = [_look_up_hash(database, where, state) for _, where, _, state, _ in files]
+            unknown = [number for number, value in enumerate(digests) if value is None]
+            progress = Progress("hash", len(unknown), "files") if len(unknown) > PORTION else None
+            for first in range(0, len(unknown), PORTION):
+                portion = unknown[first : first + PORTION]
                 rows = []
                 for number, (digest, fault) in zip(
-                    portion, pool.map(_sha256, (found[n][1] for n in portion)), strict=True
+                    portion, pool.map(_hash_file, (files[n][1] for n in portion)), strict=True
                 ):
-                    path, where, size, state, _ = found[number]
-                    kept[number], found[number] = digest, (path, where, size, state, fault)
+                    path, where, size, state, _ = files[number]
+                    digests[number], files[number] = digest, (path, where, size, state, fault)
                     if not fault:
                         rows.append((os.fsencode(where), state, digest))
-                with known:  # not while files are hashed, since another run waits for it
-                    known.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
+                with database:  # not while files are hashed, since the lock makes other runs wait
+                    database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?)", rows)
                 if progress:
                     progress.advance(len(portion))
     except sqlite3.DatabaseError as error:
         raise RunError(f"{hashes}: {error}; remove it if no other run uses it: files are hashed anew") from None
-    files = zip(found, kept, strict=True)
+    pairs = zip(files, digests, strict=True)
     return [
-        Listed(path, where, size, digest or "", fault, hashed=True) for (path, where, size, _, fault), digest in files
+        ListedFile(path, where, size, digest or "", fault, hashed=True)
+        for (path, where, size, _, fault), digest in pairs
     ]
 
 
-def _kept(known: sqlite3.Connection, where: str, state: str) -> str | None:
-    """The hash, none where it is not known, and an empty one of what cannot be read."""
-    wanted = os.fsencode(where), state
-    row = known.execute("SELECT sha256 FROM hashes WHERE file = ? AND state = ?", wanted).fetchone() if state else [""]
+def _look_up_hash(database: sqlite3.Connection, where: str, state: str) -> str | None:
+    """Return the kept hash, None if it is unknown, or an empty text for a file that cannot be read."""
+    key = os.fsencode(where), state
+    row = database.execute("SELECT sha256 FROM hashes WHERE file = ? AND state = ?", key).fetchone() if state else [""]
     return row[0] if row else None
 
 
-def _sha256(where: str) -> tuple[str, str | None]:
-    """The hash, or nothing and why."""
+def _hash_file(where: str) -> tuple[str, str | None]:
+    """Return the hash and no fault, or an empty text and why the file cannot be read."""
     try:
         with Path(where).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), None

@@ -1,4 +1,4 @@
-"""Every kind of `data.sources`: what it holds, file by file, and the candidates in it."""
+"""Open every kind of `data.sources`: list its files, and read the candidates in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,37 +6,37 @@ from dataclasses import dataclass
 from components.fetch.params import Archive, Data, Digits, Folder, Manifest, ParquetShards, Published, Source
 from components.fetch.sources import archive, folder, manifest, parquet
 from components.fetch.sources.candidate import Candidate
-from components.fetch.sources.listing import Listed
+from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
-from components.fetch.sources.published import digits, published
+from components.fetch.sources.published import read_digits, read_published
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A source whose files have been listed. Published data sets do not change, and list none."""
+class ListedSource:
+    """A source and its files. Published data sets do not change, and list none."""
 
     source: Source
-    listed: list[Listed]
+    files: list[ListedFile]
 
     @property
     def candidates(self) -> int | None:
-        """How many it has, where the list tells."""
+        """The number of candidates of the source, or None if its list of files does not tell."""
         match self.source:
             case Folder():
-                return len(self.listed)
+                return len(self.files)
             case Manifest():
-                return len(self.listed) - 1  # itself
+                return len(self.files) - 1  # without the manifest itself
             case _:
                 return None
 
 
-def open_sources(params: Data, places: Places) -> list[Opened]:
-    """Each, in the order of params.yaml. Raises InputError where one is not there."""
-    return [Opened(source, list_files(source, places)) for source in params.sources]
+def open_sources(params: Data, places: Places) -> list[ListedSource]:
+    """List the files of each source, in the order of params.yaml. Raises InputError if a source is missing."""
+    return [ListedSource(source, list_files(source, places)) for source in params.sources]
 
 
-def list_files(source: Source, places: Places) -> list[Listed]:
-    """What it holds now."""
+def list_files(source: Source, places: Places) -> list[ListedFile]:
+    """Return the files that the source holds now."""
     match source:
         case Folder():
             return folder.list_files(source, places)
@@ -50,18 +50,18 @@ def list_files(source: Source, places: Places) -> list[Listed]:
             return []
 
 
-def read(opened: Opened, places: Places) -> Iterator[Candidate]:
-    """Its candidates, in an order that depends on the source alone."""
-    match opened.source:
+def read_candidates(listed: ListedSource, places: Places) -> Iterator[Candidate]:
+    """Yield the candidates of the source, in an order that depends on the source alone."""
+    match listed.source:
         case Digits():
-            yield from digits(opened.source)
+            yield from read_digits(listed.source)
         case Published():
-            yield from published(opened.source)
+            yield from read_published(listed.source)
         case Folder():
-            yield from folder.read(opened.source, opened.listed, places)
+            yield from folder.read_candidates(listed.source, listed.files, places)
         case Manifest():
-            yield from manifest.read(opened.source, opened.listed, places)
+            yield from manifest.read_candidates(listed.source, listed.files, places)
         case Archive():
-            yield from archive.read(opened.source, opened.listed, places)
+            yield from archive.read_candidates(listed.source, listed.files, places)
         case ParquetShards():
-            yield from parquet.read(opened.source, opened.listed, places)
+            yield from parquet.read_candidates(listed.source, listed.files, places)

@@ -1,4 +1,4 @@
-"""Where the files of a source are: here, or behind a URL. Both are listed and read by the same calls."""
+"""List and read the files of a source by the same calls, whether they are on this machine or behind a URL."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,73 +7,75 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from components.fetch.sources import local, remote
-from components.fetch.sources.listing import Listed
+from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.service import is_web
 from components.stage.errors import InputError
 
 
 @dataclass(frozen=True)
 class Places:
-    """How files are found and brought here; `scratch` keeps their hashes and the downloads."""
+    """Finds files and downloads them; `scratch` keeps their hashes and the downloads."""
 
     scratch: Path
-    max_bytes: int  # of an image
+    max_bytes: int  # per image
 
-    def list_folder(self, url: str) -> list[Listed]:
-        """Every file below it, sorted by path. Raises InputError where there is no such folder."""
+    def list_folder(self, url: str) -> list[ListedFile]:
+        """List every file below the folder, sorted by path. Raises InputError if there is no such folder."""
         if remote.is_remote(url):
             return remote.list_folder(url)
         try:
-            return local.list_folder(here(url), self.hashes)
+            return local.list_folder(to_local_path(url), self.hashes)
         except OSError as error:
             raise InputError(f"params.yaml: data.sources: {url}: {error.strerror}; name a folder") from None
 
-    def list_files(self, named: list[tuple[str, str]]) -> list[Listed]:
-        """These files, given as (path in the source, url), in this order; one that is not there has a fault."""
-        far = remote.list_files([(path, url) for path, url in named if remote.is_remote(url)])
-        near = local.list_files([(path, here(url)) for path, url in named if not remote.is_remote(url)], self.hashes)
-        both = iter(far), iter(near)
-        return [next(both[0] if remote.is_remote(url) else both[1]) for _, url in named]
+    def list_files(self, locations: list[tuple[str, str]]) -> list[ListedFile]:
+        """List these files, given as (path in the source, URL), in this order; a missing file has a fault."""
+        remote_files = remote.list_files([(path, url) for path, url in locations if remote.is_remote(url)])
+        local_files = local.list_files(
+            [(path, to_local_path(url)) for path, url in locations if not remote.is_remote(url)], self.hashes
+        )
+        listed = iter(remote_files), iter(local_files)
+        return [next(listed[0] if remote.is_remote(url) else listed[1]) for _, url in locations]
 
-    def list_file(self, url: str) -> Listed:
-        """The one file. Raises InputError where it is not there."""
-        [listed] = self.list_files([(file_name(url), url)])
+    def list_file(self, url: str) -> ListedFile:
+        """List the file. Raises InputError if it is missing."""
+        [listed] = self.list_files([(get_file_name(url), url)])
         if listed.fault:
             raise InputError(f"params.yaml: data.sources: {url}: {listed.fault}; name a file")
         return listed
 
-    def bring(self, files: Iterable[Listed]) -> Iterator[tuple[Listed, Path | str]]:
-        """Each file and its path on this machine, or why it has none; in this order."""
-        yield from remote.bring(files, self.scratch / "downloads")
+    def bring_files(self, files: Iterable[ListedFile]) -> Iterator[tuple[ListedFile, Path | str]]:
+        """Yield each file and its path on this machine, or why it has none; in this order."""
+        yield from remote.bring_files(files, self.scratch / "downloads")
 
-    def bring_images(self, files: Iterable[Listed]) -> Iterator[tuple[Listed, Path | str]]:
-        """As above, but for those that are too large for an image."""
-        faults = ((file, file.fault or self.too_large(file.size)) for file in files)
-        yield from self.bring(replace(file, fault=fault) if fault else file for file, fault in faults)
+    def bring_images(self, files: Iterable[ListedFile]) -> Iterator[tuple[ListedFile, Path | str]]:
+        """Yield files as `bring_files` does, with a fault for those that are too large for an image."""
+        faults = ((file, file.fault or self.find_size_fault(file.size)) for file in files)
+        yield from self.bring_files(replace(file, fault=fault) if fault else file for file, fault in faults)
 
-    def too_large(self, size: int) -> str | None:
-        """What is said of an image of so many bytes."""
+    def find_size_fault(self, size: int) -> str | None:
+        """Return what is wrong with an image of this many bytes, or None."""
         return f"{size:,} bytes are more than data.limits.max_bytes" if size > self.max_bytes else None
 
-    def bring_one(self, file: Listed) -> Path:
-        """Its path on this machine. Raises InputError where it has none."""
-        [(_, place)] = self.bring([file])
-        if isinstance(place, str):
-            raise InputError(f"params.yaml: data.sources: {file.where}: {place}")
-        return place
+    def bring_file(self, file: ListedFile) -> Path:
+        """Return the path of the file on this machine. Raises InputError if it has none."""
+        [(_, path)] = self.bring_files([file])
+        if isinstance(path, str):
+            raise InputError(f"params.yaml: data.sources: {file.where}: {path}")
+        return path
 
     @property
     def hashes(self) -> Path:
-        """Kept from run to run."""
+        """The database of hashes of files, which is kept from run to run."""
         return self.scratch / "hashes.sqlite"
 
 
-def here(url: str) -> str:
-    """The path that a URL of this machine names."""
-    return str(Path(os.path.expanduser(url.removeprefix("file://"))))  # noqa: PTH111 -- that raises for an unknown user
+def to_local_path(url: str) -> str:
+    """Return the path that a URL of this machine names."""
+    return str(Path(os.path.expanduser(url.removeprefix("file://"))))  # noqa: PTH111 -- Path.expanduser raises for an unknown user
 
 
-def file_name(url: str) -> str:
-    """The last part of its path; on the web without what is asked of the server, such as a signature."""
+def get_file_name(url: str) -> str:
+    """Return the last part of the URL's path; on the web without the query, such as a signature."""
     path = unquote(url.partition("?")[0]) if is_web(url) else url
     return path.rstrip("/").rsplit("/", 1)[-1]

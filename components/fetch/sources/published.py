@@ -1,7 +1,7 @@
-"""Published data sets as torchvision reads and verifies them; digits from scikit-learn.
+"""Read published data sets, as torchvision reads and verifies them, and the digits of scikit-learn.
 
-What torchvision opens is a sequence of pairs: an image, and the index of its class. Where the images lie as files, they
-are passed on as these files, undecoded. H, W pixels.
+What torchvision opens is a sequence of pairs: an image and the index of its class. Images that lie in files are passed
+on as these files, undecoded. H, W pixels.
 https://docs.pytorch.org/vision/stable/datasets.html
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from components.fetch.params import Digits, Published
-from components.fetch.sources.candidate import Candidate, as_text
+from components.fetch.sources.candidate import Candidate, escape_name
 from components.stage.errors import InputError, RunError
 from components.store.store import TEST, TRAIN, UNLABELLED
 
@@ -24,16 +24,16 @@ Pair = tuple[np.ndarray | Path, int]  # pixels or file, and the index of its cla
 class DataSet:
     """How torchvision reads a data set, and where its images lie."""
 
-    reader: str  # the class in torchvision.datasets
-    place: str  # of the images, in root; paths of files are relative to it
-    images: Callable[[Any], Iterable[Pair]]  # out of what the reader opened
-    always: dict[str, Any]  # what the reader is told for every part
-    parts: tuple[tuple[str | None, dict[str, Any]], ...]  # the split, and what the reader is told for this part
-    by_hand: str | None = None  # which files to fetch oneself, where torchvision does not
+    reader: str  # its class in torchvision.datasets
+    image_folder: str  # in root; paths of files are relative to it
+    images: Callable[[Any], Iterable[Pair]]  # gets the images from what the reader opened
+    arguments: dict[str, Any]  # of the reader, for every part
+    parts: tuple[tuple[str | None, dict[str, Any]], ...]  # the split, and the reader's arguments for this part
+    by_hand: str | None = None  # files that users must fetch themselves, since torchvision does not
 
 
-def digits(params: Digits) -> Iterator[Candidate]:
-    """UCI's 1,797 handwritten digits of 8 x 8 pixels with 17 grays, as scikit-learn ships them."""
+def read_digits(params: Digits) -> Iterator[Candidate]:
+    """Yield UCI's 1,797 handwritten digits of 8 x 8 pixels with 17 grays, as scikit-learn ships them."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -42,73 +42,73 @@ def digits(params: Digits) -> Iterator[Candidate]:
         yield Candidate(params.name, f"{number:04d}.png", pixels, label=str(label), split=None)
 
 
-def published(params: Published) -> Iterator[Candidate]:
-    """Every image once, with its published label and split. Raises InputError where the data set is not all there."""
+def read_published(params: Published) -> Iterator[Candidate]:
+    """Yield every image once, with its published label and split. Raises InputError if images are missing."""
     data_set = DATA_SETS[params.kind]
     for split, part in data_set.parts:
-        yield from _candidates(params, data_set, split, part)  # when it ends, nothing holds the pixels of this part
+        yield from _read_part(params, data_set, split, part)  # after that, nothing holds the pixels of this part
 
 
-def _candidates(params: Published, data_set: DataSet, split: str | None, part: dict[str, Any]) -> Iterator[Candidate]:
-    images, classes = _open(params, data_set, part)
-    folder = _root(params) / data_set.place.format(**part)
+def _read_part(params: Published, data_set: DataSet, split: str | None, part: dict[str, Any]) -> Iterator[Candidate]:
+    images, classes = _open_part(params, data_set, part)
+    folder = _expand_root(params) / data_set.image_folder.format(**part)
     for number, (image, index) in enumerate(images):
-        name = as_text(image.relative_to(folder).as_posix()) if isinstance(image, Path) else f"{number:05d}.png"
+        name = escape_name(image.relative_to(folder).as_posix()) if isinstance(image, Path) else f"{number:05d}.png"
         label = None if split == UNLABELLED else classes[index]
         yield Candidate(params.name, f"{split}/{name}" if split else name, image, label, split)
 
 
-def _open(params: Published, data_set: DataSet, part: dict[str, Any]) -> tuple[Iterable[Pair], list[str]]:
-    """The images of one part, and the names of the classes."""
-    from torchvision import datasets  # takes seconds
+def _open_part(params: Published, data_set: DataSet, part: dict[str, Any]) -> tuple[Iterable[Pair], list[str]]:
+    """Return the images of a part, and the names of the classes. Raises InputError, or RunError after a download."""
+    from torchvision import datasets  # importing takes seconds
 
-    folder = data_set.place.split("/")[0]
-    is_there = Path(_root(params), folder).is_dir()
-    download = params.download and not is_there and data_set.by_hand is None
+    folder = data_set.image_folder.split("/")[0]
+    exists = Path(_expand_root(params), folder).is_dir()
+    download = params.download and not exists and data_set.by_hand is None
     try:
         reader = getattr(datasets, data_set.reader)
-        opened = reader(str(_root(params)), download=download, **data_set.always, **part)
-        return data_set.images(opened), _classes(opened)
-    except (OSError, RuntimeError, ValueError, LookupError, AssertionError) as error:  # as the readers refuse files
+        opened = reader(str(_expand_root(params)), download=download, **data_set.arguments, **part)
+        return data_set.images(opened), _list_classes(opened)
+    except (OSError, RuntimeError, ValueError, LookupError, AssertionError) as error:  # by which readers refuse files
         if data_set.by_hand is not None:
             advice = f"torchvision no longer downloads it: put {data_set.by_hand} into '{Path(params.root, folder)}'"
-        elif is_there:
+        elif exists:
             advice = f"name the folder above it as root, or remove '{Path(params.root, folder)}' and say download: true"
         elif params.download:
             reason = " ".join(str(error).split())
             raise RunError(f"{params.kind}: the download to '{params.root}' failed: {reason}") from None
         else:
             advice = "name the folder above it as root, or say download: true"
-        reason = " ".join(str(error).split()).partition(" You can use download=True")[0]  # the advice says that better
+        reason = " ".join(str(error).split()).partition(" You can use download=True")[0]  # the advice replaces that
         raise InputError(
             f"params.yaml: data.sources: {params.kind}: no {folder} in '{params.root}', or not all of it: {advice} "
             f"({reason or type(error).__name__})"
         ) from None
 
 
-def _root(params: Published) -> Path:
+def _expand_root(params: Published) -> Path:
     return Path(params.root).expanduser()  # as torchvision does
 
 
-def _arrays(opened: Any) -> Iterator[Pair]:
-    """The pixels, one image at a time: (H, W) or (H, W, 3) uint8."""
+def _read_arrays(opened: Any) -> Iterator[Pair]:
+    """Yield the pixels, one image at a time: (H, W) or (H, W, 3) uint8."""
     for number in range(len(opened)):
         image, index = opened[number]
         yield np.asarray(image), index
 
 
-def _files(opened: Any) -> list[Pair]:
-    """The files, of a data set that was opened with Path as the loader of images."""
-    return _present(opened[number] for number in range(len(opened)))
+def _list_files(opened: Any) -> list[Pair]:
+    """Return the files of a data set that was opened with Path as the loader of images."""
+    return _check_present(opened[number] for number in range(len(opened)))
 
 
-def _pets(opened: Any) -> list[Pair]:
-    """The same of Oxford's pets, whose reader takes no loader."""
-    return _present(zip(opened._images, opened._labels, strict=True))
+def _list_pets(opened: Any) -> list[Pair]:
+    """Return the files of Oxford's pets, whose reader takes no loader."""
+    return _check_present(zip(opened._images, opened._labels, strict=True))
 
 
-def _present(files: Iterable[tuple[Path, int]]) -> list[Pair]:
-    """The files, all of which exist: most readers look for the list of them only."""
+def _check_present(files: Iterable[tuple[Path, int]]) -> list[Pair]:
+    """Return the files. Raises FileNotFoundError if one is missing: most readers look only for the list of files."""
     images: list[Pair] = []
     for file, index in files:
         if not file.is_file():
@@ -117,51 +117,51 @@ def _present(files: Iterable[tuple[Path, int]]) -> list[Pair]:
     return images
 
 
-def _classes(opened: Any) -> list[str]:
-    """The names of the classes, by index."""
+def _list_classes(opened: Any) -> list[str]:
+    """Return the names of the classes, by index. Raises FileNotFoundError if there are none."""
     names = getattr(opened, "classes", None) or list(getattr(opened, "class_to_idx", {}))  # LFW has only the latter
     if not names:
         raise FileNotFoundError("the names of its classes are missing")  # STL-10's reader does without
-    return [name if isinstance(name, str) else name[0] for name in names]  # Imagenette gives synonyms too
+    return [name if isinstance(name, str) else name[0] for name in names]  # Imagenette's reader gives synonyms too
 
 
 BY_FLAG = ((TRAIN, {"train": True}), (TEST, {"train": False}))
 BY_NAME = ((TRAIN, {"split": "train"}), (TEST, {"split": "test"}))
-NAMES = {"loader": Path}  # an image is loaded as its file's name
+LOAD_PATHS = {"loader": Path}  # the reader's loader of images, which gives the path of the file
 
 DATA_SETS = {
-    "cifar10": DataSet("CIFAR10", "cifar-10-batches-py", _arrays, {}, BY_FLAG),
-    "cifar100": DataSet("CIFAR100", "cifar-100-python", _arrays, {}, BY_FLAG),
-    "mnist": DataSet("MNIST", "MNIST", _arrays, {}, BY_FLAG),
-    "fashion_mnist": DataSet("FashionMNIST", "FashionMNIST", _arrays, {}, BY_FLAG),
-    "stl10": DataSet("STL10", "stl10_binary", _arrays, {}, (*BY_NAME, (UNLABELLED, {"split": "unlabeled"}))),
+    "cifar10": DataSet("CIFAR10", "cifar-10-batches-py", _read_arrays, {}, BY_FLAG),
+    "cifar100": DataSet("CIFAR100", "cifar-100-python", _read_arrays, {}, BY_FLAG),
+    "mnist": DataSet("MNIST", "MNIST", _read_arrays, {}, BY_FLAG),
+    "fashion_mnist": DataSet("FashionMNIST", "FashionMNIST", _read_arrays, {}, BY_FLAG),
+    "stl10": DataSet("STL10", "stl10_binary", _read_arrays, {}, (*BY_NAME, (UNLABELLED, {"split": "unlabeled"}))),
     "imagenette": DataSet(
         "Imagenette",
         "imagenette2-160/{split}",
-        _files,
-        {"size": "160px", **NAMES},
+        _list_files,
+        {"size": "160px", **LOAD_PATHS},
         ((TRAIN, {"split": "train"}), (TEST, {"split": "val"})),
     ),
     "flowers102": DataSet(
         "Flowers102",
         "flowers-102/jpg",
-        _files,
-        NAMES,
+        _list_files,
+        LOAD_PATHS,
         ((TRAIN, {"split": "train"}), (TRAIN, {"split": "val"}), (TEST, {"split": "test"})),
     ),
     "oxford_pets": DataSet(
         "OxfordIIITPet",
         "oxford-iiit-pet/images",
-        _pets,
+        _list_pets,
         {},
         ((TRAIN, {"split": "trainval"}), (TEST, {"split": "test"})),
     ),
-    "eurosat": DataSet("EuroSAT", "eurosat/2750", _files, NAMES, ((None, {}),)),
+    "eurosat": DataSet("EuroSAT", "eurosat/2750", _list_files, LOAD_PATHS, ((None, {}),)),
     "lfw_people": DataSet(
         "LFWPeople",
         "lfw-py/lfw_funneled",
-        _files,
-        {"image_set": "funneled", **NAMES},
+        _list_files,
+        {"image_set": "funneled", **LOAD_PATHS},
         BY_NAME,
         by_hand="lfw-funneled.tgz, the folder lfw_funneled that is in it, peopleDevTrain.txt, peopleDevTest.txt and "
         "lfw-names.txt",

@@ -1,1 +1,1 @@
-"""Where the training loop gets its views from."""
+"""The feeds, from which the training loop gets its pairs of views."""

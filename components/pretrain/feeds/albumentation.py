@@ -1,14 +1,15 @@
-"""The table of views once more, as a chain of Albumentations for the workers of a stream (https://albumentations.ai).
+"""The table of views as a chain of Albumentations, for the workers of a stream (https://albumentations.ai).
 
-Its pictures differ from the batched executor's in their rounding, to 8 bits after every operation and hue to 1/180 of
-the circle, and in OpenCV's own resampling (Keys, a = -0.75; the mean of an area where a crop shrinks). A view
-that is turned or shifted is black beyond the crop, where the batched executor looks beyond it into the image.
+Its views differ from the batched executor's in their rounding, to 8 bits after every operation and hue to 1/180 of the
+circle, and in OpenCV's own resampling (Keys, a = -0.75; the mean of an area if a crop shrinks). A view that is turned
+or shifted is black beyond the crop, while the batched executor shows there what the image holds.
+
 H, W pixels of the image that is read, S pixels a side of the view, C channels.
 """
 
 import os
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks the network for a newer version
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise the import asks the network for a newer version
 
 import albumentations as A
 import cv2
@@ -17,14 +18,16 @@ from components.learning import colour, geometry
 from components.learning.params import View
 
 
-def build(view: View, *, side: int, channels: int) -> A.Compose:
-    """(H, W, C) uint8 -> (S, S, C) uint8; `set_random_seed` decides what is drawn from then on."""
-    cv2.setNumThreads(0)  # there are as many workers as there should be threads
-    return A.Compose([*shape_chain(view, side), *colour_chain(view, channels), *texture_chain(view, side)])
+def build_chain(view: View, *, side: int, channels: int) -> A.Compose:
+    """Build the chain (H, W, C) uint8 -> (S, S, C) uint8; its `set_random_seed` decides what it draws from then on."""
+    cv2.setNumThreads(0)  # the workers already are as many as there should be threads
+    return A.Compose(
+        [*build_shape_chain(view, side), *build_colour_chain(view, channels), *build_texture_chain(view, side)]
+    )
 
 
-def shape_chain(view: View, side: int) -> list[A.BasicTransform]:
-    """Crop, flip, and what turns or shifts."""
+def build_shape_chain(view: View, side: int) -> list[A.BasicTransform]:
+    """Build the operations that crop, flip, turn and shift."""
     chain: list[A.BasicTransform] = [
         A.RandomResizedCrop(
             (side, side),
@@ -35,7 +38,7 @@ def shape_chain(view: View, side: int) -> list[A.BasicTransform]:
         ),
         A.HorizontalFlip(p=view.flip),
     ]
-    if geometry.warps(view):
+    if geometry.needs_warp(view):
         shift = (-view.shift, view.shift)
         affine = A.Affine(
             rotate=(-view.rotate, view.rotate),
@@ -50,21 +53,21 @@ def shape_chain(view: View, side: int) -> list[A.BasicTransform]:
     return chain
 
 
-def colour_chain(view: View, channels: int) -> list[A.BasicTransform]:
-    """Jitter and grayscale."""
+def build_colour_chain(view: View, channels: int) -> list[A.BasicTransform]:
+    """Build jitter and grayscale."""
     jitter = A.ColorJitter(
-        brightness=colour.factors(view.brightness),
-        contrast=colour.factors(view.contrast),
-        saturation=colour.factors(view.saturation),
+        brightness=colour.compute_factor_range(view.brightness),
+        contrast=colour.compute_factor_range(view.contrast),
+        saturation=colour.compute_factor_range(view.saturation),
         hue=(-view.hue, view.hue),
         p=view.jitter,
     )
     return [jitter, A.ToGray(p=view.grayscale)] if channels == 3 else [jitter]
 
 
-def texture_chain(view: View, side: int) -> list[A.BasicTransform]:
-    """Blur, solarise and noise."""
-    width = 2 * colour.blur_radius(side) + 1
+def build_texture_chain(view: View, side: int) -> list[A.BasicTransform]:
+    """Build blur, solarise and noise."""
+    width = 2 * colour.compute_blur_radius(side) + 1
     threshold = (view.solarise_threshold, view.solarise_threshold)
     chain: list[A.BasicTransform] = [
         A.GaussianBlur(blur_limit=(width, width), sigma_limit=view.blur_sigma, p=view.blur),

@@ -1,9 +1,11 @@
-"""Batches straight from the store's shards, so that memory stays the same however many images there are.
+"""The streaming feed, which reads batches from the store's shards, so that its memory does not grow with the images.
 
-Every epoch deals the row groups out in a new order, cuts that sequence of images into one stretch a worker, and each
+Every epoch puts the row groups into a new order and cuts that sequence of images into one stretch per worker, and each
 worker mixes its stretch a window at a time: the two-level shuffle of WebDataset and tf.data, made a function of seed
 and epoch. A step's images depend on the seed, the step, and the numbers of workers and processes, so that a run can go
-on at any step. N images, B a batch of all processes, b this process's part of it, C channels, S pixels a side.
+on at any step.
+
+N images, B a batch of all processes, b this process's part of it, C channels, S pixels a side.
 """
 
 from bisect import bisect_right
@@ -18,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from components.learning.objective import Pair
-from components.learning.randomness import ORDER, derive
+from components.learning.randomness import ORDER, derive_seed
 from components.learning.replicas import Replica
 from components.stage.errors import InputError
 from components.store.store import Group, Store
@@ -29,29 +31,29 @@ MakeBatch = Callable[[list[bytes], int], Batch]  # encoded images and the step -
 
 @dataclass(frozen=True)
 class Plan:
-    """Who reads what."""
+    """Says which process and which worker reads which images of an epoch."""
 
     groups: list[Group]
     batch_size: int  # b
     workers: int
-    window: int  # batches mixed at a time, at most
+    window: int  # at most this many batches are mixed at a time
     steps_per_epoch: int  # a multiple of `workers`
     seed: int
     replica: Replica
 
     @property
     def cuts(self) -> list[int]:
-        """The batches of a stretch at which windows meet, its ends included: as even as they can be.
+        """The batch numbers at which a stretch is cut into windows, its ends included, as evenly as possible.
 
-        Cut off one by one, the last might be of a single batch, and mix nothing.
+        If windows were cut at their full size, the last might hold a single batch and mix nothing.
         """
         batches = self.steps_per_epoch // self.workers
         windows = -(-batches // self.window)
         return [number * batches // windows for number in range(windows + 1)]
 
-    def stretch(self, epoch: int, worker: int) -> list[tuple[Group, slice]]:
-        """The row groups, in this epoch's order, that hold the images of a worker of this process."""
-        order = np.random.default_rng(derive(self.seed, ORDER, epoch)).permutation(len(self.groups))
+    def list_stretch(self, epoch: int, worker: int) -> list[tuple[Group, slice]]:
+        """List the row groups, in the epoch's order, and their rows, that one worker of this process reads."""
+        order = np.random.default_rng(derive_seed(self.seed, ORDER, epoch)).permutation(len(self.groups))
         length = self.steps_per_epoch // self.workers * self.batch_size
         first = (self.replica.rank * self.workers + worker) * length
         stretch, at = [], 0
@@ -64,50 +66,50 @@ class Plan:
 
 
 def make_plan(groups: list[Group], *, batch_size: int, workers: int, window: int, seed: int, replica: Replica) -> Plan:
-    """`batch_size` is B. Fewer workers than asked for where there are not as many batches in an epoch."""
+    """Make the plan for `batch_size` B, with fewer workers than asked for if an epoch has fewer batches."""
     images = sum(group.count for group in groups)
     workers = max(1, min(workers, images // batch_size))
-    each = batch_size // replica.world
+    own_batch_size = batch_size // replica.world  # b
     steps = images // (batch_size * workers) * workers
-    return Plan(groups, each, workers, max(1, window // each), steps, seed, replica)
+    return Plan(groups, own_batch_size, workers, max(1, window // own_batch_size), steps, seed, replica)
 
 
 class Stream(IterableDataset[Batch]):
-    """One worker's batches from a step of the run on, or those of all by turns where there is one process."""
+    """One worker's batches from a step of the run on, or all workers' batches by turns without worker processes."""
 
     def __init__(self, store: Store, plan: Plan, make_batch: MakeBatch, step: int) -> None:
         self.store, self.plan, self.make_batch, self.step = store, plan, make_batch, step
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
-        turns = [self.turn(turn) for turn in ([info.id] if info else range(self.plan.workers))]
-        for one in cycle(turns):
-            yield next(one)
+        workers = [self.make_batches(turn) for turn in ([info.id] if info else range(self.plan.workers))]
+        for batches in cycle(workers):
+            yield next(batches)
 
-    def turn(self, turn: int) -> Iterator[Batch]:
-        """What one worker makes, without end."""
-        # The loader takes from its workers in turn, from the first on: the first begins where the run is.
+    def make_batches(self, turn: int) -> Iterator[Batch]:
+        """Yield the batches of the worker that comes at this place in the turns, without end."""
+        # The loader takes from its workers in turn and begins with the first, which so has to make this very step.
         number = (turn + self.step) % self.plan.workers
         epoch, done = divmod(self.step, self.plan.steps_per_epoch)
-        skip = (done - number + self.plan.workers - 1) // self.plan.workers  # batches of this worker that are done
+        skip = (done - number + self.plan.workers - 1) // self.plan.workers  # batches that this worker has done
         while True:
-            for place, encoded in enumerate(self.batches(epoch, number, skip), start=skip):
+            for place, encoded in enumerate(self.read_batches(epoch, number, skip), start=skip):
                 step = epoch * self.plan.steps_per_epoch + place * self.plan.workers + number
                 yield self.make_batch(encoded, step)
             epoch, skip = epoch + 1, 0
 
-    def batches(self, epoch: int, worker: int, skip: int) -> Iterator[list[bytes]]:
-        """A worker's batches of an epoch but for the first `skip`; at most a window is held."""
+    def read_batches(self, epoch: int, worker: int, skip: int) -> Iterator[list[bytes]]:
+        """Yield a worker's encoded batches of an epoch without the first `skip`; hold at most a window."""
         plan, cuts = self.plan, self.plan.cuts
-        for number, window in self.windows(plan.stretch(epoch, worker), bisect_right(cuts, skip) - 1):
-            rng = np.random.default_rng(derive(plan.seed, ORDER, epoch, plan.replica.rank, worker, number))
+        for number, window in self.read_windows(plan.list_stretch(epoch, worker), bisect_right(cuts, skip) - 1):
+            rng = np.random.default_rng(derive_seed(plan.seed, ORDER, epoch, plan.replica.rank, worker, number))
             order = rng.permutation(len(window))
             for batch in range(max(skip - cuts[number], 0), cuts[number + 1] - cuts[number]):
                 yield [window[row] for row in order[batch * plan.batch_size :][: plan.batch_size]]
-            del window  # else it would be held while the next one is read
+            del window  # otherwise it would be held while the next window is read
 
-    def windows(self, stretch: list[tuple[Group, slice]], skip: int) -> Iterator[tuple[int, list[bytes]]]:
-        """Encoded images, a window at a time, without reading the first `skip` windows."""
+    def read_windows(self, stretch: list[tuple[Group, slice]], skip: int) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield numbered windows of encoded images without reading the first `skip` of them."""
         sizes = [(end - begin) * self.plan.batch_size for begin, end in pairwise(self.plan.cuts)]
         number, left = skip, sum(sizes[:skip])
         held: list[bytes] = []
@@ -124,7 +126,7 @@ class Stream(IterableDataset[Batch]):
 
 
 class StreamingFeed:
-    """A feed whose workers read, decode and batch ahead of the training step."""
+    """A feed whose workers read, decode and batch images ahead of the training step."""
 
     def __init__(
         self,
@@ -136,13 +138,16 @@ class StreamingFeed:
         finish: Callable[[Batch, int], Pair],
         device: torch.device,
     ) -> None:
-        """`workers` 0: this process does what the plan's would. `finish` makes a pair of a batch on the device."""
+        """Let this process do the work of the plan's workers if `workers` is 0.
+
+        `finish` turns a batch on the device into a pair. Raises InputError if the images do not fill a batch.
+        """
         if plan.steps_per_epoch == 0:
             raise InputError("params.yaml: pretrain.batch_size: more than the images that there are")
         self.store, self.plan, self.make_batch, self.finish, self.device = store, plan, make_batch, finish, device
         self.workers = plan.workers if workers else 0
         self.steps_per_epoch = plan.steps_per_epoch
-        self.step = -1  # of the run, that the open stream gives next
+        self.step = -1  # of the run: what the open stream gives next; nothing is open yet
         self.batches: Iterator[Batch] = iter(())
 
     def pairs(self, step: int) -> Iterator[Pair]:  # noqa: D102

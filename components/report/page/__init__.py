@@ -1,1 +1,1 @@
-"""The report's page: a file for each kind of thing that it shows."""
+"""The report's page: each file makes one kind of content that it shows."""

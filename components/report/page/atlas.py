@@ -1,6 +1,6 @@
-"""A map of the embedding: images near each other where the encoder finds them alike, by t-SNE.
+"""Draws a map of the embedding by t-SNE: images are near each other if the encoder finds them alike.
 
-Rows are brought to length 1 first, so that near means a high cosine, as in the probes. Neighbours are taken in the
+Rows are scaled to length 1 first, so that near means a high cosine, as in the probes. Neighbours are taken in the
 embedding itself: the map cannot keep all of them near (van der Maaten and Hinton 2008, JMLR 9, 2579-2605).
 
 N images of the store, n on the map, D features, K neighbours.
@@ -17,13 +17,13 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from components.features.embeddings import Embeddings
-from components.report.page.pictures import unit
-from components.report.page.theme import INK, MARKERS, PALETTE, blank
-from components.store.squares import draw
+from components.report.page.pictures import normalise_rows
+from components.report.page.theme import INK, MARKERS, PALETTE, make_figure, verbatim
+from components.store.squares import draw_rows
 from components.store.store import SPLITS, TEST
 
-PERPLEXITY = 30.0  # scikit-learn's own; less where there are few images
-LEAST = 5  # images or features, for t-SNE
+PERPLEXITY = 30.0  # scikit-learn's default; less for few images
+LEAST = 5  # images and features that t-SNE needs
 UNNAMED = "no label"
 TOOLTIP = """
 <div style="text-align: center; color: #16181b">
@@ -33,37 +33,38 @@ TOOLTIP = """
 
 @dataclass(frozen=True)
 class Atlas:
-    """Which images, where they are, and which are most alike."""
+    """The images on the map, their places, and their nearest neighbours."""
 
     rows: np.ndarray  # (n,) of the store
     places: np.ndarray  # (n, 2)
     nearest: np.ndarray  # (n, K) numbers of images on the map
     cosines: np.ndarray  # (n, K)
     labelled: np.ndarray  # (n,) bool
-    kinds: list[str]  # (n,) by which it is coloured: class, split or nothing
+    kinds: list[str]  # (n,) what gives the colour: class, split or nothing
 
 
-def draw_up(table: Embeddings, class_names: Sequence[str], *, images: int, neighbours: int, seed: int) -> Atlas:
-    """The map of so many images at most, of the test split if there is one."""
-    rows = choose(table.splits, images, seed)
+def make_atlas(table: Embeddings, class_names: Sequence[str], *, images: int, neighbours: int, seed: int) -> Atlas:
+    """Make a map of at most `images` images, of the test split if it has any."""
+    rows = choose_rows(table.splits, images, seed)
     features = table.features[rows]  # (n, D)
-    nearest, cosines = alike(features, neighbours)
+    nearest, cosines = find_neighbours(features, neighbours)
     labelled = table.labels[rows] >= 0
-    return Atlas(rows, spread(features, seed), nearest, cosines, labelled, kinds(table, rows, class_names))
+    kinds = name_kinds(table, rows, class_names)
+    return Atlas(rows, place_images(features, seed), nearest, cosines, labelled, kinds)
 
 
-def choose(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """(N,) -> (n,) rows, ascending."""
+def choose_rows(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Choose the rows of the map at random, ascending: (N,) -> (n,)."""
     test = np.flatnonzero(splits == TEST)
-    among = test if len(test) else np.arange(len(splits))
-    return draw(among, count, np.random.default_rng(seed))
+    candidates = test if len(test) else np.arange(len(splits))
+    return draw_rows(candidates, count, np.random.default_rng(seed))
 
 
-def spread(features: np.ndarray, seed: int) -> np.ndarray:
-    """(n, D) -> (n, 2); two principal components where t-SNE has too little to go by."""
-    rows = unit(features.astype(np.float64))
+def place_images(features: np.ndarray, seed: int) -> np.ndarray:
+    """Place images by t-SNE, or by two principal components if images or features are too few: (n, D) -> (n, 2)."""
+    rows = normalise_rows(features.astype(np.float64))
     if min(rows.shape) < LEAST:
-        return principal(rows)
+        return project_principal(rows)
     if np.ptp(rows, axis=0).max() < 1e-6:  # collapsed
         return np.zeros((len(rows), 2))
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
@@ -72,17 +73,17 @@ def spread(features: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(places, dtype=np.float64)
 
 
-def principal(rows: np.ndarray) -> np.ndarray:
-    """(n, D) -> (n, 2), of a matrix that is small one way."""
+def project_principal(rows: np.ndarray) -> np.ndarray:
+    """Project rows onto their first two principal components: (n, D) -> (n, 2)."""
     axes, lengths, _ = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
     places = np.zeros((len(rows), 2))
     places[:, : min(2, len(lengths))] = (axes * lengths)[:, :2]
     return places
 
 
-def alike(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, D) -> (n, K) the others with the highest cosine, and these, the highest first."""
-    rows = unit(features)
+def find_neighbours(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the images with the highest cosine to each image, the highest first: (n, D) -> images, cosines (n, K)."""
+    rows = normalise_rows(features)
     count = min(count, len(rows) - 1)
     nearest, cosines = np.zeros((len(rows), count), int), np.zeros((len(rows), count))
     for number, row in enumerate(rows):
@@ -93,43 +94,47 @@ def alike(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return nearest, cosines
 
 
-def kinds(table: Embeddings, rows: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """(n,) the classes; where there is no label, the splits if there are several."""
+def name_kinds(table: Embeddings, rows: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Return the class of each row (n,); if no row has a label, the split of each row if there are several splits."""
     labels, splits = table.labels[rows], table.splits[rows]
     if (labels >= 0).any():
         return [class_names[label] if label >= 0 else UNNAMED for label in labels]
     return splits.tolist() if len(set(splits.tolist())) > 1 else [""] * len(rows)
 
 
-def styles(atlas: Atlas, class_names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Kind -> colour and marker, in the classes' order: first the colours change, then the shapes, then both again."""
+def assign_styles(atlas: Atlas, class_names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Assign a colour and a marker to each kind, in the classes' order: all colours with one marker, then the next."""
     present, order = set(atlas.kinds), [*class_names, *SPLITS, ""]
     known = [kind for kind in dict.fromkeys(order) if kind in present and kind != UNNAMED]
     markers = list(MARKERS)
-    found = {
+    styles = {
         kind: (PALETTE[n % len(PALETTE)], markers[n // len(PALETTE) % len(markers)]) for n, kind in enumerate(known)
     }
-    return found | ({UNNAMED: (INK, markers[0])} if UNNAMED in present else {})
+    return styles | ({UNNAMED: (INK, markers[0])} if UNNAMED in present else {})
 
 
-def legend(atlas: Atlas, class_names: Sequence[str]) -> list[dict[str, str]]:
-    """Beside the map; nothing where there is one kind only."""
-    found = styles(atlas, class_names)
-    if len(found) < 2:
+def list_legend(atlas: Atlas, class_names: Sequence[str]) -> list[dict[str, str]]:
+    """List the entries of the legend below the map; it is empty if there is only one kind."""
+    styles = assign_styles(atlas, class_names)
+    if len(styles) < 2:
         return []
-    return [{"kind": kind, "colour": colour, "sign": MARKERS[marker]} for kind, (colour, marker) in found.items()]
+    return [
+        {"kind": verbatim(kind), "colour": colour, "sign": MARKERS[marker]} for kind, (colour, marker) in styles.items()
+    ]
 
 
-def chart(atlas: Atlas, names: Sequence[str], images: Sequence[str], class_names: Sequence[str], tiny: bool) -> figure:
-    """The map; `names` and `images` are those of its points. page.js answers to a tap."""
-    found = styles(atlas, class_names)
+def draw_map(
+    atlas: Atlas, names: Sequence[str], images: Sequence[str], class_names: Sequence[str], tiny: bool
+) -> figure:
+    """Draw the map; `names` and `images` are those of its points. page.js handles a tap on a point."""
+    styles = assign_styles(atlas, class_names)
     x, y = atlas.places.round(3).T.tolist()
-    colours, markers = zip(*(found[kind] for kind in atlas.kinds), strict=True)
+    colours, markers = zip(*(styles[kind] for kind in atlas.kinds), strict=True)
     columns: dict[str, Any] = {"x": x, "y": y, "label": atlas.kinds, "colour": colours, "marker": markers}
     columns |= {"image": list(images), "name": list(names), "alpha": [0.85] * len(x)}
-    ranges = {f"{axis}_range": around(values) for axis, values in (("x", x), ("y", y))}
+    ranges = {f"{axis}_range": make_range(values) for axis, values in (("x", x), ("y", y))}
     options = {"sizing_mode": "stretch_both", "tools": "pan,wheel_zoom,reset", "toolbar_location": "above"}
-    plot = blank("", 320, **options, active_drag=None, active_scroll=None, **ranges)
+    plot = make_figure("", 320, **options, active_drag=None, active_scroll=None, **ranges)
     plot.axis.visible = plot.grid.visible = False
     plot.toolbar.logo = None
     source = ColumnDataSource(columns, name="map")
@@ -148,13 +153,13 @@ def chart(atlas: Atlas, names: Sequence[str], images: Sequence[str], class_names
     return plot
 
 
-def around(values: Sequence[float]) -> Range1d:
-    """All of them, with a margin."""
+def make_range(values: Sequence[float]) -> Range1d:
+    """Make a range that holds all values with a margin."""
     margin = 0.04 * (max(values) - min(values)) or 1.0
     return Range1d(start=min(values) - margin, end=max(values) + margin)
 
 
-def for_script(atlas: Atlas) -> dict[str, Any]:
-    """What page.js must know beside the chart."""
+def export_for_script(atlas: Atlas) -> dict[str, Any]:
+    """Return the data that page.js needs beside the chart."""
     near = {"nearest": atlas.nearest.tolist(), "cosines": atlas.cosines.round(3).tolist()}
     return near | {"labelled": atlas.labelled.tolist()}

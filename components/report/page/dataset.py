@@ -1,30 +1,30 @@
-"""The page's section on the images: what there is, and what is wrong with it, from metrics/data.json."""
+"""Describes the images from metrics/data.json: what there is, and what is wrong with it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-SHOWN = 20  # files that are named
+SHOWN = 20  # faulty files of each kind that are named
 
 Metrics = Mapping[str, Any]
 
 
-def section(data: Metrics) -> dict[str, Any]:
-    """All of it, for the template."""
-    return {"overview": overview(data), "findings": findings(data), "named": named(data)}
+def describe_images(data: Metrics) -> dict[str, Any]:
+    """Return the section on the images as the template needs it."""
+    return {"overview": list_overview(data), "findings": list_findings(data), "named": list_faulty_files(data)}
 
 
-def overview(data: Metrics) -> list[tuple[str, str]]:
-    """What there is: name and value."""
+def list_overview(data: Metrics) -> list[tuple[str, str]]:
+    """List the name and value of each fact about the images."""
     sizes, channels = data["sizes"], data["channels"]
     sides = "; ".join(
-        f"{axis} {one['min']:,} to {one['max']:,}, median {one['median']:,}" for axis, one in sizes.items()
+        f"{axis} {size['min']:,} to {size['max']:,}, median {size['median']:,}" for axis, size in sizes.items()
     )
     per_channel = ("mean", "std")
-    statistics = "; ".join(f"{name} {', '.join(f'{one:.3f}' for one in channels[name])}" for name in per_channel)
+    statistics = "; ".join(f"{name} {', '.join(f'{value:.3f}' for value in channels[name])}" for name in per_channel)
     return [
         ("images", ", ".join(f"{data[split]:,} {split}" for split in ("train", "test", "unlabelled") if data[split])),
         ("sources", ", ".join(f"{name} ({count:,})" for name, count in data["sources"].items())),
-        ("classes", classes(data)),
+        ("classes", describe_classes(data)),
         ("pixels", sides),
         ("formats", ", ".join(f"{name} ({count:,})" for name, count in data["formats"].items())),
         ("channels of the images to train on", statistics),
@@ -32,16 +32,16 @@ def overview(data: Metrics) -> list[tuple[str, str]]:
     ]
 
 
-def classes(data: Metrics) -> str:
-    """How many, and how uneven they are."""
+def describe_classes(data: Metrics) -> str:
+    """Describe how many classes there are, and how uneven their sizes are."""
     if data["classes"] < 2:
         return f"{data['classes']}"
     return f"{data['classes']:,}; the largest has {data['class_ratio']:.3g} times the images of the smallest"
 
 
-def findings(data: Metrics) -> list[tuple[str, str, str]]:
-    """What is wrong: how many, what, and what it means; only what was found."""
-    said = {
+def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
+    """List what was found wrong: how many images, what is wrong with them, and what that means."""
+    descriptions = {
         "unreadable": ("image files that cannot be read", "not stored"),
         "no_images": ("other files", "not stored"),
         "odd": ("odd images", "stored; look at them"),
@@ -54,17 +54,17 @@ def findings(data: Metrics) -> list[tuple[str, str, str]]:
         "classes_without_train": ("classes without an image to train on", "probes cannot learn them"),
         "classes_without_test": ("classes without a test image", "nothing is known of them"),
     }
-    return [(f"{data[key]:,}", what, meaning) for key, (what, meaning) in said.items() if data[key]]
+    return [(f"{data[key]:,}", what, meaning) for key, (what, meaning) in descriptions.items() if data[key]]
 
 
-def named(data: Metrics) -> list[tuple[str, str]]:
-    """The first files and images that something is wrong with: name and reason; of what is cut, how many more."""
-    rejected = [(one["path"], one["reason"]) for one in data["rejected_files"]]
-    odd = [(one["id"], one["reason"]) for one in data["odd_images"]]
+def list_faulty_files(data: Metrics) -> list[tuple[str, str]]:
+    """List the name and fault of the first files and images of each kind of fault, and how many more there are."""
+    rejected = [(row["path"], row["reason"]) for row in data["rejected_files"]]
+    odd = [(row["id"], row["reason"]) for row in data["odd_images"]]
     leaked = [(name, "also stands among those to train on") for name in data["leaked_images"]]
     entries: list[tuple[str, str]] = []
-    for name, kind in (("rejected", rejected), ("odd", odd), ("leaked", leaked)):
-        entries += kind[:SHOWN]
-        left = data[name] - len(kind[:SHOWN])  # by the count: metrics/data.json itself lists only the first
+    for name, faulty in (("rejected", rejected), ("odd", odd), ("leaked", leaked)):
+        entries += faulty[:SHOWN]
+        left = data[name] - len(faulty[:SHOWN])  # by the count, since metrics/data.json lists only the first files
         entries += [(f"and {left:,} more", f"{name}.csv among the findings has them all")] * (left > 0)
     return entries

@@ -1,4 +1,4 @@
-"""What earlier stages wrote, read for the page; what a probe did not write is empty, not an error.
+"""Reads what earlier stages wrote for the page; what a probe did not write is empty and not an error.
 
 N judged images.
 """
@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from components.features.embeddings import Embeddings, read_embeddings
-from components.features.encoders import OURS, in_order
+from components.features.encoders import OURS, order_encoders
 from components.report.page.numbers import Probe
 from components.stage.errors import InputError
 from components.store.store import Store
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a probe said of our encoder's test images."""
+class Predictions:
+    """A probe's predictions for the test images by our encoder's features."""
 
     ids: list[str]
     actual: np.ndarray  # (N,)
@@ -32,7 +32,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that the page is made of."""
+    """The outputs of earlier stages that the page is made of."""
 
     data: dict[str, Any]
     pretrain: dict[str, Any]
@@ -44,7 +44,7 @@ class Inputs:
 
     @cached_property
     def table(self) -> Embeddings:
-        """Our encoder's embeddings."""
+        """Our encoder's embeddings. Raises InputError if there are none."""
         path = self.embeddings / f"{OURS}.parquet"
         if not path.is_file():
             raise InputError(f"{path}: missing; `dvc repro embed` writes it")
@@ -52,36 +52,44 @@ class Inputs:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Id of an image -> its row of the store."""
+        """The row of the store of each image, by its id."""
         return {str(name): row for row, name in enumerate(self.table.ids)}
 
     @property
-    def names(self) -> list[str]:
-        """Of the classes."""
+    def class_names(self) -> list[str]:
+        """The names of the classes."""
         return self.store.class_names
 
     @property
     def tiny(self) -> bool:
-        """Whether the images are of so few pixels that each should be seen."""
-        return max(int(one["median"]) for one in self.data["sizes"].values()) <= 64
+        """Whether the images have so few pixels that each pixel should be visible."""
+        return max(int(size["median"]) for size in self.data["sizes"].values()) <= 64
 
     def curve(self, probe: str, name: str) -> dict[str, list[float | None]]:
-        """plots/<probe>/<name>.csv by column; empty of a probe that is not asked, whose file is of another run."""
+        """Read the columns of plots/<probe>/<name>.csv; a probe not run has none: its file is of another run."""
         return read_columns(self.plots / probe / f"{name}.csv") if probe in self.probes else {}
 
-    def judged(self, probe: str) -> Judged | None:
-        """Its predictions, if there are any."""
-        rows = self._predictions(probe, ["id", "actual", "predicted"])
+    @property
+    def pretrain_curve(self) -> dict[str, list[float | None]]:
+        """The columns of plots/pretrain/curve.csv, a row per epoch."""
+        path = self.plots / "pretrain" / "curve.csv"
+        if not path.is_file():
+            raise InputError(f"{path}: missing; `dvc repro pretrain` writes it")
+        return read_columns(path)
+
+    def read_predictions(self, probe: str) -> Predictions | None:
+        """Read a probe's predictions, or return None if there are none."""
+        rows = self._read_rows(probe, ["id", "actual", "predicted"])
         if not rows or None in rows["predicted"]:
             return None
-        return Judged(rows["id"], np.array(rows["actual"]), np.array(rows["predicted"]))
+        return Predictions(rows["id"], np.array(rows["actual"]), np.array(rows["predicted"]))
 
-    def average_precision(self) -> dict[str, float]:
-        """Id of a test image -> how well it finds its class among the train images; empty where none looked."""
-        rows = self._predictions("retrieval", ["id", "map"])
+    def read_average_precision(self) -> dict[str, float]:
+        """Read the average precision of each test image as a query, by its id; empty if retrieval was not measured."""
+        rows = self._read_rows("retrieval", ["id", "map"])
         return dict(zip(rows["id"], rows["map"], strict=True)) if rows else {}
 
-    def _predictions(self, probe: str, columns: list[str]) -> dict[str, list[Any]]:
+    def _read_rows(self, probe: str, columns: list[str]) -> dict[str, list[Any]]:
         path = self.predictions / f"{probe}.parquet"
         if probe not in self.probes or not path.is_file() or not set(columns) <= set(pq.read_schema(path).names):
             return {}
@@ -90,7 +98,7 @@ class Inputs:
 
 
 def read_metrics(path: Path) -> Any:
-    """What another stage measured."""
+    """Read what another stage measured. Raises InputError if the file is missing."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -98,12 +106,12 @@ def read_metrics(path: Path) -> Any:
 
 
 def read_probes(folder: Path, names: Sequence[str]) -> dict[str, Probe]:
-    """The metrics of the named probes."""
-    return {name: in_order(read_metrics(folder / f"{name}.json")) for name in names}
+    """Read the metrics of the named probes, with the encoders in the order in which they are shown."""
+    return {name: order_encoders(read_metrics(folder / f"{name}.json")) for name in names}
 
 
 def read_columns(path: Path) -> dict[str, list[float | None]]:
-    """A CSV's columns; None where nothing stands."""
+    """Read the columns of a CSV file, with None for an empty cell; without the file there are no columns."""
     if not path.is_file():
         return {}
     with path.open(newline="") as file:

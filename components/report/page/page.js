@@ -1,11 +1,11 @@
-// What the page does by itself: draws the charts, gives them the page's ink, and answers to the map.
+// Draws the page's charts, gives them the page's text colour, and handles taps on the map and its legend.
 "use strict";
 
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
-const models = () => Bokeh.documents.flatMap((one) => [...one.all_models]);
-const named = (name) => models().find((model) => model.name === name);
+const readJson = (id) => JSON.parse(document.getElementById(id).textContent);
+const models = () => Bokeh.documents.flatMap((drawn) => [...drawn.all_models]);
+const findModel = (name) => models().find((model) => model.name === name);
 
-// Every colour that a chart has from theme.INK becomes the page's own, by the reader's light or dark setting.
+// Colours that a chart has from theme.INK become the page's text colour, by the reader's light or dark setting.
 const INKED = ["text_color", "axis_label_text_color", "major_label_text_color", "group_text_color", "label_text_color",
                "line_color"];
 function findInked(ink) {
@@ -18,7 +18,7 @@ function paint(inked) {
   for (const { model, key, wrapped } of inked) model[key] = wrapped ? { value: ink } : ink;
 }
 
-function element(tag, text, attributes = {}) {
+function makeElement(tag, text, attributes = {}) {
   const made = document.createElement(tag);
   made.textContent = text;
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -34,25 +34,27 @@ class Panel {
   show(at) {
     this.at = at;
     const { image, label, name } = this.source.data;
-    const chosen = element("div", "", { class: "chosen" });
-    const about = element("div", "");
-    about.append(element("b", label[at]), element("small", name[at]));
-    chosen.append(element("img", "", { src: image[at], alt: `${label[at]} ${name[at]}` }), about);
-    const near = element("div", "", { class: "near" });
-    this.nearest[at].forEach((other, rank) => near.append(this.button(other, this.cosines[at][rank], label)));
-    const next = element("button", "Another image", { class: "next", type: "button" });
+    const chosen = makeElement("div", "", { class: "chosen" });
+    const about = makeElement("div", "");
+    about.append(makeElement("b", label[at]), makeElement("small", name[at]));
+    chosen.append(makeElement("img", "", { src: image[at], alt: `${label[at]} ${name[at]}` }), about);
+    const near = makeElement("div", "", { class: "near" });
+    this.nearest[at].forEach((neighbour, rank) => {
+      near.append(this.makeButton(neighbour, this.cosines[at][rank], label));
+    });
+    const next = makeElement("button", "Another image", { class: "next", type: "button" });
     next.addEventListener("click", () => { this.show((this.at + 7) % label.length); this.focus(".next"); });
-    const about_them = near.children.length ? [element("h3", "Nearest to it in the embedding"), near] : [];
+    const about_them = near.children.length ? [makeElement("h3", "Nearest to it in the embedding"), near] : [];
     this.place.replaceChildren(chosen, ...about_them, next);
     this.mark();
   }
 
-  button(other, cosine, label) {
-    const wrong = this.labelled[this.at] && this.labelled[other] && label[other] !== label[this.at];
-    const made = element("button", "", { type: "button", class: wrong ? "wrong" : "", "data-image": other });
-    made.append(element("img", "", { src: this.source.data.image[other], alt: "" }),
-                element("span", label[other]), element("small", cosine.toFixed(2)));
-    made.addEventListener("click", () => { this.show(other); this.focus(".near button"); });
+  makeButton(neighbour, cosine, label) {
+    const wrong = this.labelled[this.at] && this.labelled[neighbour] && label[neighbour] !== label[this.at];
+    const made = makeElement("button", "", { type: "button", class: wrong ? "wrong" : "", "data-image": neighbour });
+    made.append(makeElement("img", "", { src: this.source.data.image[neighbour], alt: "" }),
+                makeElement("span", label[neighbour]), makeElement("small", cosine.toFixed(2)));
+    made.addEventListener("click", () => { this.show(neighbour); this.focus(".near button"); });
     return made;
   }
 
@@ -67,30 +69,30 @@ class Panel {
   }
 }
 
-function legend(source) {
+function wireLegend(source) {
   const buttons = [...document.querySelectorAll(".legend button")];
   const choose = (button) => {
     const on = button.getAttribute("aria-pressed") !== "true";
-    for (const one of buttons) one.setAttribute("aria-pressed", String(on && one === button));
+    for (const each of buttons) each.setAttribute("aria-pressed", String(on && each === button));
     const kind = button.dataset.kind;
-    source.data = { ...source.data, alpha: source.data.label.map((one) => (on && one !== kind ? 0.07 : 0.85)) };
+    source.data = { ...source.data, alpha: source.data.label.map((label) => (on && label !== kind ? 0.07 : 0.85)) };
   };
   for (const button of buttons) button.addEventListener("click", () => choose(button));
 }
 
 async function start() {
-  for (const item of read("charts")) await Bokeh.embed.embed_item(item);
-  const inked = findInked(read("ink"));
+  for (const item of readJson("charts")) await Bokeh.embed.embed_item(item);
+  const inked = findInked(readJson("ink"));
   paint(inked);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => paint(inked));
-  const source = named("map");
+  const source = findModel("map");
   if (source) {
-    const panel = new Panel(source, named("map rings"), read("map-data"));
+    const panel = new Panel(source, findModel("map rings"), readJson("map-data"));
     source.selected.properties.indices.change.connect(() => {
       if (source.selected.indices.length) panel.show(source.selected.indices[0]);
     });
     panel.show(0);
-    legend(source);
+    wireLegend(source);
   }
   document.documentElement.dataset.ready = "yes";
 }

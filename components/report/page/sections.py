@@ -1,6 +1,6 @@
-"""The page's sections: what the template shows of each, and its charts by the id of their element.
+"""The page's sections: the content that the template shows in each, and the charts by the id of their element.
 
-A section that cannot be shown gives the reason instead.
+A section without content gives the reason instead.
 """
 
 from dataclasses import dataclass, field
@@ -20,99 +20,102 @@ NOT_ASKED = "Not measured: evaluate.probes in params.yaml names no classifier."
 
 @dataclass(frozen=True)
 class Section:
-    """For the template."""
+    """A section as the template needs it."""
 
     charts: dict[str, figure] = field(default_factory=dict)
     shown: Any = None
-    reason: str = ""  # why there is nothing
+    reason: str = ""  # why there is nothing to show
 
 
-def few_labels(inputs: Inputs) -> Section:
-    """A chart of every probe that was measured from few labels."""
-    found = {}
+def show_few_labels(inputs: Inputs) -> Section:
+    """Draw a chart of every probe that was measured from few labels."""
+    drawn = {}
     for name, probe in inputs.probes.items():
-        measured = numbers.measured(probe)
-        if places := charts.label_places(measured):
-            found[f"few-labels-{name}"] = charts.few_labels(numbers.title(name), measured, places)
-    return Section(found, reason="" if found else no_classifier(inputs))
+        measured = numbers.select_measured(probe)
+        if places := charts.list_label_places(measured):
+            drawn[f"few-labels-{name}"] = charts.draw_few_labels(numbers.name_probe(name), measured, places)
+    return Section(drawn, reason="" if drawn else explain_no_classifier(inputs))
 
 
-def no_classifier(inputs: Inputs) -> str:
-    """Why there is none: a probe's own words, if one was asked."""
-    reasons = [numbers.reason(inputs.probes[name]) for name in numbers.CLASSIFIERS if name in inputs.probes]
-    asked = next(filter(None, reasons), None)
-    return f"Not measured: {asked}." if asked else NOT_ASKED
+def explain_no_classifier(inputs: Inputs) -> str:
+    """Explain why no classifier was measured, in the words of the first classifier that was skipped, if one was."""
+    reasons = [numbers.find_skip_reason(inputs.probes[name]) for name in numbers.CLASSIFIERS if name in inputs.probes]
+    reason = next(filter(None, reasons), None)
+    return f"Not measured: {reason}." if reason else NOT_ASKED
 
 
-def overview_map(inputs: Inputs, params: Report) -> Section:
-    """The map and what page.js must know of it."""
+def show_map(inputs: Inputs, params: Report) -> Section:
+    """Draw the map, and export the data of it that page.js needs."""
     limits = {"images": params.map_images, "neighbours": params.neighbours, "seed": params.seed}
-    drawn = atlas.draw_up(inputs.table, inputs.names, **limits)
+    drawn = atlas.make_atlas(inputs.table, inputs.class_names, **limits)
     if not len(drawn.rows):
         return Section(reason="The store holds no image.")
     pictures = read_pictures(inputs.store, drawn.rows, MAP_BYTES)
     images = [pictures[int(row)] for row in drawn.rows]
-    chart = atlas.chart(drawn, inputs.table.ids[drawn.rows].tolist(), images, inputs.names, inputs.tiny)
+    chart = atlas.draw_map(drawn, inputs.table.ids[drawn.rows].tolist(), images, inputs.class_names, inputs.tiny)
     split = "test " if (inputs.table.splits[drawn.rows] == "test").all() else ""
-    shown = {"legend": atlas.legend(drawn, inputs.names), "what": f"{len(drawn.rows):,} {split}images"}
-    return Section({"map": chart}, shown | {"script": atlas.for_script(drawn)})
+    shown = {"legend": atlas.list_legend(drawn, inputs.class_names), "what": f"{len(drawn.rows):,} {split}images"}
+    return Section({"map": chart}, shown | {"script": atlas.export_for_script(drawn)})
 
 
-def mistakes(inputs: Inputs, params: Report) -> Section:
-    """Of the headline's classifier."""
-    probe = numbers.headline(inputs.probes)
+def show_mistakes(inputs: Inputs, params: Report) -> Section:
+    """Show the commonest mistakes and the confusion matrix of the headline's classifier."""
+    probe = numbers.choose_headline(inputs.probes)
     if probe is None:
-        return Section(reason=no_classifier(inputs))
-    judged = inputs.judged(probe)
-    if judged is None:
-        return Section(reason=f"No predictions of {numbers.title(probe)} stand among the outputs.")
-    found = confusions.commonest(judged.actual, judged.predicted, params.confusions)
-    rows = np.array([inputs.row_of[name] for name in judged.ids])
-    wanted = [int(rows[place]) for one in found for place in one.places[: confusions.PICTURES]]
+        return Section(reason=explain_no_classifier(inputs))
+    predictions = inputs.read_predictions(probe)
+    if predictions is None:
+        return Section(reason=f"No predictions of {numbers.name_probe(probe)} stand among the outputs.")
+    actual, predicted = predictions.actual, predictions.predicted
+    commonest = confusions.find_commonest(actual, predicted, params.confusions)
+    rows = np.array([inputs.row_of[name] for name in predictions.ids])
+    wanted = [int(rows[place]) for mistake in commonest for place in mistake.places[: confusions.PICTURES]]
     pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
-    matrix = confusions.matrix(f"All {len(rows):,} test images", judged.actual, judged.predicted, inputs.names)
-    wrong = int((judged.actual != judged.predicted).sum())
+    matrix = confusions.draw_matrix(f"All {len(rows):,} test images", actual, predicted, inputs.class_names)
+    wrong = int((actual != predicted).sum())
     shown = {
-        "probe": numbers.title(probe),
-        "mistakes": confusions.shown(found, rows, pictures, inputs.names),
+        "probe": numbers.name_probe(probe),
+        "mistakes": confusions.describe_mistakes(commonest, rows, pictures, inputs.class_names),
         "wrong": wrong,
     }
     return Section({"confusion": matrix}, shown | {"images": len(rows)})
 
 
-def alike(inputs: Inputs, params: Report) -> Section:
-    """A few images and their nearest."""
+def show_nearest(inputs: Inputs, params: Report) -> Section:
+    """Show a few images, each with the images nearest to it."""
     if not len(inputs.table.ids):
         return Section(reason="The store holds no image.")
-    chosen = gallery.choose(inputs.table, params.queries, params.neighbours, params.seed)
+    chosen = gallery.choose_queries(inputs.table, params.queries, params.neighbours, params.seed)
     wanted = [int(row) for rows in chosen for row in rows.ravel()]
     pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
     return Section(
-        shown=gallery.shown(chosen, inputs.table, pictures, inputs.names, inputs.average_precision()),
+        shown=gallery.make_neighbourhoods(
+            chosen, inputs.table, pictures, inputs.class_names, inputs.read_average_precision()
+        ),
     )
 
 
-def every_number(inputs: Inputs) -> Section:
-    """The table, and the curves of retrieval and verification where they ran."""
-    found = {}
+def show_numbers(inputs: Inputs) -> Section:
+    """Show the table of all metrics, and the curves of retrieval and verification if these ran."""
+    drawn = {}
     if precision := inputs.curve("retrieval", "precision"):
         names = ("rank", "share of the right class")
-        found["precision"] = charts.curve("Retrieval: precision by rank", precision, names)
+        drawn["precision"] = charts.draw_curve("Retrieval: precision by rank", precision, names)
     if roc := inputs.curve("verification", "roc"):
         names = ("false accepts, of pairs of two classes", "true accepts")
-        found["roc"] = charts.curve("Verification: same class or not", roc, names, x_axis_type="log")
-    return Section(found, {"groups": numbers.table(inputs.probes)})
+        drawn["roc"] = charts.draw_curve("Verification: same class or not", roc, names, x_axis_type="log")
+    return Section(drawn, {"groups": numbers.tabulate(inputs.probes)})
 
 
-def pretraining(inputs: Inputs) -> Section:
-    """How it went."""
-    found = training.charts(inputs.curve("pretrain", "curve"))
-    return Section({f"curve-{name}": chart for name, chart in found.items()}, training.health(inputs.pretrain))
+def show_pretraining(inputs: Inputs) -> Section:
+    """Show the curves of pretraining and its final health."""
+    found = training.draw_charts(inputs.pretrain_curve)
+    return Section({f"curve-{name}": chart for name, chart in found.items()}, training.list_health(inputs.pretrain))
 
 
-def checks(inputs: Inputs) -> Section:
-    """What the images are, and what is wrong with them."""
-    found = {}
+def show_checks(inputs: Inputs) -> Section:
+    """Show what the images are, and what is wrong with them."""
+    drawn = {}
     if 1 < inputs.data["classes"] <= charts.CLASSES:
-        found["classes"] = charts.class_counts(inputs.data["by_class"])
-    return Section(found, dataset.section(inputs.data))
+        drawn["classes"] = charts.draw_class_counts(inputs.data["by_class"])
+    return Section(drawn, dataset.describe_images(inputs.data))

@@ -1,9 +1,10 @@
-"""How charts look and how they get into the page: as JSON that Bokeh's own script draws, the same bytes every time.
+"""Defines how charts look, and serialises them as JSON that Bokeh's own script draws, with the same bytes every time.
 
 Bokeh gives its models running numbers as ids (https://docs.bokeh.org/en/latest/docs/reference/util/serialization.html),
-which differ between runs in one process; they are replaced by numbers counted in each chart.
+which differ between runs in one process; they are replaced by numbers counted per chart.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,31 +53,40 @@ THEME = Theme(
 )
 
 
-def blank(title: str, height: int, **options: Any) -> figure:
-    """An empty figure, as wide as its place in the page."""
-    settled = {"sizing_mode": "stretch_width", "toolbar_location": None, "tools": ""} | options
-    return figure(title=title, height=height, min_border_right=12, **settled)
+def make_figure(title: str, height: int, **options: Any) -> figure:
+    """Make an empty figure that is as wide as its place in the page."""
+    settings = {"sizing_mode": "stretch_width", "toolbar_location": None, "tools": ""} | options
+    return figure(title=title, height=height, min_border_right=12, **settings)
 
 
-def colour_of(encoder: str) -> str:
-    """The same in every chart."""
+def choose_colour(encoder: str) -> str:
+    """Return the colour of an encoder, which is the same in every chart."""
     return COLOURS.get(encoder, OTHER_COLOUR)
 
 
-def legend_above(plot: figure) -> None:
-    """Where it hides nothing."""
+def put_legend_above(plot: figure) -> None:
+    """Put the legend above the plot, where it hides nothing."""
     plot.legend.orientation = "horizontal"
     plot.legend.location = "top_left"
     plot.add_layout(plot.legend[0], "above")
 
 
-def items(charts: Mapping[str, Model]) -> list[dict[str, Any]]:
-    """What `Bokeh.embed.embed_item` takes, each for the element that has the chart's name as its id."""
+def verbatim(text: str) -> str:
+    """Keep Bokeh from taking `$$`, `\\(` and `\\[` in a label for TeX, for which it would load MathJax from a CDN.
+
+    An invisible character (U+2060, word joiner) parts these delimiters; the label looks as it was written.
+    https://docs.bokeh.org/en/latest/docs/user_guide/styling/mathtext.html
+    """
+    return re.sub(r"\$(?=\$)|\\(?=[()\[\]])", "\\g<0>\u2060", text)
+
+
+def serialise_charts(charts: Mapping[str, Model]) -> list[dict[str, Any]]:
+    """Return what `Bokeh.embed.embed_item` takes, each for the element that has the chart's name as its id."""
     return [renumber(dict(json_item(chart, ID(name), theme=THEME))) for name, chart in charts.items()]
 
 
 def renumber(item: dict[str, Any]) -> dict[str, Any]:
-    """The same chart with its models called m1, m2 ... in the order in which they stand there."""
+    """Return the same chart with its models called m1, m2 ... in their order in it."""
     known: dict[str, str] = {}
 
     def walk(part: Any) -> Any:
@@ -85,7 +95,9 @@ def renumber(item: dict[str, Any]) -> dict[str, Any]:
                 key: known.setdefault(value, f"m{len(known) + 1}") if key == "id" else walk(value)
                 for key, value in part.items()
             }
-        return [walk(one) for one in part] if isinstance(part, list | tuple) else part
+        if isinstance(part, str):
+            return verbatim(part)
+        return [walk(member) for member in part] if isinstance(part, list | tuple) else part
 
     doc = walk(item["doc"])
     return item | {"doc": doc, "root_id": known[item["root_id"]]}

@@ -1,6 +1,6 @@
-"""How pretraining went: small charts of plots/pretrain/curve.csv, and what is healthy.
+"""Shows how pretraining went: small charts of plots/pretrain/curve.csv, and a table that says what is healthy.
 
-Readings of the features' health stand in the file every few epochs only; what was never measured is left out.
+The file has readings of the features' health only every few epochs; what was never measured is left out.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, NumeralTickFo
 from bokeh.plotting import figure
 
 from components.features.encoders import OURS
-from components.report.page.theme import COLOURS, blank
+from components.report.page.theme import COLOURS, make_figure
 
 Table = Mapping[str, list[float | None]]  # a CSV's columns
 
@@ -26,30 +26,30 @@ CHARTS = {  # column of the file: title and format of the numbers
 }
 
 SPREAD = "share of what even directions have, 0 when collapsed; pretrain.watch.collapse stops the run"
-TERM = "a term of it, before its weight"
+TERM = "a term of the loss, before its weight"
 
 
-def charts(table: Table) -> dict[str, figure]:
-    """Column -> its chart, of those with at least one number."""
-    terms = {name: (spell(name), "0.0[00]") for name in table if name.startswith("loss_")}
+def draw_charts(table: Table) -> dict[str, figure]:
+    """Draw a chart of every column that has at least one number, by the column's name."""
+    terms = {name: (spell_term(name), "0.0[00]") for name in table if name.startswith("loss_")}
     wanted = {"loss": CHARTS["loss"]} | terms | CHARTS
     return {
-        name: small(table, name, *how)
-        for name, how in wanted.items()
+        name: draw_small_chart(table, name, *style)
+        for name, style in wanted.items()
         if any(value is not None for value in table.get(name, []))
     }
 
 
-def spell(term: str) -> str:
-    """`loss_centre` as `loss: centre`."""
+def spell_term(term: str) -> str:
+    """Spell the name of a term of the loss: `loss_centre` as `loss: centre`."""
     return term.replace("_", ": ", 1).replace("_", " ")
 
 
-def small(table: Table, name: str, title: str, form: str) -> figure:
-    """One column by epoch."""
+def draw_small_chart(table: Table, name: str, title: str, form: str) -> figure:
+    """Draw one column against the epoch."""
     points = [(x, y) for x, y in zip(table["epoch"], table[name], strict=True) if y is not None]
     source = ColumnDataSource({"epoch": [x for x, _ in points], "value": [y for _, y in points]})
-    plot = blank(title, 190, x_axis_label="epoch")
+    plot = make_figure(title, 190, x_axis_label="epoch")
     plot.yaxis.formatter = NumeralTickFormatter(format=form)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     plot.line("epoch", "value", source=source, color=COLOURS[OURS], line_width=2)
@@ -60,33 +60,39 @@ def small(table: Table, name: str, title: str, form: str) -> figure:
     return plot
 
 
-def health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value at the end, and what is healthy; only what was measured."""
+def list_health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """List the name, the final value and the healthy range of each reading that was measured."""
     rows = {
-        "epochs": (f"{pretrain['epochs']:,}", speed(pretrain)),
+        "epochs": (f"{pretrain['epochs']:,}", describe_speed(pretrain)),
         "loss": (
-            three(pretrain["loss"]),
+            format_three_digits(pretrain["loss"]),
             "comparable within one objective and its weights only; BYOL's lies in 0 to 8",
         ),
-        **{name: (three(pretrain[name]), TERM) for name in pretrain if name.startswith("loss_")},
-        "projection_spread": (three(pretrain.get("projection_spread")), SPREAD),
-        "feature_spread": (three(pretrain.get("feature_spread")), SPREAD),
-        "z_std": (three(pretrain.get("z_std")), "deviation of the normalised features, 0 when collapsed"),
-        "rank_me": (three(pretrain.get("rank_me")), "effective dimensions of the features, 1 when collapsed"),
-        "alignment": (three(pretrain.get("alignment")), "distance of two views of an image, low is good"),
-        "uniformity": (three(pretrain.get("uniformity")), "spread over the sphere, low is good, 0 when collapsed"),
+        **{name: (format_three_digits(pretrain[name]), TERM) for name in pretrain if name.startswith("loss_")},
+        "projection_spread": (format_three_digits(pretrain.get("projection_spread")), SPREAD),
+        "feature_spread": (format_three_digits(pretrain.get("feature_spread")), SPREAD),
+        "z_std": (format_three_digits(pretrain.get("z_std")), "deviation of the normalised features, 0 when collapsed"),
+        "rank_me": (
+            format_three_digits(pretrain.get("rank_me")),
+            "effective dimensions of the features, 1 when collapsed",
+        ),
+        "alignment": (format_three_digits(pretrain.get("alignment")), "distance of two views of an image, low is good"),
+        "uniformity": (
+            format_three_digits(pretrain.get("uniformity")),
+            "spread over the sphere, low is good, 0 when collapsed",
+        ),
     }
     spelt = {"z_std": "z-std", "rank_me": "RankMe", "loss": "final loss"}
     spelt |= {name: CHARTS[name][0] for name in ("projection_spread", "feature_spread")}
-    spelt |= {name: spell(name) for name in rows if name.startswith("loss_")}
+    spelt |= {name: spell_term(name) for name in rows if name.startswith("loss_")}
     return [(spelt.get(name, name), *row) for name, row in rows.items() if pretrain.get(name) is not None]
 
 
-def speed(pretrain: Mapping[str, Any]) -> str:
-    """Of the whole run."""
+def describe_speed(pretrain: Mapping[str, Any]) -> str:
+    """Describe the duration and the speed of the whole run."""
     return f"{pretrain['seconds']:,.0f} s, {pretrain['images_per_second']:,.0f} images a second"
 
 
-def three(value: float | None) -> str:
-    """Three digits."""
+def format_three_digits(value: float | None) -> str:
+    """Format a number with three digits; None becomes an empty text."""
     return "" if value is None else f"{value:.3g}"

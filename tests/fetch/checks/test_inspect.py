@@ -1,4 +1,4 @@
-"""What is seen in one image, whoever encoded it, and why one cannot be stored."""
+"""What is seen in an image, however it is encoded, and why an image cannot be stored."""
 
 import hashlib
 import os
@@ -9,27 +9,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.fetch.checks.inspect import DIGEST, NAMED, Fault, Seen, inspect
+from components.fetch.checks.inspect import DIGEST, SUFFIXES_BY_FORMAT, Fault, ImageFacts, inspect
 from components.fetch.params import Limits
 from components.fetch.sources.candidate import Candidate
 from components.store.decode import decode_whole
 from tests.fetch.fetched import photo, save
-from tests.small import png
-from tests.store.encoded import encode, png16, tiff
+from tests.small import encode_png
+from tests.store.encoded import encode_image, encode_png16, encode_tiff
 
 LIMITS = Limits(max_pixels=10_000, max_bytes=100_000)
 NOISE = np.random.default_rng(5).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-WHOLE = png(NOISE)
+WHOLE = encode_png(NOISE)
 
 
-def look(content: bytes | Path | np.ndarray, path: str = "a.png", **changes: Any) -> Seen | Fault:
+def inspect_image(content: bytes | Path | np.ndarray, path: str = "a.png", **changes: Any) -> ImageFacts | Fault:
     return inspect(Candidate("s", path, content, None, None, **changes), LIMITS, None)
 
 
-def see(content: bytes | Path | np.ndarray, path: str = "a.png") -> Seen:
-    seen = look(content, path)
-    assert isinstance(seen, Seen), seen
-    return seen
+def see(content: bytes | Path | np.ndarray, path: str = "a.png") -> ImageFacts:
+    facts = inspect_image(content, path)
+    assert isinstance(facts, ImageFacts), facts
+    return facts
 
 
 def test_bytes_a_file_and_pixels_give_the_same_but_for_the_digest_of_the_content(tmp_path: Path) -> None:
@@ -56,15 +56,15 @@ def test_bytes_a_file_and_pixels_give_the_same_but_for_the_digest_of_the_content
         (WHOLE[:-400], "a.png", "broken: image file is truncated", True),
         (WHOLE[:-400], "a", "broken: image file is truncated", True),
         (
-            png(np.zeros((101, 100))),
+            encode_png(np.zeros((101, 100))),
             "a.png",
             "a decompression bomb: 100 x 101 pixels are more than data.limits.max",
             True,
         ),
         (bytes(100_001), "a.png", "more bytes than data.limits.max_bytes", True),
         (bytes(100_001), "a.mp4", "more bytes than data.limits.max_bytes", False),
-        (tiff(bytes(36), width=3, height=3, bits=32), "a", "pixels that are floats, signed or of 32 bits", True),
-        (encode(Image.new("F", (3, 3)), "TIFF"), "a.tif", "pixels that are floats, signed or of 32 bits", True),
+        (encode_tiff(bytes(36), width=3, height=3, bits=32), "a", "pixels that are floats, signed or of 32 bits", True),
+        (encode_image(Image.new("F", (3, 3)), "TIFF"), "a.tif", "pixels that are floats, signed or of 32 bits", True),
         (Path("gone.png"), "a.png", "cannot be read: No such file or directory", True),
         (Path("/"), "folder", "cannot be read: Is a directory", False),
     ],
@@ -72,26 +72,26 @@ def test_bytes_a_file_and_pixels_give_the_same_but_for_the_digest_of_the_content
 def test_a_reason_says_what_is_wrong_and_whether_it_should_be_an_image(
     content: bytes | Path, path: str, reason: str, image: bool
 ) -> None:
-    """What calls itself an image or begins like one counts as unreadable; a README does not stop the run."""
-    found = look(content, path)
-    assert isinstance(found, Fault)
-    assert found.reason.startswith(reason)
-    assert found.image is image
-    assert "\n" not in found.reason
+    """A file with an image's name or beginning counts as unreadable; a README does not stop the run."""
+    fault = inspect_image(content, path)
+    assert isinstance(fault, Fault)
+    assert fault.reason.startswith(reason)
+    assert fault.image is image
+    assert "\n" not in fault.reason
 
 
 def test_a_source_that_lists_images_is_believed_and_what_macos_puts_beside_them_is_none() -> None:
-    """Else a list of broken files without suffixes would pass, and every zip file from a Mac would stop the run."""
-    counted = inspect(Candidate("s", "0001", b"text", None, None, meant=True), LIMITS, None)
+    """Otherwise a list of broken files without suffixes would pass, and a zip file from a Mac would stop the run."""
+    counted = inspect(Candidate("s", "0001", b"text", None, None, declared_image=True), LIMITS, None)
     assert isinstance(counted, Fault)
     assert counted.image
-    beside = look(b"Mac OS X", "bees/._a.jpg")
+    beside = inspect_image(b"Mac OS X", "bees/._a.jpg")
     assert isinstance(beside, Fault)
     assert not beside.image
 
 
 def test_as_many_pixels_and_bytes_as_allowed_are_read() -> None:
-    assert see(png(np.zeros((100, 100)))).width == 100
+    assert see(encode_png(np.zeros((100, 100)))).width == 100
     padded = WHOLE + bytes(LIMITS.max_bytes - len(WHOLE))
     assert len(see(padded).encoded) == LIMITS.max_bytes
 
@@ -100,7 +100,7 @@ def test_as_many_pixels_and_bytes_as_allowed_are_read() -> None:
 def test_a_file_that_may_not_be_read_is_rejected(tmp_path: Path) -> None:
     file = save(photo(1), tmp_path / "a.png")
     file.chmod(0)
-    assert look(file) == Fault("cannot be read: Permission denied", True)
+    assert inspect_image(file) == Fault("cannot be read: Permission denied", True)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), ValueError("bad\nchunk"), KeyError()])
@@ -109,76 +109,84 @@ def test_whatever_a_decoder_raises_is_a_reason(error: Exception, monkeypatch: py
         raise error
 
     monkeypatch.setattr(Image.Image, "load", fail)
-    found = look(WHOLE)
-    assert isinstance(found, Fault)
-    assert found.reason in {
+    fault = inspect_image(WHOLE)
+    assert isinstance(fault, Fault)
+    assert fault.reason in {
         "decoding needs more memory than there is",
         "broken: too deep",
         "broken: bad chunk",
         "broken: KeyError",
     }
-    assert found.image
+    assert fault.image
 
 
 def test_what_its_source_says_is_wrong_goes_before_what_is_in_it() -> None:
-    assert look(WHOLE, fault="a link to nothing") == Fault("a link to nothing", True)
-    assert look(WHOLE, "notes.txt", fault="a link to nothing") == Fault("a link to nothing", False)
+    assert inspect_image(WHOLE, fault="a link to nothing") == Fault("a link to nothing", True)
+    assert inspect_image(WHOLE, "notes.txt", fault="a link to nothing") == Fault("a link to nothing", False)
 
 
 @pytest.mark.parametrize("fault", [None, "holds no image"])
 def test_what_its_source_calls_an_image_counts_as_one_whatever_its_name(fault: str | None) -> None:
     """A row of a table has no suffix; a thousand broken ones must not pass for a thousand notes."""
     for content in (b"", b"notes", bytes(LIMITS.max_bytes + 1)):
-        found = look(content, "shard/0000001", fault=fault, meant=True)
-        assert isinstance(found, Fault)
-        assert found.image
+        outcome = inspect_image(content, "shard/0000001", fault=fault, declared_image=True)
+        assert isinstance(outcome, Fault)
+        assert outcome.image
 
 
 def test_equal_pixels_have_an_equal_digest_however_they_are_encoded() -> None:
-    """Else a test image saved anew among those to train on would not be found."""
-    few = np.random.default_rng(0).integers(0, 2, (20, 30), dtype=np.uint8) * 255  # colours that every format has
+    """Otherwise a test image that is saved anew among the training images would not be found."""
+    few = np.random.default_rng(0).integers(0, 2, (20, 30), dtype=np.uint8) * 255  # colours that every format can hold
     gray = Image.fromarray(few)
     opaque = gray.convert("RGBA")
     files = [
-        encode(image, "PNG") for image in (gray, gray.convert("RGB"), opaque, gray.convert("P"), gray.convert("1"))
+        encode_image(image, "PNG")
+        for image in (gray, gray.convert("RGB"), opaque, gray.convert("P"), gray.convert("1"))
     ]
-    files += [encode(gray, kind) for kind in ("BMP", "GIF", "PPM", "JPEG2000")]
-    files += [encode(gray, "TIFF", compression=packing) for packing in ("raw", "tiff_lzw", "group4")[:2]]
-    files += [encode(opaque, "WEBP", lossless=True), png16(few[..., None].astype(np.uint16) * 257)]
-    seen = [*map(see, files), see(few), see(np.stack([few] * 3, axis=2))]
-    assert len({one.pixels for one in seen}) == len({one.look for one in seen}) == 1
-    assert len({one.content for one in seen}) == len(seen), "while the split goes by the bytes of the file"
+    files += [encode_image(gray, kind) for kind in ("BMP", "GIF", "PPM", "JPEG2000")]
+    files += [encode_image(gray, "TIFF", compression=packing) for packing in ("raw", "tiff_lzw", "group4")[:2]]
+    files += [encode_image(opaque, "WEBP", lossless=True), encode_png16(few[..., None].astype(np.uint16) * 257)]
+    facts = [*map(see, files), see(few), see(np.stack([few] * 3, axis=2))]
+    assert len({image_facts.pixels for image_facts in facts}) == len({image_facts.look for image_facts in facts}) == 1
+    assert len({image_facts.content for image_facts in facts}) == len(facts), (
+        "while the split goes by the bytes of the file"
+    )
 
 
 def test_other_pixels_have_another_digest() -> None:
-    """One pixel, the same bytes in another shape, another transparency."""
-    other = NOISE.copy()
-    other[3, 4, 1] ^= 1
+    """The images differ in one pixel, in the shape of the same bytes, or in transparency."""
+    changed = NOISE.copy()
+    changed[3, 4, 1] ^= 1
     shades = [Image.fromarray(NOISE).convert("RGBA") for _ in range(3)]
     for image, alpha in zip(shades, (255, 254, 0), strict=True):
         image.putalpha(alpha)
-    variants = [png(NOISE), png(other), png(NOISE.reshape(30, 20, 3)), *(encode(image, "PNG") for image in shades[1:])]
+    variants = [
+        encode_png(NOISE),
+        encode_png(changed),
+        encode_png(NOISE.reshape(30, 20, 3)),
+        *(encode_image(image, "PNG") for image in shades[1:]),
+    ]
     assert len({see(file).pixels for file in variants}) == len(variants)
-    assert see(encode(shades[0], "PNG")).pixels == see(WHOLE).pixels
+    assert see(encode_image(shades[0], "PNG")).pixels == see(WHOLE).pixels
 
 
 @pytest.mark.parametrize(
     "pixels", [NOISE, np.zeros((1, 1), np.uint8), np.full((7, 1, 3), (255, 0, 3), np.uint8)], ids=str
 )
 def test_statistics_are_those_of_all_pixels_in_float64(pixels: np.ndarray) -> None:
-    seen = see(pixels)
+    facts = see(pixels)
     values = np.broadcast_to(pixels if pixels.ndim == 3 else pixels[..., None], (*pixels.shape[:2], 3)) / 255
-    np.testing.assert_allclose(seen.means, values.mean(axis=(0, 1)), rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(seen.squares, (values**2).mean(axis=(0, 1)), rtol=1e-12, atol=1e-15)
-    assert (seen.width, seen.height) == (pixels.shape[1], pixels.shape[0])
+    np.testing.assert_allclose(facts.means, values.mean(axis=(0, 1)), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(facts.squares, (values**2).mean(axis=(0, 1)), rtol=1e-12, atol=1e-15)
+    assert (facts.width, facts.height) == (pixels.shape[1], pixels.shape[0])
 
 
 def test_what_is_transparent_counts_as_white() -> None:
     image = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
-    seen = see(encode(image, "PNG"))
-    assert seen.means == (1, 1, 1)
-    assert seen.flat
-    assert seen.gray
+    facts = see(encode_image(image, "PNG"))
+    assert facts.means == (1, 1, 1)
+    assert facts.flat
+    assert facts.gray
 
 
 @pytest.mark.parametrize(
@@ -195,12 +203,13 @@ def test_gray_and_flat_are_told_by_every_pixel(pixels: np.ndarray, gray: bool, f
     assert (see(pixels).gray, see(pixels).flat) == (gray, flat)
 
 
-@pytest.mark.parametrize("kind", sorted(NAMED))
+@pytest.mark.parametrize("kind", sorted(SUFFIXES_BY_FORMAT))
 def test_a_suffix_of_another_format_is_noticed_and_the_own_ones_are_not(kind: str) -> None:
-    file = encode(photo(1), kind, **({"save_all": True, "append_images": [photo(2)]} if kind == "MPO" else {}))
+    file = encode_image(photo(1), kind, **({"save_all": True, "append_images": [photo(2)]} if kind == "MPO" else {}))
     assert see(file).format == kind
-    assert {see(file, f"a{suffix}").misnamed for suffix in (*NAMED[kind], ".JPG" if kind == "JPEG" else "", ".x")} == {
-        False
-    }
+    assert {
+        see(file, f"a{suffix}").misnamed
+        for suffix in (*SUFFIXES_BY_FORMAT[kind], ".JPG" if kind == "JPEG" else "", ".x")
+    } == {False}
     assert see(file, "a.gif" if kind != "GIF" else "a.png").misnamed
     assert see(file, "a.heic").misnamed

@@ -1,4 +1,4 @@
-"""The processes that look into images begin and end with whoever asked for them."""
+"""The processes that inspect images begin and end with the process that started them."""
 
 import multiprocessing
 import os
@@ -12,81 +12,81 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.fetch.checks.inspect import Fault, Seen
-from components.fetch.checks.inspection import look_at_all
+from components.fetch.checks.inspect import Fault, ImageFacts
+from components.fetch.checks.inspection import inspect_in_processes
 from components.fetch.sources.candidate import Candidate
 from components.stage.errors import RunError
 from tests.conftest import ROOT
-from tests.fetch.checks.test_inspection import candidates, slow_first
+from tests.fetch.checks.test_inspection import delay_some, make_candidates
 
 
-def fails(candidate: Candidate) -> Seen | Fault:
+def raise_error(candidate: Candidate) -> ImageFacts | Fault:
     raise ZeroDivisionError(candidate.path)
 
 
 def test_a_source_that_fails_ends_the_run_with_its_own_error_and_ends_the_processes() -> None:
-    def failing() -> Iterator[Candidate]:
-        yield from candidates(100)
+    def fail_after_some() -> Iterator[Candidate]:
+        yield from make_candidates(100)
         raise RunError("the bucket is gone")
 
     with pytest.raises(RunError, match="the bucket is gone"):
-        list(look_at_all(failing(), slow_first, workers=2))
+        list(inspect_in_processes(fail_after_some(), delay_some, workers=2))
     assert not multiprocessing.active_children()
 
 
 def test_a_mistake_of_ours_shows_its_trace_and_ends_the_processes() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(look_at_all(candidates(100), fails, workers=2))
+        list(inspect_in_processes(make_candidates(100), raise_error, workers=2))
     assert not multiprocessing.active_children()
 
 
 def test_who_stops_asking_ends_the_processes() -> None:
-    found = look_at_all(candidates(1000), slow_first, workers=2)
-    next(found)
-    found.close()  # type: ignore[attr-defined]
+    results = inspect_in_processes(make_candidates(1000), delay_some, workers=2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
 
 
 def test_processes_that_cannot_start_are_not_taken_for_broken_images(tmp_path: Path) -> None:
-    """A program whose main module cannot be imported again, as each process does it."""
+    """The main module of this program cannot be imported again, as each process does."""
     script = tmp_path / "script.py"
     script.write_text(
-        "from components.fetch.checks.inspection import look_at_all\n"
-        "from tests.fetch.checks.test_inspection import candidates, slow_first\n"
-        "list(look_at_all(candidates(3), slow_first, workers=1))\n"
+        "from components.fetch.checks.inspection import inspect_in_processes\n"
+        "from tests.fetch.checks.test_inspection import delay_some, make_candidates\n"
+        "list(inspect_in_processes(make_candidates(3), delay_some, workers=1))\n"
     )
-    done = run_script(script)
-    _, said = done.communicate(timeout=60)
-    assert said.splitlines()[-1] == (
+    program = run_script(script)
+    _, stderr = program.communicate(timeout=60)
+    assert stderr.splitlines()[-1] == (
         "components.stage.errors.RunError: the processes that decode images cannot be started; "
         "what they said stands above"
     )
-    assert "RuntimeError" in said, "what they said"
+    assert "RuntimeError" in stderr, "what they said"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills as hard here")
 def test_processes_end_with_the_one_that_started_them_even_if_it_is_killed(tmp_path: Path) -> None:
-    """Else they would wait for ever, and hold the memory that a machine killed it for."""
+    """Otherwise they would wait for ever, and hold the memory for which the machine killed the parent."""
     script = tmp_path / "script.py"
     script.write_text(
         "import time\n"
-        "from components.fetch.checks.inspection import start\n"
+        "from components.fetch.checks.inspection import start_pool\n"
         "if __name__ == '__main__':\n"
-        "    pool = start(2)\n"
+        "    pool = start_pool(2)\n"
         "    print(*pool._processes, flush=True)\n"
         "    time.sleep(600)\n"
     )
-    done = run_script(script)
+    program = run_script(script)
     try:
-        assert done.stdout
-        workers = [psutil.Process(int(word)) for word in done.stdout.readline().split()]
+        assert program.stdout
+        workers = [psutil.Process(int(word)) for word in program.stdout.readline().split()]
         assert workers
     finally:
-        done.kill()
-        done.communicate()
-    until = time.monotonic() + 20
-    while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in workers):
-        assert time.monotonic() < until
+        program.kill()
+        program.communicate()
+    deadline = time.monotonic() + 20
+    while any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 

@@ -1,35 +1,35 @@
-"""Images that can be read and hardly be meant are named; the file of metrics stays small however many there are."""
+"""Images that can be read but are hardly intended are named; metrics/data.json stays small however many there are."""
 
 import pytest
 
 from components.fetch.checks import verdict as checks
 from components.fetch.checks.facts import Facts
 from components.store.store import TEST, TRAIN
-from tests.fetch.judged import add, facts_of, far_look, reject, verdict
+from tests.fetch.judged import add, far_look, make_facts, reject, verdict
 
 
 def test_the_one_gif_among_hundreds_of_jpegs_is_named() -> None:
-    facts = facts_of([("bee", TRAIN)] * 240)
+    facts = make_facts([("bee", TRAIN)] * 240)
     add(facts, 999, "bee", format="GIF")
     assert verdict(facts).odd == [("s/999.jpg", "a GIF where nearly all are JPEG")]
 
 
 @pytest.mark.parametrize("gifs", [1, 2, 3])
 def test_a_format_is_odd_below_one_image_in_a_hundred(gifs: int) -> None:
-    facts = facts_of([("bee", TRAIN)] * (200 - gifs))
+    facts = make_facts([("bee", TRAIN)] * (200 - gifs))
     for number in range(gifs):
         add(facts, 300 + number, "bee", format="GIF")
     assert len(verdict(facts).odd) == (1 if gifs == 1 else 0)
 
 
 def test_one_of_each_format_among_few_images_is_not_odd() -> None:
-    facts = facts_of([("bee", TRAIN)] * 20)
+    facts = make_facts([("bee", TRAIN)] * 20)
     add(facts, 99, "bee", format="GIF")
     assert verdict(facts).odd == []
 
 
 def test_an_image_that_is_odd_in_two_ways_is_named_twice_and_counted_once() -> None:
-    facts = facts_of([("bee", TRAIN)] * 5)
+    facts = make_facts([("bee", TRAIN)] * 5)
     add(facts, 6, "bee", format="PNG", flat=True, misnamed=True)
     judged = verdict(facts)
     assert judged.odd == [("s/6.jpg", "one colour all over"), ("s/6.jpg", "has another suffix than a PNG has")]
@@ -38,7 +38,7 @@ def test_an_image_that_is_odd_in_two_ways_is_named_twice_and_counted_once() -> N
 
 
 def test_lists_in_the_metrics_end_after_so_many_and_their_counts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two million broken files would make a file that nobody can open; the findings have them all."""
+    """The names of two million broken files would make a file that nobody can open; the findings have them all."""
     monkeypatch.setattr(checks, "LISTED", 3)
     facts = Facts()
     for number in range(5):
@@ -52,19 +52,19 @@ def test_lists_in_the_metrics_end_after_so_many_and_their_counts_do_not(monkeypa
 
 
 def test_thousands_of_blank_images_are_odd_and_copies_and_nothing_takes_long() -> None:
-    """As scanners and cameras make them; two by two they would be 200 million pairs."""
+    """Scanners and cameras make such images; compared two by two they would be 200 million pairs."""
     facts = Facts()
     for number in range(20_000):
         add(facts, number, "page", TEST if number == 7 else TRAIN, pixels=0, look=0, flat=True)
     judged = verdict(facts, leaked="keep")
-    found = judged.metrics
-    assert (found["odd"], found["repeated"], found["nearly_repeated"]) == (20_000, 19_999, 0)
-    assert (found["leaked"], found["nearly_leaked"], found["leaked_fraction"]) == (1, 0, 1.0)
+    metrics = judged.metrics
+    assert (metrics["odd"], metrics["repeated"], metrics["nearly_repeated"]) == (20_000, 19_999, 0)
+    assert (metrics["leaked"], metrics["nearly_leaked"], metrics["leaked_fraction"]) == (1, 0, 1.0)
     assert verdict(facts).metrics["images"] == 1
 
 
 def test_classes_are_sorted_by_name_in_whatever_order_they_come() -> None:
-    facts = facts_of([("owl", TRAIN), ("cat", TRAIN), (None, "unlabelled"), ("dog", TEST), ("cat", TRAIN)])
+    facts = make_facts([("owl", TRAIN), ("cat", TRAIN), (None, "unlabelled"), ("dog", TEST), ("cat", TRAIN)])
     assert facts.class_names == ["cat", "dog", "owl"]
     assert facts.labels.tolist() == [2, 0, -1, 1, 0]
-    assert [one["class"] for one in verdict(facts).metrics["by_class"]] == ["cat", "dog", "owl"]
+    assert [row["class"] for row in verdict(facts).metrics["by_class"]] == ["cat", "dog", "owl"]

@@ -1,4 +1,4 @@
-"""Hashes of files: kept, so that none that stands still is read twice, and taken anew where one changed."""
+"""Hashes of files are kept, so that no unchanged file is read twice, and computed anew for changed files."""
 
 import hashlib
 import os
@@ -40,18 +40,18 @@ def test_what_was_hashed_before_an_interrupt_is_not_hashed_again(
     folder: Path, places: Places, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(folder, *"abcdef")
-    counted = local._sha256
+    hash_file = local._hash_file
 
-    def interrupted(where: str) -> Any:
+    def interrupt(where: str) -> Any:
         if where.endswith("e"):
             raise KeyboardInterrupt
-        return counted(where)
+        return hash_file(where)
 
     monkeypatch.setattr(local, "PORTION", 2)
-    monkeypatch.setattr(local, "_sha256", interrupted)
+    monkeypatch.setattr(local, "_hash_file", interrupt)
     with pytest.raises(KeyboardInterrupt):
         places.list_folder(str(folder))
-    monkeypatch.setattr(local, "_sha256", counted)
+    monkeypatch.setattr(local, "_hash_file", hash_file)
     hashed.clear()
     places.list_folder(str(folder))
     assert sorted(Path(where).name for where in hashed) == ["e", "f"]
@@ -68,6 +68,6 @@ def test_kept_hashes_that_are_damaged_are_named(folder: Path, places: Places) ->
 def test_nobody_is_locked_out_of_the_kept_hashes_afterwards(folder: Path, places: Places) -> None:
     fill(folder, "a.png")
     places.list_folder(str(folder))
-    with closing(sqlite3.connect(places.hashes, timeout=0)) as other:
-        other.execute("DELETE FROM hashes")
-        other.commit()
+    with closing(sqlite3.connect(places.hashes, timeout=0)) as database:
+        database.execute("DELETE FROM hashes")
+        database.commit()

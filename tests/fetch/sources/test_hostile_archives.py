@@ -12,7 +12,16 @@ import pytest
 
 from components.fetch.sources.places import Places
 from components.stage.errors import InputError
-from tests.fetch.archives import KINDS, damage, read, read_faults, set_flag, source, tar, zipped
+from tests.fetch.archives import (
+    KINDS,
+    archive_source,
+    damage,
+    read_archive,
+    read_faults,
+    set_flag,
+    write_tar,
+    write_zip,
+)
 
 FILES = {"cat/a.png": b"cat a", "dog/b.png": b"dog b", "d.png": b"d"}
 OUT = "its path leads out of the archive"
@@ -21,14 +30,14 @@ OUT = "its path leads out of the archive"
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "zip"])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.97])
 def test_half_an_archive_is_not_taken_for_the_whole(kind: str, share: float, file: Path, places: Places) -> None:
-    """Somebody who gave its hash has only half of it; some parsers stop without a word."""
+    """Somebody who gave an archive's hash may have only half of it; some parsers stop without a word."""
     noise = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(100))
     KINDS[kind](file, {f"{number}.png": noise[: 600 * number] for number in range(1, 6)})
     content = file.read_bytes()
     whole = len(content) if kind != "tar" else content.rfind(b"4.png") + 3000  # then come zeros
     file.write_bytes(content[: int(share * whole)])
     with pytest.raises(InputError, match=r"images\.archive: no tar or zip file, or a damaged one: ") as error:
-        read(source(file), places)
+        read_archive(archive_source(file), places)
     assert "\n" not in str(error.value)
 
 
@@ -39,14 +48,14 @@ def test_half_an_archive_is_not_taken_for_the_whole(kind: str, share: float, fil
 def test_what_is_no_archive_is_one_line(content: bytes, file: Path, places: Places) -> None:
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"images\.archive: no tar or zip file, or a damaged one: ") as error:
-        read(source(file), places)
+        read_archive(archive_source(file), places)
     assert "\n" not in str(error.value)
 
 
 def test_a_broken_header_in_the_middle_does_not_end_the_list_without_a_word(file: Path, places: Places) -> None:
-    damage(tar(file, FILES), b"dog/b.png", b"dog/B.png")  # its checksum is wrong now
+    damage(write_tar(file, FILES), b"dog/b.png", b"dog/B.png")  # its checksum is wrong now
     with pytest.raises(InputError, match="a damaged one: at byte 1,024: bad checksum"):
-        read(source(file), places)
+        read_archive(archive_source(file), places)
 
 
 def test_paths_that_lead_out_of_an_archive_are_listed_and_nothing_is_written(
@@ -62,8 +71,8 @@ def test_paths_that_lead_out_of_an_archive_are_listed_and_nothing_is_written(
         "\\\\host\\share.png",
     ]
     before = set(tmp_path.rglob("*"))
-    assert set(read_faults(zipped(file, dict.fromkeys(names, b"x")), places).values()) == {OUT}
-    faults = read_faults(tar(file, dict.fromkeys([*names, "good.png"], b"x")), places)
+    assert set(read_faults(write_zip(file, dict.fromkeys(names, b"x")), places).values()) == {OUT}
+    faults = read_faults(write_tar(file, dict.fromkeys([*names, "good.png"], b"x")), places)
     assert {path for path, fault in faults.items() if fault == OUT} >= {*names[:3], r"C:\\win.png", "c:win.png"}
     assert faults["good.png"] is None
     written = {path for path in set(tmp_path.rglob("*")) - before if path.is_file()}
@@ -73,7 +82,7 @@ def test_paths_that_lead_out_of_an_archive_are_listed_and_nothing_is_written(
 def test_what_is_no_file_of_its_own_is_listed(file: Path, places: Places) -> None:
     odd = {"soft.png": tarfile.SYMTYPE, "hard.png": tarfile.LNKTYPE, "pipe.png": tarfile.FIFOTYPE}
     odd |= {"null.png": tarfile.CHRTYPE, "disk.png": tarfile.BLKTYPE, "folder": tarfile.DIRTYPE}
-    assert read_faults(tar(file, {"cat/a.png": b"a"}, "w", **odd), places) == {
+    assert read_faults(write_tar(file, {"cat/a.png": b"a"}, "w", **odd), places) == {
         "cat/a.png": None,
         "soft.png": "a link",
         "hard.png": "a link",
@@ -91,8 +100,8 @@ def test_what_is_no_file_of_its_own_is_listed(file: Path, places: Places) -> Non
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_does_not_unpack_to_more_than_it_claims(file: Path, places: Places) -> None:
-    """A thousand zeros are claimed, sixty million come."""
-    zipped(file, {"a/bomb.png": bytes(60_000_000)})
+    """The member claims a thousand zeros, and sixty million come."""
+    write_zip(file, {"a/bomb.png": bytes(60_000_000)})
     claimed, real = (1000).to_bytes(4, "little"), (60_000_000).to_bytes(4, "little")
     file.write_bytes(file.read_bytes().replace(real, claimed))
     tracemalloc.start()
@@ -107,8 +116,8 @@ def test_of_two_members_with_one_name_the_first_counts_and_the_other_is_listed(f
     with zipfile.ZipFile(file, "w") as archived:
         for content in ("one", "two"):
             archived.writestr("a.png", content)
-    twice = source(file, "flat")
-    assert [(image.content, image.fault) for image in read(twice, places)] == [
+    twice = archive_source(file, "flat")
+    assert [(image.content, image.fault) for image in read_archive(twice, places)] == [
         (b"one", None),
         (b"", "its name comes more than once"),
     ]
@@ -118,15 +127,15 @@ def test_of_two_members_with_one_name_the_first_counts_and_the_other_is_listed(f
             info.size = 1
             archived_.addfile(info, io.BytesIO(b"x"))
     again = "its name comes more than once"
-    found = [(image.path, image.fault) for image in read(source(file, "flat"), places)]
-    assert found == [("a.png", None), ("a.png", again), ("b/c.png", None), ("b/c.png", again)]
+    faults = [(image.path, image.fault) for image in read_archive(archive_source(file, "flat"), places)]
+    assert faults == [("a.png", None), ("a.png", again), ("b/c.png", None), ("b/c.png", again)]
 
 
 def test_a_member_that_cannot_be_unpacked_is_listed_and_the_others_come(file: Path, places: Places) -> None:
-    zipped(file, {"a.png": b"aaaa", "b.png": b"bbbb"}, method=zipfile.ZIP_STORED)
+    write_zip(file, {"a.png": b"aaaa", "b.png": b"bbbb"}, method=zipfile.ZIP_STORED)
     faults = read_faults(damage(file, b"aaaa", b"aAaa"), places)
     assert faults == {"a.png": "damaged in the archive: Bad CRC-32 for file 'a.png'", "b.png": None}
-    zipped(file, {"a.png": b"a" * 1000, "b.png": b"b"})
+    write_zip(file, {"a.png": b"a" * 1000, "b.png": b"b"})
     assert read_faults(set_flag(file, 1), places) == {"a.png": "encrypted", "b.png": "encrypted"}
-    zipped(file, {"a.png": b"a" * (places.max_bytes + 1), "b.png": b"b"})
+    write_zip(file, {"a.png": b"a" * (places.max_bytes + 1), "b.png": b"b"})
     assert read_faults(file, places) == {"a.png": "1,000,001 bytes are more than data.limits.max_bytes", "b.png": None}

@@ -1,8 +1,8 @@
-"""Labels and splits out of paths: what is read wrongly here is trained on wrongly without a word."""
+"""Labels and splits are read from paths; a mistake here would silently be trained on."""
 
 import pytest
 
-from components.fetch.sources.layout import SPLIT_NAMES, common_folders, place
+from components.fetch.sources.layout import SPLIT_NAMES, count_common_folders, parse_path
 from components.store.store import TEST, TRAIN, UNLABELLED
 
 NO_CLASS = (None, None, "stands in no class's folder")
@@ -35,7 +35,7 @@ NO_SPLIT = (None, None, "stands in no split's folder: train, test (or val), unla
     ],
 )
 def test_label_and_split_are_those_of_the_folders(path: str, layout: str, expected: tuple[str | None, ...]) -> None:
-    assert place(path, layout) == expected  # type: ignore[arg-type]
+    assert parse_path(path, layout) == expected  # type: ignore[arg-type]
 
 
 def test_images_to_validate_on_are_never_trained_on() -> None:
@@ -66,5 +66,5 @@ def test_images_to_validate_on_are_never_trained_on() -> None:
     ],
 )
 def test_folders_around_everything_are_no_classes_and_no_splits(paths: list[str], layout: str, skipped: int) -> None:
-    assert common_folders(paths, layout) == skipped  # type: ignore[arg-type]
-    assert common_folders(paths[::-1], layout) == skipped  # type: ignore[arg-type]
+    assert count_common_folders(paths, layout) == skipped  # type: ignore[arg-type]
+    assert count_common_folders(paths[::-1], layout) == skipped  # type: ignore[arg-type]

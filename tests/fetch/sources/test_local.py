@@ -1,4 +1,4 @@
-"""Files of this machine: every one is listed once, and none that stands still is read twice."""
+"""Every file of this machine is listed once, and no unchanged file is read twice."""
 
 import hashlib
 import os
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.fetch.sources.candidate import as_text
-from components.fetch.sources.places import Places, here
+from components.fetch.sources.candidate import escape_name
+from components.fetch.sources.places import Places, to_local_path
 from components.stage.errors import InputError
 from tests.fetch.conftest import faults, fill
 
@@ -59,8 +59,8 @@ def test_every_name_becomes_a_text_of_its_own_and_its_file_is_found_by_it(folder
     for file in listed:
         file.path.encode()
         content = Path(file.where).read_bytes()
-        assert as_text(content[1:-1]) == file.path
-        assert as_text(os.fsdecode(content[1:-1])) == file.path
+        assert escape_name(content[1:-1]) == file.path
+        assert escape_name(os.fsdecode(content[1:-1])) == file.path
 
 
 def test_links_are_followed_but_in_circles(folder: Path, tmp_path: Path, places: Places) -> None:
@@ -91,7 +91,7 @@ def test_links_are_followed_but_in_circles(folder: Path, tmp_path: Path, places:
 
 
 def test_what_two_links_lead_to_comes_once(folder: Path, tmp_path: Path, places: Places) -> None:
-    """Also where one of them leads into the folder of the other; else its images would count twice."""
+    """This holds also if one of them leads into the folder of the other; otherwise its images would count twice."""
     fill(folder, "1.png")
     fill(tmp_path / "outside", "2.png", "deep/3.png")
     for name, target in {"a": "outside/deep", "b": "outside", "c": "outside"}.items():
@@ -148,7 +148,7 @@ def test_what_must_not_be_read_is_listed_and_the_rest_is_read(
 def test_a_class_that_cannot_be_read_does_not_pass_as_one_file(
     folder: Path, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred thousand images would be missing, and nobody told."""
+    """Otherwise a hundred thousand images would be missing, and nobody would be told."""
     fill(folder, "a/1.png", "b/1.png")
     scandir = os.scandir
 
@@ -195,5 +195,5 @@ def test_a_file_that_must_be_there_is_missed_in_one_line(folder: Path, places: P
 
 def test_the_home_folder_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert here("~/images") == here("file://~/images") == str(tmp_path / "images")
-    assert here("~nobody-is-called-so/images") == "~nobody-is-called-so/images"
+    assert to_local_path("~/images") == to_local_path("file://~/images") == str(tmp_path / "images")
+    assert to_local_path("~nobody-is-called-so/images") == "~nobody-is-called-so/images"

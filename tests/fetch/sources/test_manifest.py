@@ -1,4 +1,4 @@
-"""Manifests: every row is an image or a line that says why not, with the label and split that stand beside it."""
+"""Every row of a manifest is an image with its label and split, or a line that says why it is none."""
 
 import os
 from pathlib import Path
@@ -19,9 +19,9 @@ from tests.fetch.conftest import Bucket, fill
 from tests.fetch.servers import Site
 
 
-def read(url: str | Path, places: Places) -> list[Candidate]:
+def read_manifest(url: str | Path, places: Places) -> list[Candidate]:
     params = Manifest(kind="manifest", name="m", url=str(url))
-    return list(manifest.read(params, manifest.list_files(params, places), places))
+    return list(manifest.read_candidates(params, manifest.list_files(params, places), places))
 
 
 def write(folder: Path, text: str | bytes, name: str = "list.csv") -> Path:
@@ -29,14 +29,14 @@ def write(folder: Path, text: str | bytes, name: str = "list.csv") -> Path:
     return folder / name
 
 
-def rows(found: list[Candidate]) -> list[tuple[str, str | None, str | None]]:
-    assert [image.fault for image in found] == [None] * len(found)
-    return [(image.path, image.label, image.split) for image in found]
+def get_rows(images: list[Candidate]) -> list[tuple[str, str | None, str | None]]:
+    assert [image.fault for image in images] == [None] * len(images)
+    return [(image.path, image.label, image.split) for image in images]
 
 
-def refused(file: Path, places: Places) -> str:
+def read_refusal(file: Path, places: Places) -> str:
     with pytest.raises(InputError) as error:
-        read(file, places)
+        read_manifest(file, places)
     assert "\n" not in str(error.value)
     return str(error.value).removeprefix(f"{file}: ")
 
@@ -44,15 +44,15 @@ def refused(file: Path, places: Places) -> str:
 def test_rows_keep_their_order_labels_and_splits(folder: Path, places: Places) -> None:
     fill(folder, "b.png", "a.png", "sub/c.png", "d.png")
     file = write(folder, "split,path,note,label\ntrain,b.png,x,dog\nval,sub/c.png,,cat\n,a.png,,\nUnlabeled,d.png,,\n")
-    found = read(file, places)
-    assert rows(found) == [
+    images = read_manifest(file, places)
+    assert get_rows(images) == [
         ("b.png", "dog", TRAIN),
         ("sub/c.png", "cat", TEST),
         ("a.png", None, None),
         ("d.png", None, UNLABELLED),
     ]
-    assert [image.id for image in found][:2] == ["m/b.png", "m/sub/c.png"]
-    assert [Path(image.content).resolve() for image in found] == [folder / image.path for image in found]  # type: ignore[arg-type]
+    assert [image.id for image in images][:2] == ["m/b.png", "m/sub/c.png"]
+    assert [Path(image.content).resolve() for image in images] == [folder / image.path for image in images]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -68,21 +68,21 @@ def test_rows_keep_their_order_labels_and_splits(folder: Path, places: Places) -
 )
 def test_csv_is_read_as_people_and_programs_write_it(text: str, folder: Path, places: Places) -> None:
     fill(folder, "a.png")
-    assert rows(read(write(folder, text), places)) == [("a.png", "cat", None)]
+    assert get_rows(read_manifest(write(folder, text), places)) == [("a.png", "cat", None)]
 
 
 def test_a_comma_that_is_not_quoted_is_not_read_as_another_path(folder: Path, places: Places) -> None:
     fill(folder, "a.png")
     with pytest.raises(InputError, match=r"row 2: more fields than columns; quote a field that has a comma"):
-        read(write(folder, "path,label\na.png,cat\na,b.png,cat\n"), places)
+        read_manifest(write(folder, "path,label\na.png,cat\na,b.png,cat\n"), places)
     with pytest.raises(InputError, match=r"two columns 'label'"):
-        read(write(folder, "path,label,label\na.png,cat,dog\n"), places)
+        read_manifest(write(folder, "path,label,label\na.png,cat,dog\n"), places)
 
 
 def test_names_of_every_kind_are_found(folder: Path, places: Places) -> None:
     fill(folder, "a,b.png", 'say "hi".png', "two\nlines.png", "back\\slash.png", "ü.png")
     text = 'path\n"a,b.png"\n"say ""hi"".png"\n"two\nlines.png"\nback\\slash.png\nü.png\n'
-    paths = [path for path, _, _ in rows(read(write(folder, text), places))]
+    paths = [path for path, _, _ in get_rows(read_manifest(write(folder, text), places))]
     assert paths == ["a,b.png", 'say "hi".png', "two\nlines.png", r"back\\slash.png", "ü.png"]
 
 
@@ -97,7 +97,7 @@ def test_parquet_says_the_same_as_csv(folder: Path, places: Places) -> None:
     table.assign(path=[os.fsencode(path) for path in table["path"]]).to_parquet(folder / "bytes.parquet")
     expected = [("a.png", "3", TRAIN), ("b.png", "1", None), ("c.png", None, TEST)]
     for name in ("list.csv", "text.parquet", "numbers.parquet", "bytes.parquet"):
-        assert rows(read(folder / name, places)) == expected, name
+        assert get_rows(read_manifest(folder / name, places)) == expected, name
 
 
 def test_files_may_be_anywhere(folder: Path, tmp_path: Path, places: Places, web: Site) -> None:
@@ -106,9 +106,9 @@ def test_files_may_be_anywhere(folder: Path, tmp_path: Path, places: Places, web
     file = write(
         folder, f"path\n../up.png\n{tmp_path}/abs.png\n{web.url}/w.png\nfile://{tmp_path}/abs.png\n./../up.png\n"
     )
-    found = read(file, places)
-    assert [path for path, _, _ in rows(found)] == file.read_text().splitlines()[1:]
-    contents = [Path(image.content).read_bytes() for image in found]  # type: ignore[arg-type]
+    images = read_manifest(file, places)
+    assert [path for path, _, _ in get_rows(images)] == file.read_text().splitlines()[1:]
+    contents = [Path(image.content).read_bytes() for image in images]  # type: ignore[arg-type]
     assert contents == [b"<up.png>", b"<abs.png>", b"<w.png>", b"<abs.png>", b"<up.png>"]
 
 
@@ -118,7 +118,7 @@ def test_a_manifest_in_the_working_folder_is_found(
     fill(folder, "a.png")
     write(folder, "path\na.png\n")
     monkeypatch.chdir(folder)
-    assert rows(read("list.csv", places)) == [("a.png", None, None)]
+    assert get_rows(read_manifest("list.csv", places)) == [("a.png", None, None)]
 
 
 @pytest.mark.parametrize("service", ["s3", "web"])
@@ -131,11 +131,11 @@ def test_a_manifest_behind_a_url_names_files_beside_it(
     objects["data/in/list.csv"] = "\n".join(["path", *names, "none.png", *names]).encode()
     for key, content in objects.items():
         store.put(key, content) if isinstance(store, Bucket) else store.files.update({key: content})
-    found = read(f"{store.url}/data/in/list.csv{'?signed=a/b' if service == 'web' else ''}", places)
-    assert [image.path for image in found] == [*names, "none.png", *names]
-    contents = [Path(image.content).read_bytes() for image in found[:4]]  # type: ignore[arg-type]
+    images = read_manifest(f"{store.url}/data/in/list.csv{'?signed=a/b' if service == 'web' else ''}", places)
+    assert [image.path for image in images] == [*names, "none.png", *names]
+    contents = [Path(image.content).read_bytes() for image in images[:4]]  # type: ignore[arg-type]
     assert contents == [name.encode() for name in names]
-    assert [image.fault for image in found[4:]] == ["not there"] + ["stands in the manifest more than once"] * 4
+    assert [image.fault for image in images[4:]] == ["not there"] + ["stands in the manifest more than once"] * 4
 
 
 def test_what_cannot_be_read_is_listed_with_its_label(folder: Path, places: Places) -> None:
@@ -143,9 +143,9 @@ def test_what_cannot_be_read_is_listed_with_its_label(folder: Path, places: Plac
     (folder / "large.png").write_bytes(b"x" * (places.max_bytes + 1))
     (folder / "folder").mkdir()
     names = ["a.png", "none.png", "a.png", "folder", "zero\0.png", "large.png"]
-    found = read(write(folder, "path,label\n" + "".join(f"{name},cat\n" for name in names)), places)
-    assert {(image.label, bool(image.fault) == (image.content == b"")) for image in found} == {("cat", True)}
-    assert [(image.path, image.fault) for image in found] == [
+    images = read_manifest(write(folder, "path,label\n" + "".join(f"{name},cat\n" for name in names)), places)
+    assert {(image.label, bool(image.fault) == (image.content == b"")) for image in images} == {("cat", True)}
+    assert [(image.path, image.fault) for image in images] == [
         ("a.png", None),
         ("none.png", "not there"),
         ("a.png", "stands in the manifest more than once"),
@@ -166,23 +166,23 @@ def test_what_cannot_be_meant_is_one_line(folder: Path, places: Places) -> None:
         'path\n"a.png\n': "not CSV in UTF-8: unexpected end of data",
     }
     for text, line in lines.items():
-        assert refused(write(folder, text), places) == line
+        assert read_refusal(write(folder, text), places) == line
 
 
 def test_parquet_that_cannot_be_meant_is_one_line(folder: Path, places: Places) -> None:
     file = write(folder, b"path\na.png\n", "list.parquet")
-    assert refused(file, places).startswith("not Parquet, or damaged: ")
+    assert read_refusal(file, places).startswith("not Parquet, or damaged: ")
     pq.write_table(pa.table({"file": ["a.png"]}), file)
-    assert refused(file, places) == "no column 'path'; its columns are file"
+    assert read_refusal(file, places) == "no column 'path'; its columns are file"
     pq.write_table(pa.table({"path": [f"{number}.png" for number in range(2000)]}), file, compression="gzip")
     content = file.read_bytes()
     file.write_bytes(content[:100] + bytes(300) + content[400:])
-    assert refused(file, places).startswith("not Parquet, or damaged: ")
+    assert read_refusal(file, places).startswith("not Parquet, or damaged: ")
 
 
 def test_an_empty_list_is_no_mistake_and_a_missing_one_is(folder: Path, places: Places) -> None:
-    assert read(write(folder, "path,label\n"), places) == []
-    assert refused(folder / "none.csv", places) == (
+    assert read_manifest(write(folder, "path,label\n"), places) == []
+    assert read_refusal(folder / "none.csv", places) == (
         f"params.yaml: data.sources: {folder}/none.csv: not there; name a file"
     )
 
@@ -194,4 +194,4 @@ def test_rows_that_change_while_they_are_read_get_no_labels_of_others(folder: Pa
     listed = manifest.list_files(params, places)
     write(folder, "path,label\nb.png,dog\na.png,cat\n")
     with pytest.raises(InputError, match=r"list\.csv: has changed while it was read; run again"):
-        list(manifest.read(params, listed, places))
+        list(manifest.read_candidates(params, listed, places))

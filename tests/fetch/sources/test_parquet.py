@@ -1,4 +1,4 @@
-"""Parquet files of images, as other programs write them: every row is an image or says why not."""
+"""Parquet files of images, as other programs write them: every row is an image or says why it is none."""
 
 import io
 import json
@@ -20,27 +20,27 @@ from components.stage.errors import InputError
 from components.store.store import TEST, TRAIN, UNLABELLED
 from tests.fetch.conftest import Bucket
 from tests.fetch.servers import Site
-from tests.small import fill_store, grays, png
+from tests.small import encode_png, fill_store, make_grays
 
-IMAGES = [png(gray) for gray in grays(4)]
+IMAGES = [encode_png(gray) for gray in make_grays(4)]
 
 
-def source(url: str | Path, image: str = "image", label: str | None = "label") -> ParquetShards:
+def shards(url: str | Path, image: str = "image", label: str | None = "label") -> ParquetShards:
     return ParquetShards(kind="parquet", name="p", url=str(url), image=image, label=label)
 
 
-def read(params: ParquetShards, places: Places) -> list[Candidate]:
-    return list(parquet.read(params, parquet.list_files(params, places), places))
+def read_shards(params: ParquetShards, places: Places) -> list[Candidate]:
+    return list(parquet.read_candidates(params, parquet.list_files(params, places), places))
 
 
-def write(file: Path, metadata: Any = None, **columns: Any) -> Path:
+def write_shard(file: Path, metadata: Any = None, **columns: Any) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)
     return file
 
 
-def about(found: list[Candidate]) -> list[tuple[str | None, str | None, str | None]]:
-    return [(image.label, image.split, image.fault) for image in found]
+def get_labels(images: list[Candidate]) -> list[tuple[str | None, str | None, str | None]]:
+    return [(image.label, image.split, image.fault) for image in images]
 
 
 def test_what_datasets_writes_is_read_with_the_names_of_its_classes(folder: Path, places: Places) -> None:
@@ -52,12 +52,12 @@ def test_what_datasets_writes_is_read_with_the_names_of_its_classes(folder: Path
     for split, part in {"train": slice(0, 3), "test": slice(3, 4)}.items():
         columns = {"image": pictures[part], "label": [1, 0, -1, 1][part]}
         Dataset.from_dict(columns, features=features).to_parquet(folder / f"{split}-00000-of-00001.parquet")
-    found = read(source(folder), places)
-    assert [image.id for image in found] == ["p/test-00000-of-00001/0000000"] + [
+    images = read_shards(shards(folder), places)
+    assert [image.id for image in images] == ["p/test-00000-of-00001/0000000"] + [
         f"p/train-00000-of-00001/000000{row}" for row in range(3)
     ]
-    assert about(found) == [("dog", TEST, None), ("dog", TRAIN, None), ("cat", TRAIN, None), (None, TRAIN, None)]
-    for image, gray in zip(found, (3, 0, 1, 2), strict=True):
+    assert get_labels(images) == [("dog", TEST, None), ("dog", TRAIN, None), ("cat", TRAIN, None), (None, TRAIN, None)]
+    for image, gray in zip(images, (3, 0, 1, 2), strict=True):
         assert isinstance(image.content, bytes)
         assert np.asarray(Image.open(io.BytesIO(image.content)))[0, 0] == gray
 
@@ -65,26 +65,31 @@ def test_what_datasets_writes_is_read_with_the_names_of_its_classes(folder: Path
 @pytest.mark.parametrize("labels", [["3", "1", None, " 3 "], [3.0, 1.0, None, 3.0], [b"3", b"1", None, b"3"]])
 def test_what_pandas_writes_is_read(labels: list[Any], folder: Path, places: Places) -> None:
     pd.DataFrame({"bytes": IMAGES, "class": labels, "else": 1}).to_parquet(folder / "a.parquet")
-    found = read(source(folder / "a.parquet", "bytes", "class"), places)
-    assert [image.content for image in found] == IMAGES
-    assert about(found) == [("3", None, None), ("1", None, None), (None, None, None), ("3", None, None)]
-    assert {image.label for image in read(source(folder / "a.parquet", "bytes", None), places)} == {None}
+    images = read_shards(shards(folder / "a.parquet", "bytes", "class"), places)
+    assert [image.content for image in images] == IMAGES
+    assert get_labels(images) == [("3", None, None), ("1", None, None), (None, None, None), ("3", None, None)]
+    assert {image.label for image in read_shards(shards(folder / "a.parquet", "bytes", None), places)} == {None}
 
 
 def test_a_store_of_this_project_is_a_source(folder: Path, places: Places) -> None:
     splits = [TRAIN, TEST, UNLABELLED, TRAIN]
-    fill_store(folder, grays(4), labels=[0, 2, None, 1], splits=splits)
-    found = read(source(folder), places)
-    assert [image.content for image in found] == IMAGES
-    assert about(found) == [("cat", TRAIN, None), ("owl", TEST, None), (None, UNLABELLED, None), ("dog", TRAIN, None)]
-    assert [image.id for image in found] == [f"p/part-00000/{row:07}" for row in range(4)]
+    fill_store(folder, make_grays(4), labels=[0, 2, None, 1], splits=splits)
+    images = read_shards(shards(folder), places)
+    assert [image.content for image in images] == IMAGES
+    assert get_labels(images) == [
+        ("cat", TRAIN, None),
+        ("owl", TEST, None),
+        (None, UNLABELLED, None),
+        ("dog", TRAIN, None),
+    ]
+    assert [image.id for image in images] == [f"p/part-00000/{row:07}" for row in range(4)]
 
 
 def test_rows_are_numbered_through_however_they_are_grouped(folder: Path, places: Places) -> None:
     pq.write_table(pa.table({"image": IMAGES * 40}), folder / "a.parquet", row_group_size=50)
-    found = read(source(folder, label=None), places)
-    assert [image.path for image in found] == [f"a/{row:07}" for row in range(160)]
-    assert [image.content for image in found] == IMAGES * 40
+    images = read_shards(shards(folder, label=None), places)
+    assert [image.path for image in images] == [f"a/{row:07}" for row in range(160)]
+    assert [image.content for image in images] == IMAGES * 40
 
 
 @pytest.mark.parametrize(
@@ -100,31 +105,31 @@ def test_rows_are_numbered_through_however_they_are_grouped(folder: Path, places
     ],
 )
 def test_the_split_is_the_one_in_the_name(name: str, split: str | None, folder: Path, places: Places) -> None:
-    write(folder / name, image=IMAGES[:1], label=["cat"])
+    write_shard(folder / name, image=IMAGES[:1], label=["cat"])
     (folder / "README.md").write_text("about them")
-    [image] = read(source(folder), places)
+    [image] = read_shards(shards(folder), places)
     assert (image.split, image.path) == (split, f"{name.removesuffix('.parquet')}/0000000")
 
 
 def test_a_column_of_splits_counts_more_than_the_name(folder: Path, places: Places) -> None:
-    write(folder / "train.parquet", image=IMAGES, label=["cat"] * 4, split=["val", None, "holdout", "Train"])
+    write_shard(folder / "train.parquet", image=IMAGES, label=["cat"] * 4, split=["val", None, "holdout", "Train"])
     none_of = "split 'holdout' is none of train, training, test, testing, val, valid, validation, dev, unlabelled, "
     expected = [("cat", TEST, None), ("cat", None, None), ("cat", None, f"{none_of}unlabeled"), ("cat", TRAIN, None)]
-    assert about(read(source(folder), places)) == expected
-    write(folder / "train.parquet", image=IMAGES[:1], label=["cat"], split=[1])
-    assert str(read(source(folder), places)[0].fault).startswith("split '1' is none of")
-    write(folder / "train.parquet", image=IMAGES[:1], split=["test"])
-    assert about(read(source(folder, "image", "split"), places)) == [("test", TEST, None)]
+    assert get_labels(read_shards(shards(folder), places)) == expected
+    write_shard(folder / "train.parquet", image=IMAGES[:1], label=["cat"], split=[1])
+    assert str(read_shards(shards(folder), places)[0].fault).startswith("split '1' is none of")
+    write_shard(folder / "train.parquet", image=IMAGES[:1], split=["test"])
+    assert get_labels(read_shards(shards(folder, "image", "split"), places)) == [("test", TEST, None)]
 
 
 def test_a_row_without_an_image_is_listed(folder: Path, places: Places) -> None:
     rows = [{"bytes": IMAGES[0], "path": None}, {"bytes": None, "path": "a.png"}, {"bytes": None, "path": None}, None]
-    write(folder / "a.parquet", image=rows, label=["cat"] * 4)
+    write_shard(folder / "a.parquet", image=rows, label=["cat"] * 4)
     faults = [None, "holds a path and no bytes", "holds no image", "holds no image"]
-    assert [image.fault for image in read(source(folder), places)] == faults
+    assert [image.fault for image in read_shards(shards(folder), places)] == faults
     for column in (["a.png"], [1], [[1, 2]], [{"url": "a.png"}]):
-        write(folder / "a.parquet", image=column, label=["cat"])
-        assert [image.fault for image in read(source(folder), places)] == ["holds no image"]
+        write_shard(folder / "a.parquet", image=column, label=["cat"])
+        assert [image.fault for image in read_shards(shards(folder), places)] == ["holds no image"]
 
 
 @pytest.mark.parametrize(
@@ -138,38 +143,38 @@ def test_a_row_without_an_image_is_listed(folder: Path, places: Places) -> None:
     ],
 )
 def test_a_schema_without_names_leaves_the_numbers(metadata: Any, folder: Path, places: Places) -> None:
-    write(folder / "a.parquet", metadata, image=IMAGES[:2], label=[1, None])
-    assert about(read(source(folder), places)) == [("1", None, None), (None, None, None)]
+    write_shard(folder / "a.parquet", metadata, image=IMAGES[:2], label=[1, None])
+    assert get_labels(read_shards(shards(folder), places)) == [("1", None, None), (None, None, None)]
 
 
 def test_names_of_classes_are_of_no_use_for_labels_that_are_names(folder: Path, places: Places) -> None:
     metadata = {"huggingface": json.dumps({"info": {"features": {"label": {"names": ["cat", "dog"]}}}})}
-    write(folder / "a.parquet", metadata, image=IMAGES[:2], label=["dog", "owl"])
-    assert [image.label for image in read(source(folder), places)] == ["dog", "owl"]
-    write(folder / "a.parquet", metadata, image=IMAGES[:4], label=[1.0, 7.0, -1.0, None])
-    assert [image.label for image in read(source(folder), places)] == ["dog", None, None, None]
+    write_shard(folder / "a.parquet", metadata, image=IMAGES[:2], label=["dog", "owl"])
+    assert [image.label for image in read_shards(shards(folder), places)] == ["dog", "owl"]
+    write_shard(folder / "a.parquet", metadata, image=IMAGES[:4], label=[1.0, 7.0, -1.0, None])
+    assert [image.label for image in read_shards(shards(folder), places)] == ["dog", None, None, None]
 
 
 def test_what_is_not_as_params_say_is_one_line(folder: Path, places: Places) -> None:
-    file = write(folder / "a.parquet", picture=IMAGES, label=["cat"] * 4)
+    file = write_shard(folder / "a.parquet", picture=IMAGES, label=["cat"] * 4)
     whole = file.read_bytes()
     columns = "its columns are picture, label"
     for params, line in (
-        (source(file), f"{file}: no column 'image'; {columns}"),
-        (source(file, "picture", "class"), f"{file}: no column 'class'; {columns}"),
-        (source(folder / "b.parquet"), f"params.yaml: data.sources: {folder}/b.parquet: not there; name a file"),
+        (shards(file), f"{file}: no column 'image'; {columns}"),
+        (shards(file, "picture", "class"), f"{file}: no column 'class'; {columns}"),
+        (shards(folder / "b.parquet"), f"params.yaml: data.sources: {folder}/b.parquet: not there; name a file"),
     ):
         with pytest.raises(InputError) as error:
-            read(params, places)
+            read_shards(params, places)
         assert str(error.value) == line
     for damaged in (b"", b"no Parquet", whole[:-20], whole[:4] + bytes(200) + whole[204:]):
         file.write_bytes(damaged)
         with pytest.raises(InputError, match=r"a\.parquet: not Parquet, or damaged: ") as error:
-            read(source(folder, "picture"), places)
+            read_shards(shards(folder, "picture"), places)
         assert "\n" not in str(error.value)
     file.unlink()
     with pytest.raises(InputError, match=r"^params\.yaml: data\.sources: .*images: no \.parquet file in it$"):
-        read(source(folder), places)
+        read_shards(shards(folder), places)
 
 
 @pytest.mark.parametrize("service", ["s3", "web"])
@@ -178,10 +183,13 @@ def test_shards_behind_a_url_are_read(
 ) -> None:
     store: Any = request.getfixturevalue("bucket" if service == "s3" else "web")
     for name in ("data/train-0.parquet", "data/test-0.parquet"):
-        content = write(folder / name, image=IMAGES, label=["cat", "dog"] * 2).read_bytes()
+        content = write_shard(folder / name, image=IMAGES, label=["cat", "dog"] * 2).read_bytes()
         store.put(name, content) if isinstance(store, Bucket) else store.files.update({name: content})
-    here, there = read(source(folder / "data"), places), read(source(f"{store.url}/data"), places)
-    assert here == there
+    local_images, remote_images = (
+        read_shards(shards(folder / "data"), places),
+        read_shards(shards(f"{store.url}/data"), places),
+    )
+    assert local_images == remote_images
     signed = "?download=true" if isinstance(store, Site) else ""
-    one = read(source(f"{store.url}/data/test-0.parquet{signed}"), places)
-    assert one == here[:4]
+    images = read_shards(shards(f"{store.url}/data/test-0.parquet{signed}"), places)
+    assert images == local_images[:4]

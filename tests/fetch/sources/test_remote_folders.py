@@ -1,4 +1,4 @@
-"""Folders behind URLs: the same files as in a folder of this machine, whatever the service makes of them."""
+"""Folders behind URLs hold the same files as a folder of this machine, however the service presents them."""
 
 from collections.abc import Iterator
 from hashlib import md5
@@ -10,7 +10,7 @@ import pytest
 from components.fetch.sources.places import Places
 from components.stage.errors import InputError, RunError
 from tests.fetch.conftest import Bucket, faults, fill
-from tests.fetch.servers import Site, Storage, serving
+from tests.fetch.servers import Site, Storage, serve
 
 NAMES = [
     "b/2.png",
@@ -28,17 +28,17 @@ NAMES = [
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, online: None) -> Iterator[dict[str, bytes]]:
-    """What Google's storage holds, for somebody without credentials."""
+    """What Google's storage holds, as seen by somebody without credentials."""
     from gcsfs import GCSFileSystem
 
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with serving(Storage, objects=found) as url:
+    with serve(Storage, objects=contents) as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         GCSFileSystem.clear_instance_cache()
-        yield found
+        yield contents
     GCSFileSystem.clear_instance_cache()
 
 
@@ -47,7 +47,7 @@ def test_a_folder_holds_the_same_files_wherever_it_is(
     service: str, folder: Path, places: Places, request: pytest.FixtureRequest
 ) -> None:
     fill(folder, *NAMES)
-    here = places.list_folder(str(folder))
+    local_files = places.list_folder(str(folder))
     store: Any = request.getfixturevalue({"s3": "bucket", "web": "web", "gs": "objects"}[service])
     for name in [*NAMES, "empty"]:
         (folder / "empty").touch()
@@ -58,11 +58,15 @@ def test_a_folder_holds_the_same_files_wherever_it_is(
             (store.files if service == "web" else store)[key] = content
     url = f"{'gs://images' if service == 'gs' else store.url}/my images"
     for slash in ("", "/"):
-        there = [file for file in places.list_folder(url + slash) if file.path != "empty"]
-        assert [(file.path, file.size, file.fault) for file in there] == [(f.path, f.size, f.fault) for f in here]
-        assert [file.version for file in there] == [md5(Path(file.where).read_bytes()).hexdigest() for file in here]
-    brought = [place.read_bytes() for _, place in places.bring(there) if isinstance(place, Path)]
-    assert brought == [Path(file.where).read_bytes() for file in here]
+        remote_files = [file for file in places.list_folder(url + slash) if file.path != "empty"]
+        assert [(file.path, file.size, file.fault) for file in remote_files] == [
+            (f.path, f.size, f.fault) for f in local_files
+        ]
+        assert [file.version for file in remote_files] == [
+            md5(Path(file.where).read_bytes()).hexdigest() for file in local_files
+        ]
+    brought = [place.read_bytes() for _, place in places.bring_files(remote_files) if isinstance(place, Path)]
+    assert brought == [Path(file.where).read_bytes() for file in local_files]
 
 
 @pytest.mark.parametrize("service", ["s3", "gs"])
@@ -81,13 +85,13 @@ def test_what_stands_for_a_folder_in_a_bucket_is_no_file(
 
 def test_a_file_and_an_empty_folder_are_one_line(bucket: Bucket, places: Places) -> None:
     bucket.put("a.png", b"a")
-    for url, said in {
+    for url, message in {
         f"{bucket.url}/a.png": "a file; name a folder",
         f"{bucket.url}/b": "no such folder, or nothing in it",
     }.items():
         with pytest.raises(InputError) as error:
             places.list_folder(url)
-        assert str(error.value) == f"params.yaml: data.sources: {url}: {said}"
+        assert str(error.value) == f"params.yaml: data.sources: {url}: {message}"
 
 
 def test_a_second_listing_sees_what_another_program_changed(bucket: Bucket, places: Places) -> None:
@@ -112,7 +116,7 @@ def test_of_a_page_only_the_files_below_it_count(web: Site, places: Places) -> N
         <a href="{web.url}/data/f.png">f</a> <a href="{web.url}/data/a.png">a again</a>
         <a href="http://[broken/x.png">broken</a> <a href="https://example.org/x.png">elsewhere</a></html>"""
     assert [file.path for file in places.list_folder(f"{web.url}/data")] == ["a.png", "b & c.png", "f.png", "sub/d.png"]
-    assert len(web.asked) < 20, "pages are read in circles"
+    assert len(web.requests) < 20, "pages are read in circles"
 
 
 def test_a_link_to_nothing_is_listed_and_the_rest_is_read(web: Site, places: Places) -> None:

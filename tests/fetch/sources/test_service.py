@@ -1,4 +1,4 @@
-"""Services that fail: what may pass is tried again, what a user must set right is said at once, in one line."""
+"""Services that fail: what may pass is tried again, and what a user must correct is told at once, in one line."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.fetch.sources.listing import Listed
+from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
 from components.stage.errors import InputError, RunError
 from tests.fetch.conftest import Bucket
@@ -18,24 +18,24 @@ def test_a_server_that_fails_now_and_then_is_asked_again(web: Site, places: Plac
     web.failing = 4
     listed = places.list_file(f"{web.url}/a")
     web.failing = 4
-    assert places.bring_one(listed).read_bytes() == b"a"
+    assert places.bring_file(listed).read_bytes() == b"a"
 
 
 def test_a_server_that_is_overloaded_for_good_is_told_from_a_file_that_is_missing(web: Site, places: Places) -> None:
     web.files = {"a": b"a"}
     listed = places.list_file(f"{web.url}/a")
     web.statuses["a"] = 503
-    for attempt in (lambda: places.list_file(f"{web.url}/a"), lambda: list(places.bring([listed]))):
+    for attempt in (lambda: places.list_file(f"{web.url}/a"), lambda: list(places.bring_files([listed]))):
         with pytest.raises(RunError, match=rf"^{web.url}/a: tried 5 times: 503, "):
             attempt()
 
 
 def test_a_server_that_is_down_is_told_from_a_file_that_is_missing(nobody: str, places: Places) -> None:
-    file = Listed("a.png", f"{nobody}/a.png", 1, "1")
+    file = ListedFile("a.png", f"{nobody}/a.png", 1, "1")
     for attempt in (
         lambda: places.list_file(f"{nobody}/a.png"),
         lambda: places.list_folder(nobody),
-        lambda: list(places.bring([file])),
+        lambda: list(places.bring_files([file])),
     ):
         with pytest.raises(RunError, match=rf"^{nobody}.*: tried 5 times: Cannot connect to host 127\.0\.0\.1"):
             attempt()
@@ -47,27 +47,27 @@ def test_who_may_not_read_a_file_is_told_so_at_once(status: int, web: Site, plac
     with pytest.raises(InputError, match=rf"^params\.yaml: data\.sources: {web.url}/a: {status}, ") as error:
         places.list_file(f"{web.url}/a")
     assert "\n" not in str(error.value)
-    assert len(web.asked) <= 2
+    assert len(web.requests) <= 2
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("foo://images", "foo://images: Protocol not known: foo"),
         ("http://[bad/images", "http://[bad/images: "),
     ],
 )
-def test_a_url_that_nobody_understands_is_one_line(url: str, said: str, places: Places) -> None:
-    for ask in (places.list_folder, places.list_file):
+def test_a_url_that_nobody_understands_is_one_line(url: str, message: str, places: Places) -> None:
+    for list_url in (places.list_folder, places.list_file):
         with pytest.raises(InputError) as error:
-            ask(url)
-        assert str(error.value).startswith(f"params.yaml: data.sources: {said}")
+            list_url(url)
+        assert str(error.value).startswith(f"params.yaml: data.sources: {message}")
         assert "\n" not in str(error.value)
 
 
-def said(ask: Any, url: str) -> str:
+def read_refusal(list_url: Any, url: str) -> str:
     with pytest.raises(InputError) as error:
-        ask(url)
+        list_url(url)
     line = str(error.value)
     assert "\n" not in line
     return line
@@ -76,12 +76,14 @@ def said(ask: Any, url: str) -> str:
 def test_a_bucket_that_does_not_exist_is_one_line(bucket: Bucket, places: Places) -> None:
     missing = "s3://no-such-bucket/images"
     line = f"params.yaml: data.sources: {missing}: no such folder, or nothing in it"
-    assert said(places.list_folder, missing) == line
-    assert said(places.list_file, f"{missing}/a.zip").endswith("no-such-bucket/images/a.zip: not there; name a file")
-    assert said(places.list_folder, "s3://No_Such!Bucket/x").startswith(
+    assert read_refusal(places.list_folder, missing) == line
+    assert read_refusal(places.list_file, f"{missing}/a.zip").endswith(
+        "no-such-bucket/images/a.zip: not there; name a file"
+    )
+    assert read_refusal(places.list_folder, "s3://No_Such!Bucket/x").startswith(
         "params.yaml: data.sources: s3://No_Such!Bucket"
     )
-    assert said(places.list_folder, "s3://").startswith("params.yaml: data.sources: s3://: ")
+    assert read_refusal(places.list_folder, "s3://").startswith("params.yaml: data.sources: s3://: ")
 
 
 @pytest.mark.usefixtures("s3")
@@ -90,8 +92,8 @@ def test_who_has_no_credentials_is_told_so_and_how_to_do_without(
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    for ask in (places.list_folder, places.list_file):
-        line = said(ask, "s3://images/cats")
+    for list_url in (places.list_folder, places.list_file):
+        line = read_refusal(list_url, "s3://images/cats")
         assert line.startswith("params.yaml: data.sources: s3://images/cats: Unable to locate credentials; a public ")
         assert """FSSPEC_S3='{"anon": true}'""" in line
 
@@ -116,6 +118,6 @@ def test_a_bucket_whose_server_is_down_is_told_from_an_empty_one(
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", nobody)
     monkeypatch.setattr(S3FileSystem, "retries", 1)  # its own, which take seconds
-    for ask in (places.list_folder, places.list_file):
+    for list_url in (places.list_folder, places.list_file):
         with pytest.raises(RunError, match="s3://images/cats: tried 5 times: Could not connect to the endpoint URL"):
-            ask("s3://images/cats")
+            list_url("s3://images/cats")

@@ -1,6 +1,6 @@
-"""Two runs compared as a user does it, in a small project of its own whose stages hand on what was made beforehand.
+"""Tests comparing two runs as a user does it, in a small project whose stages copy results that were made beforehand.
 
-Predictions are written by the code that the pipeline writes them with, so that both sides agree on the layout.
+The pipeline's own code writes the predictions, so that both sides agree on the layout.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ Compare = Callable[..., tuple[int, str, str]]
 
 
 def write_run(folder: Path, wrong: range, *, loss: float, first: int = 0) -> None:
-    """A run that is wrong on these images of its IMAGES; the baseline is the same in every run."""
+    """Write the results of a run that is wrong on these images of its IMAGES; the baseline is the same in every run."""
     ids = np.array([f"folder/{number:03}.png" for number in range(first, first + IMAGES)])
     right = np.array([float(number not in wrong) for number in range(IMAGES)])
     encoders = {}
@@ -66,7 +66,7 @@ def write_run(folder: Path, wrong: range, *, loss: float, first: int = 0) -> Non
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Commits `before` (no predictions yet), `first`, `second`, an experiment `third`, and `elsewhere` checked out."""
     project = Project(tmp_path_factory.mktemp("compare") / "project")
     (project.root.parent / "home").mkdir()
@@ -91,6 +91,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def commit_run(project: Project, tag: str) -> None:
+    """Run the graph, commit it and tag the commit."""
     with contextlib.chdir(project.root), Repo() as repo:
         repo.reproduce()
     project.commit(tag)
@@ -98,10 +99,10 @@ def commit_run(project: Project, tag: str) -> None:
 
 
 @pytest.fixture
-def compared(made: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compare:
-    """The command: exit status, standard output, standard error."""
+def run_compare(original: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compare:
+    """The command; it returns exit status, standard output and standard error."""
 
-    def call(*revisions: str, root: Path = made.root) -> tuple[int, str, str]:
+    def call(*revisions: str, root: Path = original.root) -> tuple[int, str, str]:
         monkeypatch.chdir(root)
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setattr("sys.argv", ["compare", *revisions])
@@ -112,89 +113,91 @@ def compared(made: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return call
 
 
-def row(output: str, start: str) -> list[str]:
-    """The words after the beginning of the first line that begins so."""
+def find_row(output: str, start: str) -> list[str]:
+    """Find the first line that begins so, and return the words after its beginning."""
     return next(line.removeprefix(start).split() for line in output.splitlines() if line.startswith(start))
 
 
-def test_two_commits_are_compared_with_parameters_a_verdict_and_the_runs_numbers(compared: Compare) -> None:
-    status, output, said = compared("first", "second")
+def test_two_commits_are_compared_with_parameters_a_verdict_and_the_runs_numbers(run_compare: Compare) -> None:
+    status, output, said = run_compare("first", "second")
     assert (status, said) == (0, "")
     assert "\nrun: first -> second\nvote.k: 20 -> 5\n" in output
-    # 20 of 200 images more are right, none less: twice 0.5 ** 20
-    figures = row(output, "accuracy")
+    # 20 of 200 images more are right, and none fewer, so p is twice 0.5 ** 20.
+    figures = find_row(output, "accuracy")
     assert figures[:3] == ["0.800", "0.900", "+0.100"]
     assert figures[5:] == ["<.001", "better"]
     wald = 1.96 * np.sqrt(0.1 * 0.9 / 200)
     assert [float(figure) for figure in figures[3:5]] == pytest.approx([0.1 - wald, 0.1 + wald], abs=0.01)
-    assert row(output, "recall") == ["0.500", "0.500", "0.000", "0.000", "0.000", "no", "more", "than", "noise"]
-    assert row(output, "auc") == ["0.75", "0.75", "0", "no", "test"]
-    assert row(output, "learn: loss") == ["0.5", "0.25"]
+    assert find_row(output, "recall") == ["0.500", "0.500", "0.000", "0.000", "0.000", "no", "more", "than", "noise"]
+    assert find_row(output, "auc") == ["0.75", "0.75", "0", "no", "test"]
+    assert find_row(output, "learn: loss") == ["0.5", "0.25"]
     assert "images" not in output.split("Numbers about the runs")[1]
     assert "pixels" not in output, "a baseline that did not change"
 
 
-def test_an_experiment_is_a_revision_and_small_changes_are_noise(compared: Compare) -> None:
-    status, output, _ = compared("first", "third")
+def test_an_experiment_is_a_revision_and_small_changes_are_noise(run_compare: Compare) -> None:
+    status, output, _ = run_compare("first", "third")
     assert status == 0
-    figures = row(output, "accuracy")
-    assert figures[:3] == ["0.800", "0.805", "+0.005"]  # two images more, one less
+    figures = find_row(output, "accuracy")
+    assert figures[:3] == ["0.800", "0.805", "+0.005"]  # two more images are right and one is not any more
     assert float(figures[3]) < 0 < float(figures[4])
     assert figures[5:] == ["1.000", *NOISE.split()]  # McNemar's p of 2 against 1
 
 
-def test_without_a_second_revision_the_workspace_is_meant(compared: Compare) -> None:
-    status, output, said = compared("second")
+def test_without_a_second_revision_the_workspace_is_meant(run_compare: Compare) -> None:
+    status, output, said = run_compare("second")
     assert (status, said) == (0, "")
     assert "B: workspace" in output
     assert "vote.k: 5 -> 20" in output
 
 
-def test_runs_that_judged_different_images_get_no_verdict(compared: Compare) -> None:
-    _, output, _ = compared("second", "elsewhere")
+def test_runs_that_judged_different_images_get_no_verdict(run_compare: Compare) -> None:
+    _, output, _ = run_compare("second", "elsewhere")
     assert "no image was judged by both: 200 only by A, 200 only by B" in output
-    assert row(output, "accuracy") == ["0.9", "0.9", "0", *NOT_PAIRED.split()]
+    assert find_row(output, "accuracy") == ["0.9", "0.9", "0", *NOT_PAIRED.split()]
 
 
-def test_a_run_from_before_there_were_predictions_is_compared_by_its_metrics(compared: Compare) -> None:
-    status, output, said = compared("before", "second")
+def test_a_run_from_before_there_were_predictions_is_compared_by_its_metrics(run_compare: Compare) -> None:
+    status, output, said = run_compare("before", "second")
     assert (status, said) == (0, "")
     assert "no per-image predictions in A" in output
-    assert row(output, "accuracy") == ["0.8", "0.9", "0.1", *NOT_PAIRED.split()]
-    assert row(output, "learn: loss") == ["-", "0.25"]
+    assert find_row(output, "accuracy") == ["0.8", "0.9", "0.1", *NOT_PAIRED.split()]
+    assert find_row(output, "learn: loss") == ["-", "0.25"]
 
 
-def test_a_run_and_itself_are_the_same(compared: Compare) -> None:
-    _, output, _ = compared("second", "second")
+def test_a_run_and_itself_are_the_same(run_compare: Compare) -> None:
+    _, output, _ = run_compare("second", "second")
     assert "No parameter changed.\n\nvote, byol: the same in both, image by image" in output
 
 
-def test_an_unknown_revision_is_one_line_that_says_so(compared: Compare) -> None:
-    status, output, said = compared("second", "thrid")
+def test_an_unknown_revision_is_one_line_that_says_so(run_compare: Compare) -> None:
+    status, output, said = run_compare("second", "thrid")
     assert (status, output, said.count("\n")) == (2, "", 1)
     assert said.startswith("thrid: neither a Git revision nor an experiment")
 
 
-def test_a_workspace_that_was_edited_but_not_run_is_told_of(made: Project, compared: Compare, tmp_path: Path) -> None:
-    project = made.copy(tmp_path)
+def test_a_workspace_that_was_edited_but_not_run_is_told_of(
+    original: Project, run_compare: Compare, tmp_path: Path
+) -> None:
+    project = original.copy(tmp_path)
     set_params(project.root / "params.yaml", {"vote.k": 7})
-    status, _, said = compared("elsewhere", root=project.root)
+    status, _, said = run_compare("elsewhere", root=project.root)
     assert status == 0
     assert said == "the workspace is not up to date, run `dvc repro`: vote\n"
 
 
 def test_predictions_come_from_the_remote_and_where_there_is_none_the_user_is_told(
-    made: Project, compared: Compare, tmp_path: Path
+    original: Project, run_compare: Compare, tmp_path: Path
 ) -> None:
-    project = made.copy(tmp_path)
+    project = original.copy(tmp_path)
     cache, away = project.root / ".dvc" / "cache" / "files", tmp_path / "away"
     shutil.move(cache, away / "files")
-    status, output, said = compared("first", "second", root=project.root)
+    status, output, said = run_compare("first", "second", root=project.root)
     assert (status, output) == (2, "")
     assert said.startswith("vote.parquet of first (")
     assert said.endswith("`dvc pull` or `dvc repro`\n")
     with Repo(str(project.root)) as repo, repo.config.edit() as config:
         config["remote"] = {"away": {"url": str(away)}}
         config["core"]["remote"] = "away"
-    _, output, _ = compared("first", "second", root=project.root)
-    assert row(output, "accuracy")[-1] == "better"
+    _, output, _ = run_compare("first", "second", root=project.root)
+    assert find_row(output, "accuracy")[-1] == "better"

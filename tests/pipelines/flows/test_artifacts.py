@@ -41,7 +41,7 @@ stages:
 
 def test_what_a_flow_leaves_in_prefect(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", server.url)
-    project = tiny.make(tmp_path, STAGES)
+    project = tiny.make_project(tmp_path, STAGES)
     project.commit("not run yet")
     said = project.run("python", "-m", "pipelines.train", status=2)
     assert "wrong: failed, see its output above" in said
@@ -72,14 +72,14 @@ def test_cancelling_in_prefect_ends_the_training_and_the_next_run_goes_on(
     server: Server, tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", server.url)
-    project = tiny.make(tmp_path, tiny.TRAINING)
+    project = tiny.make_project(tmp_path, tiny.TRAINING)
     checkpoint = project.root / "scratch"
-    with tiny.started(project) as flow:
+    with tiny.start_train(project) as flow:
         tiny.wait_for(lambda: checkpoint.exists() and checkpoint.read_text() not in ("", "0"))
-        processes = tiny.below(flow)
-        run = server.flow_run()
+        processes = tiny.list_descendants(flow)
+        run = server.read_last_flow_run()
         server.ask(f"flow_runs/{run['id']}/set_state", state={"type": state}, force=True)
-        assert tiny.left_after(processes, 10) == []
+        assert tiny.list_survivors(processes, 10) == []
         assert flow.wait(20) == 130
     assert httpx.get(f"{server.url}/flow_runs/{run['id']}").json()["state"]["type"] == "CANCELLED"
     project.run("dvc", "status")
@@ -91,4 +91,4 @@ def test_cancelling_in_prefect_ends_the_training_and_the_next_run_goes_on(
     ("stage", "key"), [("evaluate@knn", "progress-evaluate-knn"), ("My_Stage", "progress-my-stage")]
 )
 def test_a_stages_name_becomes_a_key_that_prefect_takes(stage: str, key: str) -> None:
-    assert artifacts.key("progress", stage) == key
+    assert artifacts.make_key("progress", stage) == key

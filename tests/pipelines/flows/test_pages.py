@@ -17,4 +17,4 @@ def test_only_a_page_that_stays_is_linked(tmp_path: Path, checkout: str, shown: 
     root = tmp_path / checkout
     root.mkdir(parents=True)
     (root / "report.html").write_text("hello")
-    assert list(pages.html(Work(root, [REPORT], set()))) == ([root / "report.html"] if shown else [])
+    assert list(pages.list_pages(Work(root, [REPORT], set()))) == ([root / "report.html"] if shown else [])

@@ -15,7 +15,7 @@ from tests.pipelines.retrain import nights
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    project = nights.make(tmp_path)
+    project = nights.make_project(tmp_path)
     served.link_pipelines(project)
     shutil.copy(ROOT / "prefect.yaml", project.root / "prefect.yaml")
     return project
@@ -35,7 +35,7 @@ def test_a_worker_retrains_in_the_checkout_that_was_deployed(
     try:
         tiny.wait_for(lambda: bool(served.runs(server, project, "COMPLETED", "FAILED")), 180)
     finally:
-        tiny.kill(worker)  # Prefect's own end on SIGTERM hangs now and then
+        tiny.kill_tree(worker)  # Prefect's own end on SIGTERM hangs now and then
     done = served.runs(server, project, "COMPLETED", "FAILED")[0]
     assert done["name"] in asked
     assert done["state_name"] == "Promoted", (tmp_path / "worker.log").read_text()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Project
 from tests.pipelines import tiny
-from tests.pipelines.conftest import Server, free_port
+from tests.pipelines.conftest import Server, find_free_port
 from tests.pipelines.flows import served
 from tests.pipelines.retrain import nights
 
@@ -21,14 +21,14 @@ EVERY_THREE_SECONDS = ("--cron", "* * * * * */3")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    project = nights.make(tmp_path)
+    project = nights.make_project(tmp_path)
     served.link_pipelines(project)
     (project.root / "scratch").mkdir()
     return project
 
 
 def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project: Project) -> None:
-    port = free_port()
+    port = find_free_port()
     server = Server(f"http://127.0.0.1:{port}/api")
     slow, started = project.root / "scratch" / "slow", project.root / "scratch" / "started"
     slow.touch()
@@ -40,7 +40,7 @@ def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project
         processes = first.children(recursive=True)
         assert any("work.py learn" in " ".join(one.cmdline()) for one in processes)
         first.kill()
-        assert tiny.left_after(processes, 10) == []
+        assert tiny.list_survivors(processes, 10) == []
     slow.unlink()
     restarted = datetime.now(UTC)
     with served.serving(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as second:
@@ -54,7 +54,7 @@ def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project
         assert set(caught_up) == {f"the run {done['name']} does its work"}
         processes = [second, *second.children(recursive=True)]
         second.send_signal(signal.SIGINT)
-        assert tiny.left_after(processes, 10) == []
+        assert tiny.list_survivors(processes, 10) == []
     told = [json.loads(line)["event"] for line in (project.root / "scratch" / "told.jsonl").read_text().splitlines()]
     assert told in (["cancelled", "promoted"], ["crashed", "promoted"]), "the killed one had a moment, or its successor"
 

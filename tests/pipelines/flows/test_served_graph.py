@@ -33,7 +33,7 @@ def test_scheduled_cancelled_asked_for_and_resumed(project: Project, server: Ser
         processes = served.processes_of_run(serving)
         assert any("components.pretrain" in " ".join(one.cmdline()) for one in processes)
         server.ask(f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"})
-        assert tiny.left_after(processes, 10) == []
+        assert tiny.list_survivors(processes, 10) == []
         tiny.wait_for(lambda: state(server, run["id"]) == "Cancelled")
         assert served.runs(server, project, "COMPLETED") == []
 

@@ -8,7 +8,7 @@ import pytest
 from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
 from pipelines.flows import deployment, environment, serve, server
 from pipelines.train import __main__ as train
-from tests.pipelines.conftest import free_port
+from tests.pipelines.conftest import find_free_port
 
 
 @pytest.fixture(autouse=True)
@@ -18,21 +18,21 @@ def nothing_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_profile_names_a_server_as_the_environment_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert environment.api_url() is None
+    assert environment.read_api_url() is None
     profiles = 'active = "work"\n[profiles.home]\n[profiles.work]\nPREFECT_API_URL = "http://a/api"\n'
     (tmp_path / "profiles.toml").write_text(profiles)
-    assert environment.api_url() == "http://a/api"
+    assert environment.read_api_url() == "http://a/api"
     monkeypatch.setenv("PREFECT_PROFILE", "home")
-    assert environment.api_url() is None
+    assert environment.read_api_url() is None
     monkeypatch.setenv(environment.URL, "http://b/api")
-    assert environment.api_url() == "http://b/api"
+    assert environment.read_api_url() == "http://b/api"
 
 
 def test_a_named_server_that_is_down_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert server.reached() is None
-    monkeypatch.setenv(environment.URL, f"http://127.0.0.1:{free_port()}/api")
+    assert server.find_server() is None
+    monkeypatch.setenv(environment.URL, f"http://127.0.0.1:{find_free_port()}/api")
     with pytest.raises(StageError, match="no server of Prefect's answers at http") as caught:
-        server.reached()
+        server.find_server()
     assert caught.value.status == 1
 
 
@@ -52,9 +52,9 @@ def test_a_port_that_is_taken_or_no_number_is_said_in_a_line(monkeypatch: pytest
 
 
 def test_a_name_that_prefect_refuses_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve.settings, "read", lambda root: {})
+    monkeypatch.setattr(serve.settings, "read_settings", lambda root: {})
     with pytest.raises(StageError, match="with & in its name") as caught:
-        serve.serve(tmp_path / "R&D", None, print)
+        serve.serve_checkout(tmp_path / "R&D", None, print)
     assert caught.value.status == 2
 
 
@@ -67,7 +67,7 @@ def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch
 
     monkeypatch.setattr(deployment.tzlocal, "get_localzone_name", look)
     with pytest.raises(StageError, match="set TZ") as caught:
-        deployment.schedule_of("0 3 * * *")
+        deployment.parse_schedule("0 3 * * *")
     assert caught.value.status == 2
 
 
@@ -85,5 +85,5 @@ def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch
 def test_whatever_ends_a_run_is_a_line_and_a_status(
     error: Exception, status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train.report(error) == status
+    assert train.report_error(error) == status
     assert capsys.readouterr().err.startswith(said)

@@ -1,4 +1,4 @@
-"""Versions and stages by hand: what a user types, what GTO and DVC read of it, and what is refused in one line."""
+"""Tests versions and stages by hand: what a user types, what GTO and DVC read, and what is refused in one line."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from pipelines.registry import __main__ as registry
 from pipelines.registry import versions
-from pipelines.registry.worktree import git
+from pipelines.registry.worktree import run_git
 from pipelines.train import settings
 from tests.conftest import Project
 
@@ -28,8 +28,8 @@ Registry = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Project:
-    """Three commits, the accuracy of each a tenth more; the encoder's bytes are in Git itself."""
+def project(tmp_path: Path) -> Project:
+    """Three commits, each with an accuracy that is higher by 0.1; the encoder's bytes are in Git itself."""
     project = Project(tmp_path / "mine")
     (tmp_path / "home").mkdir()
     (project.root / "models").mkdir(parents=True)
@@ -47,10 +47,10 @@ def mine(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def typed(mine: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Registry:
-    """The command as typed in the repository: exit status, standard output and standard error."""
-    monkeypatch.chdir(mine.root)
-    monkeypatch.setattr(settings, "read", lambda root: {"promote": PROMOTE})
+def run_registry(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Registry:
+    """The command as typed in the repository; it returns exit status, standard output and standard error."""
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(settings, "read_settings", lambda root: {"promote": PROMOTE})
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -62,59 +62,63 @@ def typed(mine: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return run
 
 
-def test_versions_are_listed_with_the_decisive_metric_and_who_holds_a_stage(mine: Project, typed: Registry) -> None:
-    assert typed() == (0, "encoder: no version is registered\n", "")
-    assert typed("register", "HEAD~1") == (0, "registered encoder@v0.1.0: vote accuracy 0.2000\n", "")
-    assert typed("register")[1] == "registered encoder@v0.2.0: vote accuracy 0.3000\n"
-    assert typed("promote", "v0.1.0")[0] == 0
-    rows = [line.split() for line in typed("show")[1].splitlines()]
-    short = [git(mine.root, "rev-parse", revision)[:7] for revision in ("HEAD~1", "HEAD")]
+def test_versions_are_listed_with_the_decisive_metric_and_who_holds_a_stage(
+    project: Project, run_registry: Registry
+) -> None:
+    assert run_registry() == (0, "encoder: no version is registered\n", "")
+    assert run_registry("register", "HEAD~1") == (0, "registered encoder@v0.1.0: vote accuracy 0.2000\n", "")
+    assert run_registry("register")[1] == "registered encoder@v0.2.0: vote accuracy 0.3000\n"
+    assert run_registry("promote", "v0.1.0")[0] == 0
+    rows = [line.split() for line in run_registry("show")[1].splitlines()]
+    short = [run_git(project.root, "rev-parse", revision)[:7] for revision in ("HEAD~1", "HEAD")]
     assert [[row[0], row[1], *row[4:]] for row in rows[-2:]] == [
         ["v0.1.0", short[0], "prod", "0.2000"],
         ["v0.2.0", short[1], "0.3000"],
     ]
 
 
-def test_gto_and_dvc_read_the_tags(mine: Project, typed: Registry) -> None:
-    typed("register", "HEAD~1")
-    typed("register", "HEAD")
-    typed("promote", "v0.2.0")
-    typed("promote", "v0.1.0")
-    shown = json.loads(mine.run("gto", "show", "--json"))
-    assert (shown["encoder"]["version"], shown["encoder"]["stage"]["prod"]) == ("v0.2.0", "v0.1.0")
-    mine.run("dvc", "artifacts", "get", ".", "encoder", "--stage", "prod", "--out", "got.bin")
-    assert (mine.root / "got.bin").read_text() == "2"
-    assert git(mine.root, "cat-file", "-t", "encoder#prod#1") == "tag"
-    assert "promoted by hand; vote accuracy 0.2000" in git(mine.root, "cat-file", "-p", "encoder#prod#2")
+def test_gto_and_dvc_read_the_tags(project: Project, run_registry: Registry) -> None:
+    run_registry("register", "HEAD~1")
+    run_registry("register", "HEAD")
+    run_registry("promote", "v0.2.0")
+    run_registry("promote", "v0.1.0")
+    listing = json.loads(project.run("gto", "show", "--json"))
+    assert (listing["encoder"]["version"], listing["encoder"]["stage"]["prod"]) == ("v0.2.0", "v0.1.0")
+    project.run("dvc", "artifacts", "get", ".", "encoder", "--stage", "prod", "--out", "got.bin")
+    assert (project.root / "got.bin").read_text() == "2"
+    assert run_git(project.root, "cat-file", "-t", "encoder#prod#1") == "tag"
+    assert "promoted by hand; vote accuracy 0.2000" in run_git(project.root, "cat-file", "-p", "encoder#prod#2")
 
 
-def test_going_back_goes_back_step_by_step_and_not_to_and_fro(mine: Project, typed: Registry) -> None:
+def test_going_back_goes_back_step_by_step_and_not_to_and_fro(project: Project, run_registry: Registry) -> None:
     for revision in ("HEAD~2", "HEAD~1", "HEAD"):
-        typed("register", revision)
+        run_registry("register", revision)
     for version in ("v0.1.0", "v0.2.0", "v0.3.0"):
-        typed("promote", version)
+        run_registry("promote", version)
     for expected in ("v0.2.0", "v0.1.0"):
-        assert typed("rollback")[1].startswith(f"encoder@{expected} is prod now")
-        champion = versions.champion(mine.root, PROMOTE)
+        assert run_registry("rollback")[1].startswith(f"encoder@{expected} is prod now")
+        champion = versions.find_champion(project.root, PROMOTE)
         assert champion is not None
         assert champion.name == expected
-    status, _, error = typed("rollback")
+    status, _, error = run_registry("rollback")
     assert (status, error) == (2, "prod: no version held it before the present one; `promote` names one\n")
 
 
-def test_a_stage_that_was_taken_away_is_held_by_nobody(mine: Project, typed: Registry) -> None:
-    typed("register")
-    typed("promote", "v0.1.0")
-    gto.api.unassign(str(mine.root), "encoder", stage="prod", version="v0.1.0")
-    assert versions.champion(mine.root, PROMOTE) is None
-    assert typed("rollback")[0] == 2
+def test_a_stage_that_was_taken_away_is_held_by_nobody(project: Project, run_registry: Registry) -> None:
+    run_registry("register")
+    run_registry("promote", "v0.1.0")
+    gto.api.unassign(str(project.root), "encoder", stage="prod", version="v0.1.0")
+    assert versions.find_champion(project.root, PROMOTE) is None
+    assert run_registry("rollback")[0] == 2
 
 
-def test_versions_beyond_the_ninth_stay_in_order(mine: Project, typed: Registry) -> None:
+def test_versions_beyond_the_ninth_stay_in_order(project: Project, run_registry: Registry) -> None:
     for number in range(1, 12):
-        mine.run("git", "commit", "--quiet", "--allow-empty", "--message", f"{number}")
-        versions.register(mine.root, "encoder", "HEAD", "")
-    assert [one.name for one in versions.registered(mine.root, "encoder")] == [f"v0.{n}.0" for n in range(1, 12)]
+        project.run("git", "commit", "--quiet", "--allow-empty", "--message", f"{number}")
+        versions.register(project.root, "encoder", "HEAD", "")
+    assert [version.name for version in versions.list_versions(project.root, "encoder")] == [
+        f"v0.{n}.0" for n in range(1, 12)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,27 +130,27 @@ def test_versions_beyond_the_ninth_stay_in_order(mine: Project, typed: Registry)
         (("rollback",), "prod: no version held it before the present one; `promote` names one"),
     ],
 )
-def test_a_slip_is_said_in_one_line(typed: Registry, arguments: tuple[str, ...], said: str) -> None:
-    typed("register")
-    assert typed(*arguments) == (2, "", f"{said}\n")
+def test_a_slip_is_said_in_one_line(run_registry: Registry, arguments: tuple[str, ...], said: str) -> None:
+    run_registry("register")
+    assert run_registry(*arguments) == (2, "", f"{said}\n")
 
 
-def test_the_checkout_stays_as_it_is(mine: Project, typed: Registry) -> None:
-    (mine.root / "vote.json").write_text("half-written")
-    before = (mine.root / ".git/index").read_bytes(), mine.run("git", "status", "--porcelain")
-    typed("register")
-    typed("promote", "v0.1.0")
-    typed("show")
-    assert ((mine.root / ".git/index").read_bytes(), mine.run("git", "status", "--porcelain")) == before
+def test_the_checkout_stays_as_it_is(project: Project, run_registry: Registry) -> None:
+    (project.root / "vote.json").write_text("half-written")
+    before = (project.root / ".git/index").read_bytes(), project.run("git", "status", "--porcelain")
+    run_registry("register")
+    run_registry("promote", "v0.1.0")
+    run_registry("show")
+    assert ((project.root / ".git/index").read_bytes(), project.run("git", "status", "--porcelain")) == before
 
 
 def test_a_user_whom_git_does_not_know_is_told_what_to_set(
-    mine: Project, typed: Registry, monkeypatch: pytest.MonkeyPatch
+    project: Project, run_registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    git(mine.root, "config", "--unset", "user.email")
-    git(mine.root, "config", "user.useConfigOnly", "true")
+    run_git(project.root, "config", "--unset", "user.email")
+    run_git(project.root, "config", "user.useConfigOnly", "true")
     for name in ("GIT_COMMITTER_EMAIL", "GIT_AUTHOR_EMAIL", "EMAIL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     said = "Git does not know who you are: set user.name and user.email by `git config`\n"
-    assert typed("register") == (2, "", said)
+    assert run_registry("register") == (2, "", said)

@@ -1,7 +1,7 @@
-"""A project small enough that a night takes seconds: three stages by hand, images that are lines of text, two remotes.
+"""A project so small that a night takes seconds: three simple stages, images that are lines of text, two remotes.
 
-A photo says what it shows and what it is labelled. The encoder is one number, the share of all things that it knows:
-more photos make it better, wrong labels worse; of a photo it is right when the photo's hash lies below that number.
+A photo says what it shows and how it is labelled. The encoder is one number, the share of all things that it knows:
+more photos make it better, wrong labels worse; it is right about a photo if the photo's hash lies below that number.
 Stages, snapshot and settings have the command lines and the files of the real ones.
 """
 
@@ -130,7 +130,7 @@ IGNORED = "/photos/\n/scratch\n/store\n/models\n/predictions\n/home\n"
 
 
 def take_photos(folder: Path, numbers: range, *, wrong: int = 0, blank: bool = False) -> None:
-    """Photos by number, some of them labelled wrongly, or all of them black."""
+    """Write photos by number, some of them labelled wrongly, or all of them black."""
     folder.mkdir(exist_ok=True)
     for number in numbers:
         shows = "nothing" if blank else "cat" if number % 2 else "dog"
@@ -138,8 +138,8 @@ def take_photos(folder: Path, numbers: range, *, wrong: int = 0, blank: bool = F
         (folder / f"{number:04}.txt").write_text(f"{shows} {label}")
 
 
-def make(folder: Path) -> Project:
-    """A clone with a Git remote and a DVC remote beside it, 100 photos, and nothing run."""
+def make_project(folder: Path) -> Project:
+    """Make a clone with a Git remote and a DVC remote beside it, 100 photos, and nothing run."""
     project = Project(folder / "project")
     (folder / "home").mkdir(parents=True)
     root = project.root

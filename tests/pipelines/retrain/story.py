@@ -1,4 +1,4 @@
-"""Some nights in the life of an encoder, told once for all tests of them: what came of each.
+"""Some nights in the life of an encoder, run once for all tests of their outcomes.
 
 Night 1 makes the first champion, night 2 brings nothing. Then new photos come, and ten retrainings start at once, of
 which the working one is killed; the next one does the work. The next night is poisoned; then somebody rolls back, and
@@ -29,10 +29,10 @@ FORKS = multiprocessing.get_context("fork")
 
 
 class Story:
-    """What happened."""
+    """Runs the nights and keeps what happened in them."""
 
     def __init__(self, folder: Path) -> None:
-        self.project = nights.make(folder)
+        self.project = nights.make_project(folder)
         self.root = self.project.root
         self.decisions: dict[str, Decision] = {}
         self.seconds: dict[str, float] = {}
@@ -41,24 +41,24 @@ class Story:
         self.others: list[tuple[int | None, str]] = []
         self.untouched = False
 
-    def night(self, name: str) -> None:
-        """One retraining of what lies there now."""
+    def retrain_night(self, name: str) -> None:
+        """Retrain once on the photos that are there now."""
         begun = time.monotonic()
         self.said[name] = []
-        self.decisions[name] = retraining.retrain(self.root, tools(self.said[name].append)).decision
+        self.decisions[name] = retraining.retrain(self.root, make_tools(self.said[name].append)).decision
         self.seconds[name] = time.monotonic() - begun
-        self.note(name)
+        self.note_champion(name)
 
-    def note(self, name: str) -> None:
-        """Who is the champion now."""
-        champion = versions.champion(self.root, PROMOTE)
+    def note_champion(self, name: str) -> None:
+        """Note which version is the champion now."""
+        champion = versions.find_champion(self.root, PROMOTE)
         self.champions[name] = champion.name if champion else ""
 
     def start_many_and_kill_the_one_that_works(self) -> None:
-        """In the midst of its training, by SIGKILL."""
+        """Start many retrainings at once, and kill the working one with SIGKILL while it trains."""
         (self.root / "scratch" / "slow").touch()
         said = [self.root / "scratch" / f"said-{number}" for number in range(STARTS)]
-        started = [FORKS.Process(target=start, args=(self.root, file)) for file in said]
+        started = [FORKS.Process(target=run_retrain, args=(self.root, file)) for file in said]
         for process in started:
             process.start()
         wait_for((self.root / "scratch" / "started").exists)
@@ -75,17 +75,17 @@ class Story:
 
     @property
     def branches(self) -> list[str]:
-        """Oldest first."""
+        """The retraining branches, oldest first."""
         return self.project.run("git", "for-each-ref", "--format=%(refname:short)", "refs/heads/retrain").split()
 
 
-def tools(say: Say) -> Tools:
-    """Without Prefect and without a look at drift."""
+def make_tools(say: Say) -> Tools:
+    """Make tools without Prefect and without measuring drift."""
     return Tools(say, plain.run_graph, None)
 
 
-def start(root: Path, said: Path) -> None:
-    """The command, in a process of its own that need not import everything again."""
+def run_retrain(root: Path, said: Path) -> None:
+    """Run the command in this forked process, which need not import everything again."""
     os.chdir(root)
     sys.argv = ["retrain"]
     with said.open("w", buffering=1) as sys.stderr, Path(os.devnull).open("w") as sys.stdout:
@@ -93,46 +93,47 @@ def start(root: Path, said: Path) -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds, for a minute at most."""
     until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-def state(root: Path) -> dict[str, object]:
-    """All of the user's checkout: its files with their times, its index and where it stands."""
+def read_state(root: Path) -> dict[str, object]:
+    """Read the state of the user's checkout: its files with their times, its index and its HEAD."""
     files = [
         path
         for path in root.rglob("*")
         if path.is_file() and not {".git", ".dvc", "scratch", "photos"} & set(path.parts)
     ]
-    found: dict[str, object] = {str(path): path.stat().st_mtime_ns for path in files}
+    state: dict[str, object] = {str(path): path.stat().st_mtime_ns for path in files}
     for name in ("index", "HEAD", "refs/heads/main"):
-        found[name] = (root / ".git" / name).read_bytes()
-    return found
+        state[name] = (root / ".git" / name).read_bytes()
+    return state
 
 
-def tell(folder: Path) -> Story:
-    """All of it."""
-    told = Story(folder)
-    (told.root / "half-written.txt").write_text("the user's own")
-    (told.root / "work.py").write_text(nights.WORK + "raise SystemExit('an edit that is not committed')\n")
-    before = state(told.root)
-    told.night("first")
-    told.night("nothing")
-    nights.take_photos(told.root / "photos", range(100, 250))
-    told.start_many_and_kill_the_one_that_works()
-    told.note("killed")
-    told.night("new photos")
-    nights.take_photos(told.root / "photos", range(0, 100), wrong=50)
-    told.night("poisoned")
-    told.night("poisoned again")
-    registry.by_hand(told.root, PROMOTE, None)
-    told.note("rolled back")
-    told.night("after the roll-back")
-    shutil.rmtree(told.root / "photos")
-    (told.root / "photos").mkdir()
-    told.night("refused")
-    told.untouched = state(told.root) == before
-    told.project.run("git", "push", "--quiet", "origin", "--tags")
-    return told
+def tell_story(folder: Path) -> Story:
+    """Run all nights and return the story."""
+    story = Story(folder)
+    (story.root / "half-written.txt").write_text("the user's own")
+    (story.root / "work.py").write_text(nights.WORK + "raise SystemExit('an edit that is not committed')\n")
+    before = read_state(story.root)
+    story.retrain_night("first")
+    story.retrain_night("nothing")
+    nights.take_photos(story.root / "photos", range(100, 250))
+    story.start_many_and_kill_the_one_that_works()
+    story.note_champion("killed")
+    story.retrain_night("new photos")
+    nights.take_photos(story.root / "photos", range(0, 100), wrong=50)
+    story.retrain_night("poisoned")
+    story.retrain_night("poisoned again")
+    registry.promote_by_hand(story.root, PROMOTE, None)
+    story.note_champion("rolled back")
+    story.retrain_night("after the roll-back")
+    shutil.rmtree(story.root / "photos")
+    (story.root / "photos").mkdir()
+    story.retrain_night("refused")
+    story.untouched = read_state(story.root) == before
+    story.project.run("git", "push", "--quiet", "origin", "--tags")
+    return story

@@ -1,4 +1,4 @@
-"""What the gate lets through: a challenger that is better by enough and not by luck, and nothing that is ill."""
+"""Tests what the gate lets through: a challenger that is better by enough and not by luck, and no faulty one."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,8 +27,9 @@ GAIN = Paired(images=200, difference=0.05, low=0.02, high=0.08, p=0.001)
 BETTER = replace(FIRST, champion="v0.1.0", gain=GAIN, data={**FIRST.data, "relabelled_fraction": 0.0})
 
 
-def against(found: Evidence, promote: Mapping[str, Any] = PROMOTE) -> list[str]:
-    return [reason.rule for reason in gate.decide(found, promote).against]
+def list_failed_rules(result: Evidence, promote: Mapping[str, Any] = PROMOTE) -> list[str]:
+    """List the rules that the evidence fails."""
+    return [reason.rule for reason in gate.decide(result, promote).failed_reasons]
 
 
 def test_the_first_champion_needs_no_other_to_beat() -> None:
@@ -63,11 +64,11 @@ def test_a_clear_gain_is_promoted_and_every_rule_says_its_value_and_its_limit() 
     ],
 )
 def test_one_fault_is_enough_to_be_kept_out(change: dict[str, Any], rule: str) -> None:
-    assert against(replace(BETTER, **change)) == [rule]
+    assert list_failed_rules(replace(BETTER, **change)) == [rule]
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    assert against(replace(BETTER, score=0.4, gain=replace(GAIN, difference=-0.1, low=-0.2))) == [
+    assert list_failed_rules(replace(BETTER, score=0.4, gain=replace(GAIN, difference=-0.1, low=-0.2))) == [
         "minimal_gain",
         "minimal_gain_low",
         "floor",
@@ -76,15 +77,16 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 @pytest.mark.parametrize("p", [0.001, 0.5, None])
 def test_new_images_that_look_like_the_old_ones_hold_nothing_up(p: float | None) -> None:
-    assert against(replace(BETTER, drift={"p_value": p, "statistic": 0.0, "new": 0, "reference": 900})) == []
+    assert list_failed_rules(replace(BETTER, drift={"p_value": p, "statistic": 0.0, "new": 0, "reference": 900})) == []
 
 
 def test_drift_holds_nothing_up_where_params_say_never() -> None:
     drifted = replace(BETTER, drift={"p_value": 0.0001, "statistic": 0.1, "new": 50, "reference": 900})
-    assert against(drifted, {**PROMOTE, "drift": {"hold_below": None}}) == []
+    assert list_failed_rules(drifted, {**PROMOTE, "drift": {"hold_below": None}}) == []
 
 
-def predictions(ids: range, right: range) -> pa.Table:
+def make_predictions(ids: range, right: range) -> pa.Table:
+    """Make predictions of our encoder, which is right on some images, and of a baseline that is always right."""
     rows = [
         {"encoder": encoder, "id": f"{n}", "actual": 0, "accuracy": float(n in right or encoder != "byol")}
         for encoder in ("byol", "pixels")
@@ -96,27 +98,34 @@ def predictions(ids: range, right: range) -> pa.Table:
 def test_the_gain_is_told_apart_for_the_images_that_are_new() -> None:
     rivals = Rivals(
         "v0.1.0",
-        judged=predictions(range(100), right=range(50)),
-        challenger=predictions(range(100), right=range(70)),
-        own=predictions(range(60), right=range(50)),
-        relabelled=0.25,
+        champion_predictions=make_predictions(range(100), right=range(50)),
+        challenger_predictions=make_predictions(range(100), right=range(70)),
+        own_predictions=make_predictions(range(60), right=range(50)),
+        relabelled_fraction=0.25,
         drift=None,
     )
-    found = evidence.against(FIRST, rivals, "accuracy")
-    assert [(one.images, one.difference) for one in (found.gain, found.gain_known, found.gain_new) if one] == [
+    result = evidence.add_gain(FIRST, rivals, "accuracy")
+    assert [(gain.images, gain.difference) for gain in (result.gain, result.gain_known, result.gain_new) if gain] == [
         (100, pytest.approx(0.2)),
         (60, pytest.approx(1 / 6)),
         (40, pytest.approx(0.25)),
     ]
-    assert found.data["relabelled_fraction"] == 0.25
+    assert result.data["relabelled_fraction"] == 0.25
 
 
 def test_where_no_image_is_in_both_there_is_nothing_to_have_been_relabelled() -> None:
-    same = predictions(range(100), right=range(100))
-    strangers = Rivals("v0.1.0", same, same, own=predictions(range(200, 300), range(0)), relabelled=None, drift=None)
-    found = evidence.against(FIRST, strangers, "accuracy")
-    assert "relabelled_fraction" not in found.data
-    assert "data.max_relabelled_fraction" not in [reason.rule for reason in gate.decide(found, PROMOTE).reasons]
+    same = make_predictions(range(100), right=range(100))
+    strangers = Rivals(
+        "v0.1.0",
+        same,
+        same,
+        own_predictions=make_predictions(range(200, 300), range(0)),
+        relabelled_fraction=None,
+        drift=None,
+    )
+    result = evidence.add_gain(FIRST, strangers, "accuracy")
+    assert "relabelled_fraction" not in result.data
+    assert "data.max_relabelled_fraction" not in [reason.rule for reason in gate.decide(result, PROMOTE).reasons]
 
 
 def test_metrics_files_are_known_by_what_they_say() -> None:
@@ -125,13 +134,13 @@ def test_metrics_files_are_known_by_what_they_say() -> None:
         "m/b.json": {"images": 80, "rejected": 20, "repeated": 8},
         "m/vote.json": {"byol": {"accuracy": 0.75}},
     }
-    found = evidence.of_run(metrics, "m/vote.json", "accuracy")
-    assert found.score == 0.75
-    assert dict(found.health) == {"rank_me": 3.0, "z_std": 0.2}
-    assert dict(found.data) == {"rejected_fraction": 0.2, "repeated_fraction": 0.1}
+    result = evidence.read_evidence(metrics, "m/vote.json", "accuracy")
+    assert result.score == 0.75
+    assert dict(result.health) == {"rank_me": 3.0, "z_std": 0.2}
+    assert dict(result.data) == {"rejected_fraction": 0.2, "repeated_fraction": 0.1}
 
 
 def test_a_probe_that_was_skipped_has_no_score() -> None:
-    found = evidence.of_run({"vote.json": {"byol": {"skipped": "one class"}}}, "vote.json", "accuracy")
-    assert found.score is None
-    assert np.isnan(found.health.get("z_std", np.nan))
+    result = evidence.read_evidence({"vote.json": {"byol": {"skipped": "one class"}}}, "vote.json", "accuracy")
+    assert result.score is None
+    assert np.isnan(result.health.get("z_std", np.nan))

@@ -11,7 +11,7 @@ from pipelines.errors import StageError
 from pipelines.registry import publish, versions
 from pipelines.retrain import gate, retraining
 from tests.conftest import Project, set_params
-from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, tell, tools
+from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, make_tools, tell_story
 
 PROMOTED, POISONED = 1, 2  # which of the branches
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
@@ -22,7 +22,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with pytest.MonkeyPatch.context() as patch:  # the identity is that of the repository's configuration
         for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
             patch.delenv(name, raising=False)
-        return tell(tmp_path_factory.mktemp("story"))
+        return tell_story(tmp_path_factory.mktemp("story"))
 
 
 def clone(story: Story, folder: Path) -> Project:
@@ -68,7 +68,7 @@ def test_new_photos_that_make_it_better_are_promoted(story: Story) -> None:
 def test_a_poisoned_night_is_rejected_for_the_right_reason_and_the_champion_stays(story: Story) -> None:
     decision = story.decisions["poisoned"]
     assert decision.outcome == gate.REJECTED
-    rules = {reason.rule for reason in decision.against}
+    rules = {reason.rule for reason in decision.failed_reasons}
     assert {"minimal_gain", "data.max_relabelled_fraction"} <= rules
     assert story.champions["poisoned"] == "v0.2.0"
     assert len(story.branches) == 4
@@ -83,8 +83,8 @@ def test_what_was_rejected_is_not_tried_every_night(story: Story) -> None:
 
 def test_what_a_stage_says_against_its_input_is_the_reason(story: Story) -> None:
     decision = story.decisions["refused"]
-    assert [reason.rule for reason in decision.against] == ["stages"]
-    assert "params.yaml: data.folder: no photo there" in decision.against[0].text
+    assert [reason.rule for reason in decision.failed_reasons] == ["stages"]
+    assert "params.yaml: data.folder: no photo there" in decision.failed_reasons[0].text
     assert story.champions["refused"] == "v0.1.0"
 
 
@@ -120,24 +120,24 @@ def test_what_a_killed_run_could_not_publish_the_next_one_does(story: Story, tmp
     mine.run("git", "init", "--quiet", "--bare", str(other))
     mine.run("git", "remote", "remove", "origin")
     mine.run("git", "remote", "add", "origin", str(other))
-    assert publish.finish(mine.root, PROMOTE, print) == branch
-    event = retraining.of_branch(mine.root, branch).event()
+    assert publish.finish_publishing(mine.root, PROMOTE, print) == branch
+    event = retraining.read_retraining(mine.root, branch).build_event()
     assert (event.kind, event.details["version"], event.details["branch"]) == ("promoted", "v0.2.0", branch)
     told = set(mine.run("git", "ls-remote", "--refs", "origin").split()[1::2])
     assert told == {f"refs/heads/{branch}", "refs/tags/encoder@v0.1.0", "refs/tags/encoder#prod#1"}
     said: list[str] = []
-    assert publish.finish(mine.root, PROMOTE, said.append) is None
+    assert publish.finish_publishing(mine.root, PROMOTE, said.append) is None
     assert said == []
 
 
 def test_what_other_clones_decide_is_learnt_and_a_dead_network_stops_nothing(story: Story, tmp_path: Path) -> None:
     mine, said = clone(story, tmp_path), list[str]()
     mine.run("git", "tag", "--delete", *mine.run("git", "tag").split())
-    publish.fetch(mine.root, said.append)
-    assert [one.name for one in versions.registered(mine.root, "encoder")] == ["v0.1.0", "v0.2.0"]
+    publish.fetch_refs(mine.root, said.append)
+    assert [one.name for one in versions.list_versions(mine.root, "encoder")] == ["v0.1.0", "v0.2.0"]
     assert said == []
     mine.run("git", "remote", "set-url", "origin", str(tmp_path / "gone"))
-    publish.fetch(mine.root, said.append)
+    publish.fetch_refs(mine.root, said.append)
     assert said[0].startswith("going on with what is known here: git ")
 
 
@@ -152,14 +152,14 @@ def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tm
     mine, said = clone(story, tmp_path), list[str]()
     mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
     before = state_of_refs(mine)
-    assert retraining.check(mine.root, said.append)
+    assert retraining.check_head(mine.root, said.append)
     assert said == ["up to date; the encoder is v0.1.0, which is prod"]
     mine.run("git", "checkout", "--quiet", f"origin/{story.branches[POISONED]}")  # what it needs, it pulls
-    assert not retraining.check(mine.root, said.append)
+    assert not retraining.check_head(mine.root, said.append)
     assert any(line.startswith("NO: the relabelled fraction of the images is 0.5000") for line in said), said
     set_params(mine.root / "params.yaml", {"vote.k": 2})
     mine.commit("no run")
-    assert not retraining.check(mine.root, said.append)
+    assert not retraining.check_head(mine.root, said.append)
     assert said[-1] == "dvc.lock is stale: vote; run `dvc repro` and commit"
     assert state_of_refs(mine) == before
 
@@ -173,7 +173,7 @@ def test_a_shallow_clone_is_refused_in_one_line(story: Story, tmp_path: Path) ->
     shallow = tmp_path / "shallow"
     story.project.run("git", "clone", "--quiet", "--depth", "1", f"file://{story.root.parent}/origin.git", str(shallow))
     with pytest.raises(StageError, match="git fetch --unshallow --tags") as caught:
-        retraining.retrain(shallow, tools(print))
+        retraining.retrain(shallow, make_tools(print))
     assert caught.value.status == 2
 
 

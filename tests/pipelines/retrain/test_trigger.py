@@ -14,7 +14,7 @@ from pipelines.registry import worktree
 from pipelines.retrain import gate, retraining, trigger
 from pipelines.retrain.gate import Decision
 from tests.pipelines.retrain import nights
-from tests.pipelines.retrain.story import tools
+from tests.pipelines.retrain.story import make_tools
 
 LIMIT = 50
 BEGUN = Decision("nothing new", [])
@@ -25,7 +25,7 @@ class Story:
     """What happened, night by night."""
 
     def __init__(self, folder: Path) -> None:
-        self.project = nights.make(folder)
+        self.project = nights.make_project(folder)
         self.root = self.project.root
         self.decisions: dict[str, Decision] = {}
         self.said: dict[str, list[str]] = {}
@@ -46,7 +46,7 @@ class Story:
         with pytest.MonkeyPatch.context() as patch:
             if only_begin:
                 patch.setattr(retraining, "train_and_judge", lambda *_: (BEGUN, {}))
-            used = replace(tools(self.said[name].append), measure_drift=drift)
+            used = replace(make_tools(self.said[name].append), measure_drift=drift)
             self.decisions[name] = retraining.retrain(self.root, used).decision
         self.refs[name] = self.project.run("git", "for-each-ref")
 
@@ -150,6 +150,6 @@ def test_where_the_images_before_are_lost_it_is_said_and_not_taken_for_none(
         raise GraphError("Checkout failed for following targets: store")
 
     (tmp_path / "dvc.yaml").write_text(nights.GRAPH)
-    monkeypatch.setattr(worktree, "bring", lost)
+    monkeypatch.setattr(worktree, "fetch_outputs", lost)
     with pytest.raises(trigger.UncountedError, match="Checkout failed"):
-        trigger.count(tmp_path, tmp_path, 0.0, print)
+        trigger.count_changes(tmp_path, tmp_path, 0.0, print)

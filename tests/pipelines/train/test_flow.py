@@ -38,7 +38,7 @@ class Pretended(Work):
         self.crashes, self.tries, self.now, self.most = crashes, [], 0, 0
         self.counting = threading.Lock()
 
-    def bring(self, stage: Stage, say: Say) -> str:
+    def update_stage(self, stage: Stage, say: Say) -> str:
         """As the flow calls it."""
         with self.counting:
             self.tries.append(stage.name)
@@ -50,7 +50,7 @@ class Pretended(Work):
             self.now -= 1
         if self.crashes.get(stage.name):
             raise StageError(stage.name, self.crashes[stage.name].pop(0))
-        return super().bring(stage, say)
+        return super().update_stage(stage, say)
 
 
 def stage(name: str, *needs: str, retries: int = 0) -> Stage:
@@ -64,15 +64,15 @@ def run(work: Work, at_once: int) -> list[str]:
 
 
 def test_four_stages_at_once_with_a_real_dvc_lose_nothing(tmp_path: Path) -> None:
-    root = tiny.make(tmp_path, TOGETHER).root
+    root = tiny.make_project(tmp_path, TOGETHER).root
     (root / "shared").write_text("read by all")
-    work = Work.of(root)
+    work = Work.from_checkout(root)
     said = run(work, at_once=4)
-    work.check()
+    work.check_outcomes()
     assert set(work.outcomes.values()) == {RAN}, said
     assert len(YAML(typ="safe").load(root / "dvc.lock")["stages"]) == 4
-    assert graph.changes(root) == {}
-    again = Work.of(root)
+    assert graph.find_changes(root) == {}
+    again = Work.from_checkout(root)
     run(again, at_once=4)
     assert set(again.outcomes.values()) == {UP_TO_DATE}
 
@@ -94,7 +94,7 @@ def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
     assert [name for name, outcome in work.outcomes.items() if outcome == NOT_STARTED] == ["after_a", "all"]
     assert work.outcomes["a"] == FAILED
     with pytest.raises(StageError, match="a"):
-        work.check()
+        work.check_outcomes()
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_an_interrupt_lets_nothing_start_any_more() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_whatever_ends_the_flow_ends_the_training_and_the_next_run_goes_on(number: int, tmp_path: Path) -> None:
-    project = tiny.make(tmp_path, tiny.TRAINING)
+    project = tiny.make_project(tmp_path, tiny.TRAINING)
     state = project.root / "scratch"
-    with tiny.started(project, "--no-server") as flow:
+    with tiny.start_train(project, "--no-server") as flow:
         tiny.wait_for(lambda: state.exists() and state.read_text() not in ("", "0"))
-        processes = tiny.below(flow)
+        processes = tiny.list_descendants(flow)
         assert len(processes) >= 4, "guard, dvc, trainer and its worker"
         flow.send_signal(number)
-        assert tiny.left_after(processes, 10) == []
+        assert tiny.list_survivors(processes, 10) == []
         flow.wait(10)
     assert "train" in json.loads(project.run("dvc", "status", "--json")), "no lock is left"
     assert "going on after step" in project.run("python", "-m", "pipelines.train", "--no-server")
-    assert graph.changes(project.root) == {}
+    assert graph.find_changes(project.root) == {}
 
 
 def test_a_list_of_files_in_use_that_was_half_written_stops_no_later_run(tmp_path: Path) -> None:
-    root = tiny.make(tmp_path, tiny.TRAINING).root
+    root = tiny.make_project(tmp_path, tiny.TRAINING).root
     used = root / ".dvc" / "tmp" / "rwlock"
     used.parent.mkdir(exist_ok=True)
     used.write_text('{"write": {')
-    assert Work.of(root).stale == {"train", "use"}
+    assert Work.from_checkout(root).stale == {"train", "use"}

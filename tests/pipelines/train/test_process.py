@@ -1,4 +1,4 @@
-"""Stages as processes: their lines come at once, their status is told, and none of them stays behind."""
+"""Tests stages as processes: their lines come at once, their status is returned, and none of them stays behind."""
 
 import os
 import signal
@@ -13,12 +13,13 @@ from pipelines.errors import EndedError, TimeLimitError
 from pipelines.train import process
 
 
-def python(code: str) -> list[str]:
+def python_command(code: str) -> list[str]:
+    """Return a command that runs this code."""
     return [sys.executable, "-c", code]
 
 
 def is_gone(pid: int) -> bool:
-    """Ended within two seconds; a signal takes effect a moment after it is sent."""
+    """Whether the process ends within two seconds; a signal takes effect a moment after it is sent."""
     for _ in range(20):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
@@ -48,7 +49,9 @@ time.sleep(60)
 def test_lines_come_while_the_command_runs_and_the_status_at_the_end(tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
     code = "import sys, time; print('a'); time.sleep(1.5); print('b', file=sys.stderr); sys.exit(7)"
-    status = process.run(python(code), cwd=tmp_path, minutes=1, say=lambda line: seen.append((line, time.monotonic())))
+    status = process.run(
+        python_command(code), cwd=tmp_path, minutes=1, say=lambda line: seen.append((line, time.monotonic()))
+    )
     assert status == 7
     assert [line for line, _ in seen] == ["a", "b"]
     assert seen[1][1] - seen[0][1] > 1, "not kept back until the end"
@@ -58,7 +61,7 @@ def test_lines_come_while_the_command_runs_and_the_status_at_the_end(tmp_path: P
 def test_past_its_time_limit_the_whole_group_is_ended(tmp_path: Path) -> None:
     seen: list[str] = []
     with pytest.raises(TimeLimitError, match="time limit"):
-        process.run(python(GRANDCHILD), cwd=tmp_path, minutes=3 / 60, say=seen.append)
+        process.run(python_command(GRANDCHILD), cwd=tmp_path, minutes=3 / 60, say=seen.append)
     assert is_gone(int(seen[0]))
 
 
@@ -72,7 +75,7 @@ def test_an_interrupt_ends_the_whole_group_even_what_ignores_sigterm(tmp_path: P
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        process.run(python(GRANDCHILD), cwd=tmp_path, minutes=1, say=interrupt)
+        process.run(python_command(GRANDCHILD), cwd=tmp_path, minutes=1, say=interrupt)
     assert time.monotonic() - began < 10
     assert is_gone(int(seen[0]))
 
@@ -85,7 +88,7 @@ def test_python_is_the_one_that_runs_the_flow(tmp_path: Path) -> None:
 
 def test_no_timer_is_left_behind(tmp_path: Path) -> None:
     before = threading.active_count()
-    process.run(python("pass"), cwd=tmp_path, minutes=60, say=print)
+    process.run(python_command("pass"), cwd=tmp_path, minutes=60, say=print)
     time.sleep(0.1)
     assert threading.active_count() <= before
 
@@ -93,7 +96,7 @@ def test_no_timer_is_left_behind(tmp_path: Path) -> None:
 def test_a_worker_that_the_command_forgot_does_not_outlive_it(tmp_path: Path) -> None:
     seen: list[str] = []
     forgetful = GRANDCHILD.replace("time.sleep(60)\n", "")
-    assert process.run(python(forgetful), cwd=tmp_path, minutes=1, say=seen.append) == 0
+    assert process.run(python_command(forgetful), cwd=tmp_path, minutes=1, say=seen.append) == 0
     assert is_gone(int(seen[0]))
 
 
@@ -101,10 +104,10 @@ def test_ending_all_from_another_thread_ends_what_runs_and_starts_nothing(tmp_pa
     processes, seen = process.Processes(), []
     threading.Timer(2, processes.end).start()
     with pytest.raises(EndedError):
-        processes.run(python(GRANDCHILD), cwd=tmp_path, minutes=1, say=seen.append)
+        processes.run(python_command(GRANDCHILD), cwd=tmp_path, minutes=1, say=seen.append)
     assert is_gone(int(seen[0]))
     with pytest.raises(EndedError):
-        processes.run(python("print('too late')"), cwd=tmp_path, minutes=1, say=seen.append)
+        processes.run(python_command("print('too late')"), cwd=tmp_path, minutes=1, say=seen.append)
     assert "too late" not in seen
 
 
@@ -117,20 +120,20 @@ def test_a_guard_that_is_killed_leaves_no_call_that_waits_forever(tmp_path: Path
         os.kill(int(line.split()[1]), signal.SIGKILL)
 
     began = time.monotonic()
-    assert process.run(python(code), cwd=tmp_path, minutes=1, say=kill_guard) == -signal.SIGKILL
+    assert process.run(python_command(code), cwd=tmp_path, minutes=1, say=kill_guard) == -signal.SIGKILL
     assert time.monotonic() - began < 10
     assert is_gone(int(seen[0].split()[0]))
 
 
 def test_the_commands_own_status_comes_through_the_guard(tmp_path: Path) -> None:
-    assert process.run(python("import os; os.kill(os.getpid(), 9)"), cwd=tmp_path, minutes=1, say=print) == 137
-    assert process.run(python("raise SystemExit(2)"), cwd=tmp_path, minutes=1, say=print) == 2
+    assert process.run(python_command("import os; os.kill(os.getpid(), 9)"), cwd=tmp_path, minutes=1, say=print) == 137
+    assert process.run(python_command("raise SystemExit(2)"), cwd=tmp_path, minutes=1, say=print) == 2
 
 
 def test_what_runs_together_is_ended_together() -> None:
-    with process.together() as processes:
-        assert process.at_hand() is processes
+    with process.share_processes() as processes:
+        assert process.get_processes() is processes
         processes.end()
         with pytest.raises(EndedError):
             process.run(["true"], cwd=Path(), minutes=1, say=print)
-    assert process.at_hand() is not processes
+    assert process.get_processes() is not processes

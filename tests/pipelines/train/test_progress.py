@@ -1,38 +1,46 @@
-"""Lines of progress read back: whatever a stage prints with components/show/progress.py is understood."""
+"""Tests that lines of progress are parsed as components/show/progress.py prints them."""
 
 import pytest
 
 from components.show.progress import Progress as Printer
-from pipelines.train.progress import Progress, clock, parse
+from pipelines.train.progress import Progress, format_time_left, parse_progress
 
 
-def printed(capsys: pytest.CaptureFixture[str], total: int | None, say: str) -> str:
-    """The last line that a stage prints, 12,000 units done."""
+def print_progress(capsys: pytest.CaptureFixture[str], total: int | None, say: str) -> str:
+    """Return the last line that a stage prints, with 12,000 units done."""
     printer = Printer("evaluate knn", total, "images")
-    printer.said -= 60
+    printer.printed -= 60
     printer.advance(12_000, say)
     return capsys.readouterr().out.strip()
 
 
 def test_what_a_stage_prints_is_read_back(capsys: pytest.CaptureFixture[str]) -> None:
-    found = parse(printed(capsys, 24_000, "epoch 3 of 80, loss 0.1234"))
-    assert found is not None
-    assert (found.label, found.done, found.total, found.unit) == ("evaluate knn", 12_000, 24_000, "images")
-    assert (found.percent, found.say) == (50, "epoch 3 of 80, loss 0.1234")
-    assert found.left is not None
+    progress = parse_progress(print_progress(capsys, 24_000, "epoch 3 of 80, loss 0.1234"))
+    assert progress is not None
+    assert (progress.label, progress.done, progress.total, progress.unit) == ("evaluate knn", 12_000, 24_000, "images")
+    assert (progress.percent, progress.remark) == (50, "epoch 3 of 80, loss 0.1234")
+    assert progress.left is not None
 
 
 def test_a_loop_without_a_known_end_and_without_remarks_is_read_too(capsys: pytest.CaptureFixture[str]) -> None:
-    found = parse(printed(capsys, None, ""))
-    assert found is not None
-    assert (found.done, found.total, found.left, found.say, found.percent) == (12_000, None, None, "", None)
+    progress = parse_progress(print_progress(capsys, None, ""))
+    assert progress is not None
+    assert (progress.done, progress.total, progress.left, progress.remark, progress.percent) == (
+        12_000,
+        None,
+        None,
+        "",
+        None,
+    )
 
 
 def test_the_table_says_epoch_loss_rate_and_time_left() -> None:
-    found = parse("pretrain: 12,345 of 107,920 images, 5,000 a second, 3605 s left, epoch 10 of 80, loss 0.1234")
-    assert found == Progress("pretrain", 12345, 107920, "images", 5000, 3605, "epoch 10 of 80, loss 0.1234")
+    progress = parse_progress(
+        "pretrain: 12,345 of 107,920 images, 5,000 a second, 3605 s left, epoch 10 of 80, loss 0.1234"
+    )
+    assert progress == Progress("pretrain", 12345, 107920, "images", 5000, 3605, "epoch 10 of 80, loss 0.1234")
     for row in ("| epoch | 10 of 80 |", "| loss | 0.1234 |", "| rate | 5,000 images/s |", "| time left | 1 h 00 min |"):
-        assert row in found.table.splitlines()
+        assert row in progress.table.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -47,11 +55,11 @@ def test_the_table_says_epoch_loss_rate_and_time_left() -> None:
     ],
 )
 def test_other_lines_are_not_taken_for_progress(line: str) -> None:
-    assert parse(line) is None
+    assert parse_progress(line) is None
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(19, "19 s"), (60, "1 min 00 s"), (725, "12 min 05 s"), (11_220, "3 h 07 min")]
 )
 def test_time_left_is_readable(seconds: int, text: str) -> None:
-    assert clock(seconds) == text
+    assert format_time_left(seconds) == text

@@ -1,4 +1,4 @@
-"""The graph read from DVC, one stage at a time, in a pipeline small enough to see through."""
+"""Tests reading the graph from DVC and running one stage at a time, in a small pipeline."""
 
 import subprocess
 import threading
@@ -54,14 +54,14 @@ def test_images_that_dvc_tracks_are_no_stage(root: Path) -> None:
     with Repo(str(root)) as repo:
         repo.add(str(root / "source"))
     assert [stage.needs for stage in graph.read_stages(root)] == [(), ("first",), ("second",)]
-    assert "first" in graph.changes(root)
+    assert "first" in graph.find_changes(root)
 
 
 def test_stages_have_the_same_names_wherever_the_flow_was_started(
     root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert set(graph.changes(root)) == {"first", "second", "wrong"}
+    assert set(graph.find_changes(root)) == {"first", "second", "wrong"}
 
 
 def test_a_stage_runs_once_and_again_only_when_its_input_changes(root: Path) -> None:
@@ -125,4 +125,4 @@ def test_a_file_in_use_makes_dvc_wait_and_not_fail(root: Path, monkeypatch: pyte
     ("status", "helps"), [(1, True), (255, True), (-9, True), (2, False), (TIMED_OUT, False), (130, False)]
 )
 def test_a_retry_is_for_crashes_only(status: int, helps: bool) -> None:
-    assert StageError("", status).may_pass == helps
+    assert StageError("", status).is_retryable == helps

@@ -1,4 +1,4 @@
-"""The table that a run ends with: everything that was measured, to be read on 80 columns."""
+"""Tests the table at the end of a run: it has everything that was measured, and fits 80 columns."""
 
 from pathlib import Path
 from typing import Any
@@ -31,41 +31,41 @@ METRICS: dict[str, Any] = {
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The lines on a terminal of 80 columns."""
+def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that are printed on a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-    summary.show([], {"fetch": "ran"}, METRICS, Path())
+    summary.show_summary([], {"fetch": "ran"}, METRICS, Path())
     return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
 
 
-def row(shown: list[str], name: str) -> list[str]:
-    """What stands beside the name."""
-    return next(line.strip().removeprefix(name).split() for line in shown if line.strip().startswith(f"{name}  "))
+def find_row(lines: list[str], name: str) -> list[str]:
+    """Find the line with this name and return the words beside it."""
+    return next(line.strip().removeprefix(name).split() for line in lines if line.strip().startswith(f"{name}  "))
 
 
-def test_three_encoders_with_intervals_fit_80_columns_and_no_metric_is_broken_or_cut(shown: list[str]) -> None:
-    assert max(map(len, shown)) <= 80
-    assert not any("…" in line for line in shown)
-    assert row(shown, "accuracy") == ["0.982", ".965-1.00", "0.982", ".965-1.00", "–"]
-    assert row(shown, "accuracy 10 per class")[:2] == ["0.970", ".956-.984"]
-    assert row(shown, "true accept rate at 0.001")[:2] == ["0.500", ".400-.600"]
+def test_three_encoders_with_intervals_fit_80_columns_and_no_metric_is_broken_or_cut(lines: list[str]) -> None:
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    assert find_row(lines, "accuracy") == ["0.982", ".965-1.00", "0.982", ".965-1.00", "–"]
+    assert find_row(lines, "accuracy 10 per class")[:2] == ["0.970", ".956-.984"]
+    assert find_row(lines, "true accept rate at 0.001")[:2] == ["0.500", ".400-.600"]
 
 
-def test_numbers_without_an_interval_keep_three_digits_and_are_never_shown_as_nothing(shown: list[str]) -> None:
-    assert row(shown, "accuracy 1 percent") == ["0.87", "–", "–"]
-    assert row(shown, "c") == ["1e-05", "–", "–"]
-    assert row(shown, "images") == ["12,345", "–", "–"]
+def test_numbers_without_an_interval_keep_three_digits_and_are_never_shown_as_nothing(lines: list[str]) -> None:
+    assert find_row(lines, "accuracy 1 percent") == ["0.87", "–", "–"]
+    assert find_row(lines, "c") == ["1e-05", "–", "–"]
+    assert find_row(lines, "images") == ["12,345", "–", "–"]
 
 
-def test_what_was_skipped_says_why_once(shown: list[str]) -> None:
-    assert shown.count("health skipped: no images [at all]") == 1
-    assert shown.count("logistic of random skipped: too small") == 1
-    assert not any("skipped" in line for line in shown if "skipped:" not in line)
+def test_what_was_skipped_says_why_once(lines: list[str]) -> None:
+    assert lines.count("health skipped: no images [at all]") == 1
+    assert lines.count("logistic of random skipped: too small") == 1
+    assert not any("skipped" in line for line in lines if "skipped:" not in line)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.99961, "1.00"), (1.0, "1.00"), (0.0, ".000"), (129.76, "130")])
 def test_the_ends_of_an_interval_are_short(value: float, text: str) -> None:
-    assert summary.end(value) == text
+    assert summary.format_interval_end(value) == text
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_the_ends_of_an_interval_are_short(value: float, text: str) -> None:
     ],
 )
 def test_a_number_has_three_digits_or_is_whole(value: float, text: str) -> None:
-    assert summary.number(value) == text
+    assert summary.format_number(value) == text

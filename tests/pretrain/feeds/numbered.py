@@ -1,4 +1,4 @@
-"""A stream whose image n is the number n: what it shows can be read off its batches."""
+"""A streaming feed whose image n is the number n, so that its batches tell which images they hold."""
 
 from typing import Any
 
@@ -9,47 +9,49 @@ from components.learning.replicas import Replica
 from components.pretrain.feeds.streaming import Batch, Plan, StreamingFeed, make_plan
 from components.store.store import Group, Store
 
-SIZES = (7, 1, 12, 5, 9, 3, 13)  # images a row group
+SIZES = (7, 1, 12, 5, 9, 3, 13)  # images per row group
 IMAGES = sum(SIZES)  # 50
 CPU = torch.device("cpu")
 ALONE = Replica(0, 1)
 
 
 class Numbers(Store):
-    """Image n of the row groups one after the other is the text of the number n."""
+    """A store whose image n, counted through its row groups, is the text of the number n."""
 
     def __init__(self, sizes: tuple[int, ...] = SIZES) -> None:
         self.firsts = [sum(sizes[:group]) for group in range(len(sizes))]
-        self.all = [Group(0, number, None, size) for number, size in enumerate(sizes)]
-        self.read: list[int] = []
+        self.row_groups = [Group(0, number, None, size) for number, size in enumerate(sizes)]
+        self.groups_read: list[int] = []
 
     def read_group(self, group: Group) -> list[bytes]:
-        """As texts."""
-        self.read.append(group.group)
+        """Return the numbers of the group's images as texts."""
+        self.groups_read.append(group.group)
         return [b"%d" % (self.firsts[group.group] + row) for row in range(group.count)]
 
 
-def decode(encoded: list[bytes], step: int) -> Batch:
-    return torch.tensor([int(one) for one in encoded]), torch.tensor(step)
+def make_number_batch(encoded: list[bytes], step: int) -> Batch:
+    return torch.tensor([int(text) for text in encoded]), torch.tensor(step)
 
 
-def check(batch: Batch, step: int) -> Pair:
-    """The worker made its views for the very step that takes them."""
+def check_step(batch: Batch, step: int) -> Pair:
+    """Check that the worker made the batch for the step that takes it."""
     images, made_for = batch
     assert int(made_for) == step
     return images, made_for
 
 
-def plan_of(store: Numbers, batch: int, workers: int, window: int, seed: int = 0, replica: Replica = ALONE) -> Plan:
-    return make_plan(store.all, batch_size=batch, workers=workers, window=window, seed=seed, replica=replica)
+def make_number_plan(
+    store: Numbers, batch: int, workers: int, window: int, seed: int = 0, replica: Replica = ALONE
+) -> Plan:
+    return make_plan(store.row_groups, batch_size=batch, workers=workers, window=window, seed=seed, replica=replica)
 
 
-def open_feed(*case: Any, workers: int = 0, store: Numbers | None = None, **others: Any) -> StreamingFeed:
+def open_number_feed(*case: Any, workers: int = 0, store: Numbers | None = None, **options: Any) -> StreamingFeed:
     store = store or Numbers()
-    plan = plan_of(store, *case, **others)
-    return StreamingFeed(store, plan, workers=workers, make_batch=decode, finish=check, device=CPU)
+    plan = make_number_plan(store, *case, **options)
+    return StreamingFeed(store, plan, workers=workers, make_batch=make_number_batch, finish=check_step, device=CPU)
 
 
-def epochs(feed: StreamingFeed, count: int = 1) -> list[list[int]]:
-    """Every batch of so many epochs."""
+def collect_batches(feed: StreamingFeed, count: int = 1) -> list[list[int]]:
+    """Collect every batch of `count` epochs."""
     return [batch.tolist() for epoch in range(count) for batch, _ in feed.pairs(epoch * feed.steps_per_epoch)]

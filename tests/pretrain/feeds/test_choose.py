@@ -1,4 +1,4 @@
-"""That each kind of feed delivers what the network is to see."""
+"""Each kind of feed delivers what the network is to see."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from components.learning.replicas import Replica
 from components.pretrain.feeds.choose import open_feed
 from components.pretrain.params import Pretrain
 from components.store.store import TEST, TRAIN, UNLABELLED, Store
-from tests.small import fill_store, grays, settings
+from tests.small import fill_store, make_grays, make_settings
 
 SPLITS = (TRAIN, UNLABELLED)
 PHOTO = {"images__side": 12, "images__read_side": 16, "images__mean": (0.5,) * 3, "images__std": (0.25,) * 3}
@@ -22,20 +22,20 @@ RANDOM |= {"views__second": {"rotate": 20.0, "jitter": 0.8, "contrast": 0.4, "so
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """24 images to train on, every third without a label, and between them 8 of the test split."""
+    """A store of 24 images to train on, every third without a label, and between them 8 of the test split."""
     splits = [TRAIN, TEST, TRAIN, UNLABELLED] * 8
     labels = [None if split == UNLABELLED else 0 for split in splits]
-    return fill_store(tmp_path_factory.mktemp("store"), grays(32), labels=labels, splits=splits)
+    return fill_store(tmp_path_factory.mktemp("store"), make_grays(32), labels=labels, splits=splits)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """12 colour images of 20 x 30 pixels."""
+    """A store of 12 colour images of 20 x 30 pixels."""
     rng = np.random.default_rng(0)
     return fill_store(tmp_path_factory.mktemp("photos"), [rng.integers(0, 256, (20, 30, 3)) for _ in range(12)])
 
 
-def pairs(store: Store, params: Pretrain, step: int = 0) -> list[Pair]:
+def collect_pairs(store: Store, params: Pretrain, step: int = 0) -> list[Pair]:
     assert params.feed.kind != "auto"
     return list(open_feed(params.feed.kind, store, SPLITS, params, torch.device("cpu"), Replica(0, 1)).pairs(step))
 
@@ -45,9 +45,9 @@ def pairs(store: Store, params: Pretrain, step: int = 0) -> list[Pair]:
 )
 def test_both_views_are_of_the_images_to_train_on_shifted_and_scaled(kind: str, executor: str, store: Store) -> None:
     """A feed that showed the test split, or pixels in another range, would make every later number wrong."""
-    params = settings(feed__kind=kind, feed__executor=executor, feed__workers=0, batch_size=8)
+    params = make_settings(feed__kind=kind, feed__executor=executor, feed__workers=0, batch_size=8)
     shown = []
-    for first, second in pairs(store, params):
+    for first, second in collect_pairs(store, params):
         assert first.shape == second.shape == (8, 1, 8, 8)
         assert first.dtype == torch.float32
         torch.testing.assert_close(first, second)
@@ -68,8 +68,8 @@ FEEDS = [
 def test_images_of_any_size_become_views_of_the_side_that_the_network_sees(
     changes: dict[str, object], photos: Store
 ) -> None:
-    """20 x 30 stored, 16 x 16 read, 12 x 12 seen; in 0..1 before they are shifted and scaled."""
-    (first, second), *_ = pairs(photos, settings(**PHOTO, **RANDOM, **changes, batch_size=4))
+    """Images are stored at 20 x 30, read at 16 x 16 and seen at 12 x 12, in 0..1 before they are normalised."""
+    (first, second), *_ = collect_pairs(photos, make_settings(**PHOTO, **RANDOM, **changes, batch_size=4))
     for view in (first, second):
         assert view.shape == (4, 3, 12, 12)
         assert -2 <= float(view.min()) < float(view.max()) <= 2
@@ -79,29 +79,31 @@ def test_images_of_any_size_become_views_of_the_side_that_the_network_sees(
 
 @pytest.mark.parametrize("changes", FEEDS)
 def test_a_step_has_the_same_views_wherever_the_run_began(changes: dict[str, object], photos: Store) -> None:
-    """Twelve images in batches of 3: four steps an epoch."""
-    params = settings(**PHOTO, **RANDOM, **changes, batch_size=3)
-    whole = [*pairs(photos, params), *pairs(photos, params, 4)]
+    """Twelve images in batches of 3 make four steps per epoch."""
+    params = make_settings(**PHOTO, **RANDOM, **changes, batch_size=3)
+    whole = [*collect_pairs(photos, params), *collect_pairs(photos, params, 4)]
     assert not torch.equal(whole[0][0], whole[4][0])
     for step in (1, 2, 7):
-        for found, expected in zip(pairs(photos, params, step), whole[step : step // 4 * 4 + 4], strict=True):
-            assert torch.equal(found[0], expected[0])
-            assert torch.equal(found[1], expected[1])
+        for resumed, expected in zip(collect_pairs(photos, params, step), whole[step : step // 4 * 4 + 4], strict=True):
+            assert torch.equal(resumed[0], expected[0])
+            assert torch.equal(resumed[1], expected[1])
 
 
 @pytest.mark.parametrize("changes", FEEDS)
 def test_every_view_of_every_image_at_every_step_is_drawn_on_its_own(
     changes: dict[str, object], tmp_path: Path
 ) -> None:
-    """Four equal images in two batches, and noise: eight views, of which no two are equal."""
+    """Four equal images in two batches give eight noisy views, of which no two are equal."""
     store = fill_store(tmp_path, [np.full((8, 8), 128)] * 4)
-    params = settings(**changes, views__first__noise=0.1, batch_size=2)
-    views = torch.cat([torch.cat(pair) for pair in pairs(store, params)])
+    params = make_settings(**changes, views__first__noise=0.1, batch_size=2)
+    views = torch.cat([torch.cat(pair) for pair in collect_pairs(store, params)])
     assert len(views) == 8
     assert len(views.unique(dim=0)) == 8
 
 
 @pytest.mark.parametrize("changes", FEEDS)
 def test_the_seed_decides_the_views(changes: dict[str, object], photos: Store) -> None:
-    once, other = (pairs(photos, settings(**PHOTO, **RANDOM, **changes, batch_size=12, seed=seed)) for seed in (1, 2))
-    assert not torch.equal(once[0][0], other[0][0])
+    first, reseeded = (
+        collect_pairs(photos, make_settings(**PHOTO, **RANDOM, **changes, batch_size=12, seed=seed)) for seed in (1, 2)
+    )
+    assert not torch.equal(first[0][0], reseeded[0][0])

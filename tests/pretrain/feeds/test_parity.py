@@ -1,8 +1,8 @@
 """The two executors of the table of views, Albumentations and the batched one, do the same.
 
-With the same drawn parameters each operation gives the same picture: the batched one in float is within the stated
-number of gray levels (of 255) of Albumentations' 8 bits. With parameters of their own, the statistics of what they draw
-agree by the two-sample test of Kolmogorov and Smirnov; crops have a test of their own beside torchvision.
+With the same drawn parameters each operation gives the same picture: the batched executor's floats are within the
+stated number of gray levels (of 255) of Albumentations' 8 bits. If each draws its own parameters, the statistics of
+what they draw agree by the two-sample test of Kolmogorov and Smirnov; crops are also tested against torchvision.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from torch import Tensor
 from components.learning import views
 from components.learning.params import View
 from components.pretrain.feeds import albumentation
-from tests.learning.checks import generator
+from tests.learning.checks import make_generator
 
 SIDE = 32
 ViewWith = Callable[..., View]
@@ -26,23 +26,23 @@ ViewWith = Callable[..., View]
 @pytest.fixture(scope="module")
 def scenes() -> np.ndarray:
     """Smooth coloured pictures, as photographs are: (N, S, S, C) uint8."""
-    coarse = torch.rand(40, 3, 6, 6, generator=generator(3))
+    coarse = torch.rand(40, 3, 6, 6, generator=make_generator(3))
     smooth = torch.nn.functional.interpolate(coarse, (SIDE, SIDE), mode="bicubic").clamp(0, 1)
     return (smooth * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def tensor(images: np.ndarray) -> Tensor:
+def to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
-def levels(ours: Tensor, theirs: np.ndarray) -> Tensor:
-    """Absolute differences in gray levels."""
-    return (ours - tensor(theirs)).abs() * 255
+def measure_levels(ours: Tensor, theirs: np.ndarray) -> Tensor:
+    """Return the absolute differences in gray levels."""
+    return (ours - to_tensor(theirs)).abs() * 255
 
 
-# An operation with all it could draw pinned: strength s is a factor of 1 +- s, and p is 1. The largest and the mean
-# difference in gray levels that rounding explains; Albumentations' hue is in steps of two degrees.
-SURE: list[tuple[dict[str, Any], float, float]] = [
+# Operations with nothing left to draw, since p is 1 and ranges are single values, each with the largest and the mean
+# difference in gray levels that rounding explains.
+DETERMINED: list[tuple[dict[str, Any], float, float]] = [
     ({"flip": 1.0}, 0.6, 0.3),
     ({"grayscale": 1.0}, 1.1, 0.5),
     ({"solarise": 1.0, "solarise_threshold": 0.5}, 0.6, 0.3),
@@ -51,14 +51,14 @@ SURE: list[tuple[dict[str, Any], float, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "largest", "mean"), SURE, ids=str)
+@pytest.mark.parametrize(("changes", "largest", "mean"), DETERMINED, ids=str)
 def test_an_operation_that_always_comes_gives_the_same_picture(
     changes: dict[str, Any], largest: float, mean: float, view_with: ViewWith, scenes: np.ndarray
 ) -> None:
     view = view_with(**changes)
-    compose = albumentation.build(view, side=SIDE, channels=3)
+    compose = albumentation.build_chain(view, side=SIDE, channels=3)
     theirs = np.stack([compose(image=image)["image"] for image in scenes])
-    apart = levels(views.make_view(tensor(scenes), view, generator(), SIDE), theirs)
+    apart = measure_levels(views.make_view(to_tensor(scenes), view, make_generator(), SIDE), theirs)
     assert float(apart.max()) <= largest
     assert float(apart.mean()) <= mean
 
@@ -68,16 +68,16 @@ def test_an_operation_that_always_comes_gives_the_same_picture(
 def test_the_same_factor_gives_the_same_colours(
     name: str, amount: float, view_with: ViewWith, scenes: np.ndarray
 ) -> None:
-    """The factor that Albumentations would have drawn is put into both."""
+    """Both executors get the factor that Albumentations would have drawn; its hue is in steps of two degrees."""
     amount = (amount - 1) / 4 if name == "hue" else amount
     view = view_with(jitter=1.0, **{name: 0.5})
-    jitter = albumentation.colour_chain(view, 3)[0]
+    jitter = albumentation.build_colour_chain(view, 3)[0]
     neutral = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0, "order": [0, 1, 2, 3]}
     theirs = np.stack([jitter.apply(image, **(neutral | {name: amount})) for image in scenes])
-    drawn = views.draw(view, views.Shape(len(scenes), 3, SIDE, SIDE), generator())
+    drawn = views.draw_view(view, views.Shape(len(scenes), 3, SIDE, SIDE), make_generator())
     assert drawn.jitter is not None
     getattr(drawn.jitter, name).fill_(amount)
-    apart = levels(views.apply(tensor(scenes), view, drawn, SIDE), theirs)
+    apart = measure_levels(views.apply_view(to_tensor(scenes), view, drawn, SIDE), theirs)
     assert float(apart.max()) <= (11 if name == "hue" else 2.1)
     assert float(apart.mean()) <= (2 if name == "hue" else 1)
 
@@ -86,16 +86,16 @@ def test_the_same_factor_gives_the_same_colours(
 def test_the_same_crop_gives_the_same_picture(
     corner: tuple[int, int, int, int], view_with: ViewWith, scenes: np.ndarray
 ) -> None:
-    """Within what OpenCV's other bicubic kernel (a = -0.75 instead of Pillow's -0.5) makes of smooth pictures."""
+    """The pictures differ by what OpenCV's bicubic kernel (a = -0.75, Pillow's is -0.5) makes of smooth pictures."""
     left, top, width, height = corner
     view = view_with(crop_area=[0.3, 1.0])
-    cut = albumentation.shape_chain(view, SIDE)[0]
-    theirs = np.stack([cut.apply(image, crop_coords=(left, top, left + width, top + height)) for image in scenes])
-    drawn = views.draw(view, views.Shape(len(scenes), 3, SIDE, SIDE), generator())
+    crop = albumentation.build_shape_chain(view, SIDE)[0]
+    theirs = np.stack([crop.apply(image, crop_coords=(left, top, left + width, top + height)) for image in scenes])
+    drawn = views.draw_view(view, views.Shape(len(scenes), 3, SIDE, SIDE), make_generator())
     assert drawn.crop is not None
     for name, value in zip(("left", "top", "width", "height"), corner, strict=True):
         getattr(drawn.crop, name).fill_(value)
-    apart = levels(views.apply(tensor(scenes), view, drawn, SIDE), theirs)
+    apart = measure_levels(views.apply_view(to_tensor(scenes), view, drawn, SIDE), theirs)
     assert float(apart.mean()) <= 1
     assert float(apart.max()) <= 8
 
@@ -118,40 +118,40 @@ TABLES = {
 
 @pytest.mark.parametrize("table", TABLES)
 def test_both_draw_from_the_same_distributions(table: str, view_with: ViewWith, scenes: np.ndarray) -> None:
-    """A thousand views by each, of one picture: what they look like is distributed alike."""
+    """Each executor makes a thousand views of one picture, and their statistics are distributed alike."""
     view = view_with(**TABLES[table])
-    compose = albumentation.build(view, side=SIDE, channels=3)
+    compose = albumentation.build_chain(view, side=SIDE, channels=3)
     compose.set_random_seed(0)
-    theirs = tensor(np.stack([compose(image=scenes[7])["image"] for _ in range(1000)]))
-    ours = views.make_view(tensor(scenes[7:8]).expand(1000, -1, -1, -1), view, generator(), SIDE)
+    theirs = to_tensor(np.stack([compose(image=scenes[7])["image"] for _ in range(1000)]))
+    ours = views.make_view(to_tensor(scenes[7:8]).expand(1000, -1, -1, -1), view, make_generator(), SIDE)
     for name, measure in STATISTICS.items():
         assert ks_2samp(measure(ours), measure(theirs)).pvalue > 1e-3, name
 
 
 def test_noise_has_the_same_deviation(view_with: ViewWith, scenes: np.ndarray) -> None:
-    """Of gray, so that nothing is clipped; Albumentations cuts the noise to whole gray levels, towards 0."""
+    """The pictures are gray, so that nothing is clipped; Albumentations rounds the noise to whole levels towards 0."""
     gray = np.full_like(scenes, 128)
-    compose = albumentation.build(view_with(noise=0.05), side=SIDE, channels=3)
+    compose = albumentation.build_chain(view_with(noise=0.05), side=SIDE, channels=3)
     compose.set_random_seed(0)
-    theirs = tensor(np.stack([compose(image=image)["image"] for image in gray])) - 128 / 255
-    ours = views.make_view(tensor(gray), view_with(noise=0.05), generator(), SIDE) - 128 / 255
+    theirs = to_tensor(np.stack([compose(image=image)["image"] for image in gray])) - 128 / 255
+    ours = views.make_view(to_tensor(gray), view_with(noise=0.05), make_generator(), SIDE) - 128 / 255
     assert float(theirs.std()) == pytest.approx(float(ours.std()), rel=0.04)
     assert float(theirs.mean() - ours.mean()) == pytest.approx(0, abs=0.6 / 255)
 
 
 def test_one_channel_stays_one_channel(view_with: ViewWith, scenes: np.ndarray) -> None:
     view = view_with(**TABLES["turned"], saturation=0.4, hue=0.1, grayscale=1.0)
-    compose = albumentation.build(view, side=16, channels=1)
+    compose = albumentation.build_chain(view, side=16, channels=1)
     assert compose(image=scenes[0][:, :, :1])["image"].shape == (16, 16, 1)
 
 
 def test_the_seed_decides_what_albumentations_draws(view_with: ViewWith, scenes: np.ndarray) -> None:
-    compose = albumentation.build(view_with(**CIFAR), side=SIDE, channels=3)
+    compose = albumentation.build_chain(view_with(**CIFAR), side=SIDE, channels=3)
 
-    def some(seed: int) -> np.ndarray:
+    def draw_views(seed: int) -> np.ndarray:
         compose.set_random_seed(seed)
         return np.stack([compose(image=image)["image"] for image in scenes[:5]])
 
-    once, other, again = some(1), some(2), some(1)
-    assert np.array_equal(once, again)
-    assert not np.array_equal(once, other)
+    first, reseeded, repeat = draw_views(1), draw_views(2), draw_views(1)
+    assert np.array_equal(first, repeat)
+    assert not np.array_equal(first, reseeded)

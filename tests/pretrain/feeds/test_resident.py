@@ -1,4 +1,4 @@
-"""An epoch of the feed: which images it shows, in which order, and as which pairs."""
+"""An epoch of the resident feed: which images it shows, in which order, and as which pairs."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ ALONE = Replica(0, 1)
 RAW = Images(side=8, read_side=8, mean=(0.0,), std=(1.0,))
 
 
-def numbered(count: int) -> Tensor:
-    """Image n is filled with the gray n, so that it can be recognised."""
+def make_numbered_images(count: int) -> Tensor:
+    """Fill image n with the gray n, so that it can be recognised."""
     return torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, 1, 8, 8).contiguous()
 
 
@@ -27,21 +27,21 @@ def make_feed(
 ) -> ResidentFeed:
     views = Views(first=view, second=second or view)
     maker = PairMaker(views, RAW, seed=seed, batch_size=batch, replica=replica)
-    return ResidentFeed(numbered(count), maker, torch.device("cpu"))
+    return ResidentFeed(make_numbered_images(count), maker, torch.device("cpu"))
 
 
-def numbers(view: Tensor) -> list[int]:
-    """Which image each row of a batch is, by its mean gray."""
+def read_numbers(view: Tensor) -> list[int]:
+    """Return which image each row of a batch is, by its mean gray."""
     return (view.mean((1, 2, 3)) * 255).round().int().tolist()
 
 
-def shown(feed: ResidentFeed, epoch: int = 0) -> list[list[int]]:
-    return [numbers(first) for first, _ in feed.pairs(epoch * feed.steps_per_epoch)]
+def collect_epoch(feed: ResidentFeed, epoch: int = 0) -> list[list[int]]:
+    return [read_numbers(first) for first, _ in feed.pairs(epoch * feed.steps_per_epoch)]
 
 
 def test_an_epoch_shows_each_image_at_most_once_and_only_whole_batches(view_with: Callable[..., View]) -> None:
     feed = make_feed(11, 4, view_with())
-    batches = shown(feed)
+    batches = collect_epoch(feed)
     assert feed.steps_per_epoch == 2
     assert [len(batch) for batch in batches] == [4, 4]
     seen = [number for batch in batches for number in batch]
@@ -51,13 +51,13 @@ def test_an_epoch_shows_each_image_at_most_once_and_only_whole_batches(view_with
 
 def test_every_epoch_has_a_fresh_order_so_that_the_rest_is_shown_in_time(view_with: Callable[..., View]) -> None:
     feed = make_feed(11, 4, view_with())
-    epochs = [shown(feed, epoch) for epoch in range(12)]
+    epochs = [collect_epoch(feed, epoch) for epoch in range(12)]
     assert len({str(epoch) for epoch in epochs}) == 12
     assert {number for epoch in epochs for batch in epoch for number in batch} == set(range(11))
 
 
 def test_images_that_fill_the_batches_are_all_shown(view_with: Callable[..., View]) -> None:
-    batches = shown(make_feed(12, 4, view_with()))
+    batches = collect_epoch(make_feed(12, 4, view_with()))
     assert sorted(number for batch in batches for number in batch) == list(range(12))
 
 
@@ -65,7 +65,7 @@ def test_both_views_of_a_row_are_of_the_same_image(view_with: Callable[..., View
     """A mismatched row teaches the encoder that different images are alike."""
     feed = make_feed(20, 5, view_with(flip=0.5), second=view_with(noise=0.0005))
     for first, second in feed.pairs(0):
-        assert numbers(first) == numbers(second)
+        assert read_numbers(first) == read_numbers(second)
         assert not torch.equal(first, second)
 
 
@@ -88,9 +88,9 @@ def test_the_same_seed_gives_the_same_epochs_and_another_seed_does_not(view_with
 def test_the_feed_draws_from_a_generator_of_its_own(view_with: Callable[..., View]) -> None:
     """Dropout or a probe that draws a number must not change which images come next."""
     torch.manual_seed(0)
-    one = shown(make_feed(12, 4, view_with()))
+    batches = collect_epoch(make_feed(12, 4, view_with()))
     torch.manual_seed(1)
-    assert shown(make_feed(12, 4, view_with())) == one
+    assert collect_epoch(make_feed(12, 4, view_with())) == batches
 
 
 @pytest.mark.parametrize(("mean", "std"), [((0.3,), (0.4,)), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))], ids=["gray", "rgb"])
@@ -115,23 +115,23 @@ def test_the_feed_normalises_both_views(view_with: Callable[..., View]) -> None:
 
 
 def test_a_feed_begins_at_any_step_as_if_it_had_come_there(view_with: Callable[..., View]) -> None:
-    """Else a resumed run would see other images than the one that was interrupted."""
+    """Otherwise a resumed run would see other images than the run that was interrupted."""
     feed = make_feed(13, 4, view_with(noise=0.1, rotate=20.0))
     whole = [pair for epoch in range(2) for pair in feed.pairs(3 * epoch)]
     for step in range(6):
         rest = list(make_feed(13, 4, view_with(noise=0.1, rotate=20.0)).pairs(step))
         assert len(rest) == 3 - step % 3
-        for found, expected in zip(rest, whole[step:], strict=False):
-            assert torch.equal(found[0], expected[0])
-            assert torch.equal(found[1], expected[1])
+        for resumed, expected in zip(rest, whole[step:], strict=False):
+            assert torch.equal(resumed[0], expected[0])
+            assert torch.equal(resumed[1], expected[1])
 
 
 def test_processes_share_a_batch_as_one_would_have_seen_it(view_with: Callable[..., View]) -> None:
-    """Twice as many GPUs must not change which images, or which views of them, a step is made of."""
+    """Twice as many GPUs must not change which images, or which views of them, a step sees."""
     view = view_with(flip=0.5, noise=0.1, rotate=20.0)
     alone = list(make_feed(12, 4, view).pairs(0))
     parts = [list(make_feed(12, 4, view, replica=Replica(rank, 2)).pairs(0)) for rank in range(2)]
     for step, expected in enumerate(alone):
-        for number in range(2):
-            together = torch.cat([part[step][number] for part in parts])
-            torch.testing.assert_close(together, expected[number], rtol=0, atol=1e-5)
+        for view_number in range(2):
+            together = torch.cat([part[step][view_number] for part in parts])
+            torch.testing.assert_close(together, expected[view_number], rtol=0, atol=1e-5)

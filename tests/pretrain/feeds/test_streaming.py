@@ -1,62 +1,69 @@
-"""A stream of a store: which images a run sees, in which batches, wherever it begins and whoever reads them."""
+"""A streaming feed: which images a run sees, and in which batches, from any step on and with any number of workers."""
 
 import pytest
 
 from components.learning.replicas import Replica
 from components.pretrain.feeds.streaming import Stream
 from components.stage.errors import InputError
-from tests.pretrain.feeds.numbered import IMAGES, Numbers, decode, epochs, open_feed, plan_of
+from tests.pretrain.feeds.numbered import (
+    IMAGES,
+    Numbers,
+    collect_batches,
+    make_number_batch,
+    make_number_plan,
+    open_number_feed,
+)
 
-CASES = [  # B, workers, images a window
+CASES = [  # B, workers, images per window
     pytest.param(4, 1, 4, id="a window of a batch"),
     pytest.param(4, 2, 1, id="a window smaller than a batch"),
     pytest.param(4, 2, 15, id="a window that is no multiple of a batch"),
     pytest.param(2, 3, 6, id="a window that does not divide a stretch"),
     pytest.param(6, 2, 1000, id="a window larger than everything"),
-    pytest.param(10, 5, 20, id="a batch a worker"),
+    pytest.param(10, 5, 20, id="a batch per worker"),
 ]
 
 
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize(("batch", "workers", "window"), CASES)
 def test_an_epoch_shows_each_image_once_but_for_a_rest(batch: int, workers: int, window: int, world: int) -> None:
-    """The rest is what does not fill a batch of every worker; no two workers or processes show the same image."""
-    feeds = [open_feed(batch, workers, window, replica=Replica(rank, world)) for rank in range(world)]
-    shown = [epochs(feed) for feed in feeds]
+    """The rest does not fill a batch of every worker; no two workers or processes show the same image."""
+    feeds = [open_number_feed(batch, workers, window, replica=Replica(rank, world)) for rank in range(world)]
+    shown = [collect_batches(feed) for feed in feeds]
     assert {len(batches) for batches in shown} == {IMAGES // (batch * workers) * workers}
-    assert {len(one) for batches in shown for one in batches} == {batch // world}
-    seen = [image for batches in shown for one in batches for image in one]
+    assert {len(numbers) for batches in shown for numbers in batches} == {batch // world}
+    seen = [image for batches in shown for numbers in batches for image in numbers]
     assert len(set(seen)) == len(seen)
     assert set(seen) <= set(range(IMAGES))
     assert IMAGES - len(seen) < batch * workers
 
 
 def test_the_rest_is_another_one_each_epoch() -> None:
-    assert {image for batch in epochs(open_feed(6, 2, 12), 12) for image in batch} == set(range(IMAGES))
+    assert {image for batch in collect_batches(open_number_feed(6, 2, 12), 12) for image in batch} == set(range(IMAGES))
 
 
 def test_every_epoch_has_an_order_and_batches_of_its_own() -> None:
-    batches = epochs(open_feed(5, 2, 1000), 12)
+    batches = collect_batches(open_number_feed(5, 2, 1000), 12)
     assert len({str(batches[first : first + 10]) for first in range(0, 120, 10)}) == 12
     assert len({frozenset(batch) for batch in batches}) == 120
 
 
 def test_a_window_mixes_the_images_of_several_row_groups() -> None:
-    """A store is often written a class at a time: unmixed, a batch would be of one class."""
+    """A store is often written one class after the other: without mixing, a batch would hold a single class."""
     store = Numbers((10,) * 10)
-    groups = [{image // 10 for image in batch} for batch in epochs(open_feed(10, 1, 50, store=store))]
-    assert min(len(found) for found in groups) > 2
+    groups = [{image // 10 for image in batch} for batch in collect_batches(open_number_feed(10, 1, 50, store=store))]
+    assert min(len(groups_of_batch) for groups_of_batch in groups) > 2
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("groups", [11, 17, 24])
 def test_no_window_is_much_smaller_than_another(groups: int, workers: int) -> None:
-    """A window of one batch is a piece of a single row group, and so of a single class."""
+    """A window of one batch would hold a piece of a single row group, and so a single class."""
     store = Numbers((10,) * groups)
-    plan = plan_of(store, 5, workers, 50)
-    stream = Stream(store, plan, decode, 0)
+    plan = make_number_plan(store, 5, workers, 50)
+    stream = Stream(store, plan, make_number_batch, 0)
     for worker in range(workers):
-        sizes = [len(window) for _, window in stream.windows(plan.stretch(0, worker), 0)]
+        sizes = [len(window) for _, window in stream.read_windows(plan.list_stretch(0, worker), 0)]
         assert sum(sizes) == plan.steps_per_epoch // workers * 5
         assert max(sizes) <= 50
         assert max(sizes) - min(sizes) <= 5, "a batch"
@@ -65,47 +72,50 @@ def test_no_window_is_much_smaller_than_another(groups: int, workers: int) -> No
 
 @pytest.mark.parametrize(("sizes", "window"), [((50,), 50), ((5,) * 10, 5)], ids=["of a window", "of row groups"])
 def test_the_seed_decides_the_order(sizes: tuple[int, ...], window: int) -> None:
-    """Compared as sets, so that the second case is of the row groups alone."""
-    once, again, other = (
-        [frozenset(batch) for batch in epochs(open_feed(5, 1, window, store=Numbers(sizes), seed=seed), 2)]
+    """Batches are compared as sets, so that the second case tests the order of the row groups alone."""
+    first, repeat, reseeded = (
+        [
+            frozenset(batch)
+            for batch in collect_batches(open_number_feed(5, 1, window, store=Numbers(sizes), seed=seed), 2)
+        ]
         for seed in (3, 3, 4)
     )
-    assert once == again
-    assert once != other
+    assert first == repeat
+    assert first != reseeded
 
 
 @pytest.mark.parametrize(("batch", "workers", "window"), CASES)
 def test_it_begins_at_any_step_as_if_it_had_come_there(batch: int, workers: int, window: int) -> None:
-    """Else a resumed run would see other images than the one that was interrupted."""
-    feed = open_feed(batch, workers, window)
-    whole = epochs(feed, 3)
+    """Otherwise a resumed run would see other images than the run that was interrupted."""
+    feed = open_number_feed(batch, workers, window)
+    whole = collect_batches(feed, 3)
     for step in range(2 * feed.steps_per_epoch):
-        resumed = open_feed(batch, workers, window)
-        rest = [found.tolist() for found, _ in resumed.pairs(step)]
+        resumed = open_number_feed(batch, workers, window)
+        rest = [batch_numbers.tolist() for batch_numbers, _ in resumed.pairs(step)]
         assert rest == whole[step : (step // feed.steps_per_epoch + 1) * feed.steps_per_epoch]
-        following = [found.tolist() for found, _ in resumed.pairs(step + len(rest))]
+        following = [batch_numbers.tolist() for batch_numbers, _ in resumed.pairs(step + len(rest))]
         assert following == whole[step + len(rest) :][: feed.steps_per_epoch]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("step", [0, 1, 5, 7])
 def test_worker_processes_give_the_batches_that_one_process_gives(workers: int, step: int) -> None:
-    """Two epochs of 6 steps, or one and what is left of another, over more than one window a worker."""
+    """The run takes two epochs of 6 steps, or one and the rest of another, over more than one window per worker."""
     case = (8, workers, 8)
 
-    def from_there(processes: int) -> list[list[int]]:
-        feed = open_feed(*case, workers=processes)
+    def collect_from_step(processes: int) -> list[list[int]]:
+        feed = open_number_feed(*case, workers=processes)
         first = [batch.tolist() for batch, _ in feed.pairs(step)]
         return first + [batch.tolist() for batch, _ in feed.pairs(step + len(first))]
 
-    assert open_feed(*case).steps_per_epoch == 6
-    assert from_there(workers) == from_there(0)
+    assert open_number_feed(*case).steps_per_epoch == 6
+    assert collect_from_step(workers) == collect_from_step(0)
 
 
 def test_fewer_batches_than_workers_are_all_shown() -> None:
-    """Two batches and eight workers: one that had nothing to do would stop the run."""
-    feed = open_feed(20, 8, 100, workers=8)
-    batches = epochs(feed, 2)
+    """There are two batches and eight workers: a worker that had nothing to do would stop the run."""
+    feed = open_number_feed(20, 8, 100, workers=8)
+    batches = collect_batches(feed, 2)
     assert feed.workers == 2
     assert [len(batch) for batch in batches] == [20] * 4
     assert len({image for batch in batches[:2] for image in batch}) == 40
@@ -113,4 +123,4 @@ def test_fewer_batches_than_workers_are_all_shown() -> None:
 
 def test_a_batch_larger_than_the_images_is_refused() -> None:
     with pytest.raises(InputError, match=r"params\.yaml: pretrain\.batch_size: more than the images"):
-        open_feed(IMAGES + 1, 2, 8)
+        open_number_feed(IMAGES + 1, 2, 8)

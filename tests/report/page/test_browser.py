@@ -31,7 +31,7 @@ def browser() -> Iterator[Browser]:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     path = folder / "index.html"
-    path.write_text(pages.labelled(folder, names=NAMES).page(), encoding="utf-8")
+    path.write_text(pages.write_labelled(folder, names=NAMES).render(), encoding="utf-8")
     return path
 
 
@@ -46,7 +46,7 @@ class Opened:
         """On the screen, of an image on the map."""
         self.page.locator("#map").scroll_into_view_if_needed()
         script = """(row) => {
-            const source = named("map"), view = Object.values(Bokeh.index.roots ?? Bokeh.index)
+            const source = findModel("map"), view = Object.values(Bokeh.index.roots ?? Bokeh.index)
                 .find((one) => one.model.renderers?.some((part) => part.data_source === source));
             const box = view.canvas_view.el.getBoundingClientRect(), frame = view.frame;
             const { x, y } = source.data;
@@ -63,7 +63,7 @@ class Opened:
 
     def ringed(self) -> int:
         """How many images have a ring on the map."""
-        found: int = self.page.evaluate("named('map rings').data.x.length")
+        found: int = self.page.evaluate("findModel('map rings').data.x.length")
         return found
 
 
@@ -94,7 +94,7 @@ def test_hovering_shows_the_image_and_its_class(opened: Opened) -> None:
     opened.page.mouse.move(*opened.where(9))
     tooltip = opened.page.locator(".bk-Tooltip img")
     tooltip.wait_for()
-    assert tooltip.get_attribute("src") == opened.page.evaluate("named('map').data.image[9]")
+    assert tooltip.get_attribute("src") == opened.page.evaluate("findModel('map').data.image[9]")
     assert tooltip.evaluate("(image) => image.naturalWidth") == 8
     assert "<b>cat</b>" in tooltip.locator("..").inner_text()
 
@@ -122,7 +122,7 @@ def test_the_map_can_be_walked_by_keyboard(opened: Opened) -> None:
 
 def test_a_class_can_be_singled_out_and_let_go(opened: Opened) -> None:
     def strong() -> int:
-        count: int = opened.page.evaluate("named('map').data.alpha.filter((one) => one > 0.5).length")
+        count: int = opened.page.evaluate("findModel('map').data.alpha.filter((one) => one > 0.5).length")
         return count
 
     button = opened.page.locator(".legend button", has_text="bee")
@@ -172,13 +172,13 @@ def test_text_and_charts_are_readable_and_follow_the_reader_from_light_to_dark(o
     opened.page.wait_for_function(f"{labels}.every((one) => one === {page_ink})")
     axes = opened.page.evaluate(labels)
     assert min(contrast(opened.page, ink) for ink in {body, soft, *axes}) >= 4.5
-    dots = opened.page.evaluate("[...new Set(named('map').data.colour)]")
+    dots = opened.page.evaluate("[...new Set(findModel('map').data.colour)]")
     assert min(contrast(opened.page, ink) for ink in dots) >= 3, "graphics, by WCAG 2.1"
 
 
 def test_unlabelled_images_have_their_map_too(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
-    path.write_text(pages.unlabelled(tmp_path).page(), encoding="utf-8")
+    path.write_text(pages.write_unlabelled(tmp_path).render(), encoding="utf-8")
     opened = open_page(browser, path)
     opened.page.mouse.click(*opened.where(3))
     opened.page.locator("#panel").get_by_text("3.png", exact=True).wait_for()

@@ -1,21 +1,21 @@
-"""The page says of the images what metrics/data.json says, and names what is wrong with them."""
+"""The page describes the images as metrics/data.json does, and names what is wrong with them."""
 
 from components.report.page import charts, dataset
 from tests.report.page.pages import CLEAN
 
 
 def test_the_overview_has_what_a_reader_looks_for_and_leaves_out_an_empty_split() -> None:
-    said = dict(dataset.overview(CLEAN))
-    assert said["images"] == "3 train, 1 test"
-    assert said["pixels"] == "width 4 to 1,200, median 6; height 4 to 1,200, median 6"
-    assert said["channels of the images to train on"] == "mean 0.500, 0.250, 0.125; std 0.300, 0.200, 0.100"
-    assert said["in the store"] == "2.5 MB"
+    overview = dict(dataset.list_overview(CLEAN))
+    assert overview["images"] == "3 train, 1 test"
+    assert overview["pixels"] == "width 4 to 1,200, median 6; height 4 to 1,200, median 6"
+    assert overview["channels of the images to train on"] == "mean 0.500, 0.250, 0.125; std 0.300, 0.200, 0.100"
+    assert overview["in the store"] == "2.5 MB"
 
 
 def test_only_what_was_found_is_listed() -> None:
-    assert dataset.findings(CLEAN) == []
-    found = dataset.findings({**CLEAN, "unreadable": 1234, "classes_without_test": 1})
-    assert [(count, what) for count, what, _ in found] == [
+    assert dataset.list_findings(CLEAN) == []
+    findings = dataset.list_findings({**CLEAN, "unreadable": 1234, "classes_without_test": 1})
+    assert [(count, what) for count, what, _ in findings] == [
         ("1,234", "image files that cannot be read"),
         ("1", "classes without a test image"),
     ]
@@ -28,18 +28,18 @@ def test_each_kind_of_finding_is_named_up_to_a_ceiling() -> None:
         "leaked_images": ["bees/y.jpg"],
         **{"rejected": 1234, "odd": 1, "leaked": 1},
     }
-    named = dataset.named({**CLEAN, **many})
-    assert len(named) == dataset.SHOWN + 3
-    assert named[0] == ("bees/0.jpg", "empty")
-    assert named[-3][0] == "and 1,214 more"
-    assert named[-2:] == [
+    faulty = dataset.list_faulty_files({**CLEAN, **many})
+    assert len(faulty) == dataset.SHOWN + 3
+    assert faulty[0] == ("bees/0.jpg", "empty")
+    assert faulty[-3][0] == "and 1,214 more"
+    assert faulty[-2:] == [
         ("bees/x.gif", "a GIF where nearly all are JPEG"),
         ("bees/y.jpg", "also stands among those to train on"),
     ]
 
 
 def test_the_chart_counts_each_class_by_split_the_first_on_top() -> None:
-    plot = charts.class_counts(CLEAN["by_class"])
+    plot = charts.draw_class_counts(CLEAN["by_class"])
     data = plot.renderers[0].data_source.data
     assert (data["class"], data["train"], data["test"]) == (["ant", "bee"], [2, 1], [1, 0])
     assert plot.y_range.factors == ["bee", "ant"]

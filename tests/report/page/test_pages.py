@@ -1,4 +1,4 @@
-"""The page stands whatever was measured and whatever the images are, and is small enough to send to someone."""
+"""The page is complete whatever was measured and whatever the images are, and small enough to send to someone."""
 
 import html
 import re
@@ -8,42 +8,42 @@ import numpy as np
 import pytest
 
 from components.report.page import sections
-from components.report.page.pictures import SHOWN_SIDE, nearest_by_cosine, thumbnail
+from components.report.page.pictures import SHOWN_SIDE, find_nearest_rows, make_thumbnail
 from components.stage.errors import InputError
 from tests.report.page import pages
-from tests.small import png
+from tests.small import encode_png
 
 SECTIONS = ["few", "atlas", "confused", "alike", "numbers", "training", "images", "made"]
 NAMES = ["ant", "bee", "</script><b>x"]
 
 
-def text_of(page: str) -> str:
-    """What a reader reads."""
+def extract_text(page: str) -> str:
+    """Return the text that a reader of the page sees."""
     bare = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", bare))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pages.Folder:
-    return pages.labelled(tmp_path_factory.mktemp("folder"), names=NAMES)
+    return pages.write_labelled(tmp_path_factory.mktemp("folder"), names=NAMES)
 
 
 @pytest.fixture(scope="module")
 def page(folder: pages.Folder) -> str:
-    return folder.page()
+    return folder.render()
 
 
 def test_the_same_files_give_the_same_page_with_its_sections_in_order(folder: pages.Folder, page: str) -> None:
-    assert page == folder.page()
+    assert page == folder.render()
     assert re.findall(r'<section id="(\w+)">', page) == SECTIONS
     assert not re.search(r"""<(script|link|img)[^>]*(src|href)=["']https?://""", page)
 
 
 def test_mistakes_are_of_the_headlines_classifier_with_their_pictures(page: str) -> None:
-    assert "ant taken for bee 2 of 4 test images of ant" in text_of(page)
+    assert "ant taken for bee 2 of 4 test images of ant" in extract_text(page)
     assert page.count('alt="ant taken for bee"') == 2
-    assert "2 of 12 test images are taken for another class (k nearest neighbours, all labels)" in text_of(page)
-    assert "AP 0.70" in text_of(page)
+    assert "2 of 12 test images are taken for another class (k nearest neighbours, all labels)" in extract_text(page)
+    assert "AP 0.70" in extract_text(page)
 
 
 def test_names_from_folders_cannot_break_the_page(page: str) -> None:
@@ -52,41 +52,41 @@ def test_names_from_folders_cannot_break_the_page(page: str) -> None:
 
 
 def test_unlabelled_images_give_the_reason_in_place_of_what_needs_labels(tmp_path: Path) -> None:
-    page = pages.unlabelled(tmp_path).page()
+    page = pages.write_unlabelled(tmp_path).render()
     assert re.findall(r'<section id="(\w+)">', page) == SECTIONS
-    assert text_of(page).count(f"Not measured: {pages.SKIPPED}.") == 2
-    assert f"Skipped: {pages.SKIPPED}." in text_of(page)
-    assert "RankMe" in text_of(page)
+    assert extract_text(page).count(f"Not measured: {pages.SKIPPED}.") == 2
+    assert f"Skipped: {pages.SKIPPED}." in extract_text(page)
+    assert "RankMe" in extract_text(page)
     assert page.count("<figure><img") == 8 * 9, "what it takes for alike needs no label"
 
 
 def test_what_an_optional_probe_did_not_write_is_left_out(tmp_path: Path) -> None:
-    folder = pages.labelled(tmp_path, names=NAMES)
-    for left in [*(tmp_path / "predictions").iterdir(), tmp_path / "plots" / "retrieval" / "precision.csv"]:
-        left.unlink()
-    page = folder.page()
-    assert "AP" not in text_of(page)
+    folder = pages.write_labelled(tmp_path, names=NAMES)
+    for path in [*(tmp_path / "predictions").iterdir(), tmp_path / "plots" / "retrieval" / "precision.csv"]:
+        path.unlink()
+    page = folder.render()
+    assert "AP" not in extract_text(page)
     assert 'id="precision"' not in page
-    assert "No predictions" in text_of(page)
+    assert "No predictions" in extract_text(page)
 
 
 def test_a_metrics_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    folder = pages.labelled(tmp_path, names=NAMES)
+    folder = pages.write_labelled(tmp_path, names=NAMES)
     (tmp_path / "metrics" / "knn.json").unlink()
     with pytest.raises(InputError, match=r"knn\.json: missing"):
-        folder.page()
+        folder.render()
 
 
 def test_the_page_stays_small_with_as_many_large_images_as_params_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As few images as make a test quick, and as few bytes for them in proportion. Of the 15 MB, 7 are left for
+    """Images and their bytes are scaled down in proportion, so that the test is quick. Of the 15 MB, 7 are left for
     BokehJS, the charts' numbers and the picture of the views."""
     assert 4 / 3 * (sections.MAP_BYTES + 2 * sections.GALLERY_BYTES) <= 8e6
     monkeypatch.setattr(sections, "MAP_BYTES", sections.MAP_BYTES // 800)
     monkeypatch.setattr(sections, "GALLERY_BYTES", sections.GALLERY_BYTES // 200)
-    folder = pages.labelled(tmp_path, names=NAMES, each=4, side=100)
-    page = folder.page(queries=1, neighbours=12)
+    folder = pages.write_labelled(tmp_path, names=NAMES, each=4, side=100)
+    page = folder.render(queries=1, neighbours=12)
     pictures = sum(len(address) for address in re.findall(r"data:image/\w+;base64,[\w+/=]+", page))
     assert pictures < 4 / 3 * (sections.MAP_BYTES + 2 * sections.GALLERY_BYTES) + 20_000
 
@@ -94,14 +94,14 @@ def test_the_page_stays_small_with_as_many_large_images_as_params_allow(
 @pytest.mark.parametrize("limit", [20_000, 2_000, 500])
 def test_a_picture_keeps_to_its_share(limit: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 200, 3))
-    address = thumbnail(png(noise), limit)
+    address = make_thumbnail(encode_png(noise), limit)
     assert len(address) < 4 / 3 * limit + 40
 
 
 def test_a_small_image_keeps_every_pixel() -> None:
-    assert thumbnail(png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000).startswith("data:image/png")
+    assert make_thumbnail(encode_png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000).startswith("data:image/png")
 
 
 def test_neighbours_are_by_direction_not_by_length() -> None:
     bank = np.array([[0.0, 5.0], [100.0, 1.0], [1.0, 1.0]])
-    assert nearest_by_cosine(np.array([[2.0, 0.0]]), bank, 2).tolist() == [[1, 2]]
+    assert find_nearest_rows(np.array([[2.0, 0.0]]), bank, 2).tolist() == [[1, 2]]
