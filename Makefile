@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench article peers lock clean
+.PHONY: help setup demo test quick lint format bench article peers lock clean
 
 help: ## List these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -16,6 +16,9 @@ demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and print the 
 
 test: lint ## Run lint, types and tests, as CI does
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+quick: lint ## Run lint, types and the tests of the rooms that changed since the last commit
+	$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadfile -m "not slow" $$($(BIN)/python -m tests.changed)
 
 lint: $(INSTALLED) ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: threads that spin stall a machine that is shared
 
+import hypothesis
 import pytest
 from filelock import FileLock
 from ruamel.yaml import YAML
@@ -20,6 +22,13 @@ from components.pretrain.params import Pretrain
 from components.stage.command import read_params
 
 ROOT = Path(__file__).parent.parent
+hypothesis.settings.register_profile("small", max_examples=15, derandomize=True)
+hypothesis.settings.register_profile("large", max_examples=400)  # pytest --hypothesis-profile=large, every night in CI
+hypothesis.settings.load_profile("small")
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as a script's background jobs begin; what tests start inherits it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 SHRUNKEN: dict[str, Any] = {
     "pretrain.epochs": 2,
     "pretrain.encoder.widths": [4, 8],

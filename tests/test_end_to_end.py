@@ -225,6 +225,8 @@ def test_a_killed_flow_leaves_no_training_behind_and_the_next_goes_on(project: P
 
 def test_the_real_graph_is_retrained_in_a_worktree_and_its_first_encoder_promoted(project: Project) -> None:
     """Its stages find their outputs in the cache: what is new is the pin of the images."""
+    project.change(promote__floor=0.3)  # so much an encoder of two epochs has learnt
+    project.commit("a lower floor")
     output = project.run("python", "-m", "pipelines.retrain")
     assert output.splitlines()[-1] == "promoted"
     assert "encoder@v0.1.0" in project.run("git", "tag")

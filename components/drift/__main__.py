@@ -28,7 +28,7 @@ from components.features.encoders import OURS
 from components.features.load import LoadedEncoder, load_encoder
 from components.learning.device import choose_device, choose_precision, prepare_device
 from components.show.progress import Progress
-from components.stage import command as stage
+from components.stage.command import main
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.squares import draw_rows, read_squares
@@ -132,4 +132,4 @@ def describe_difference(difference: Difference | None, new: int, fresh: int, old
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

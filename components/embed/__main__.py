@@ -32,7 +32,7 @@ from components.learning import replicas
 from components.learning.device import choose_device, choose_precision, prepare_device
 from components.learning.replicas import Replica
 from components.show.progress import Progress
-from components.stage import command as stage
+from components.stage.command import main
 from components.stage.errors import InputError
 from components.store.decode import decode_square
 from components.store.store import SPLITS, Store
@@ -188,4 +188,4 @@ def join_parts(folder: Path, writers: dict[str, EmbeddingsWriter], shares: list[
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

@@ -17,7 +17,7 @@ from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.features.encoders import OURS
 from components.learning.device import choose_device, prepare_device
-from components.stage import command as stage
+from components.stage.command import main
 from components.stage.errors import InputError
 
 
@@ -57,4 +57,4 @@ def choose_device_name(name: str) -> str:
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

@@ -24,7 +24,7 @@ from components.fetch.sources.open import ListedSource, open_sources, read_candi
 from components.fetch.sources.places import Places
 from components.fetch.splits import choose_split
 from components.show.progress import Progress
-from components.stage import command as stage
+from components.stage.command import main
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
@@ -118,4 +118,4 @@ def format_summary(metrics: dict[str, Any], facts: Facts) -> str:
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

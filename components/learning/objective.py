@@ -47,6 +47,7 @@ class Objective(nn.Module, ABC):
 
         The weights of further networks are drawn from torch's global generator.
         """
+        raise NotImplementedError
 
     @property
     @abstractmethod

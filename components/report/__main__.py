@@ -15,7 +15,7 @@ from components.report.page.inputs import Inputs, read_metrics, read_probes
 from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
-from components.stage import command as stage
+from components.stage.command import main
 from components.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
@@ -88,4 +88,4 @@ def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> s
 
 
 if __name__ == "__main__":
-    stage.main(run)
+    main(run)

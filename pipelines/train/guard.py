@@ -79,6 +79,8 @@ def main() -> None:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
         # If a fork of the flow keeps the pipe's other end open, this still reports the flow's death.
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # A background job of a script begins with SIGINT ignored, and so would DVC, which releases its locks on it alone.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     guard = Guard(command, float(grace))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: threading.Thread(target=guard.end_all).start())

@@ -126,7 +126,7 @@ def fetched(folder: Path, **changes: Any) -> Fetched:
 
 
 slow = [HealthCheck.too_slow]
-quick = settings(deadline=None, derandomize=True, database=None, max_examples=40, suppress_health_check=slow)
+quick = settings(deadline=None, database=None, suppress_health_check=slow)
 
 
 @quick

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ruamel.yaml import YAML
 
 from components.pretrain import checkpoint
 from components.pretrain.checkpoint import fingerprint
@@ -70,10 +69,25 @@ def test_an_edit_of_the_code_is_another_run(name: str, tmp_path: Path, monkeypat
 
 def test_all_code_of_the_training_is_imported_before_the_key_is_made() -> None:
     """A module imported later could be edited before that, and the key would not cover the code that runs."""
-    deps = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["pretrain"]["deps"]
-    code = {dep.removesuffix(".py").replace("/", ".") for dep in deps if dep.endswith(".py")}
-    command = [sys.executable, "-c", "import sys, components.pretrain; print(*sys.modules)"]
-    assert code <= set(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+    rooms = ("stage", "store", "encoder", "learning", "byol", "pretrain")
+    files = [path for room in rooms for path in (ROOT / "components" / room).rglob("*.py")]
+    code = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
+    assert len(code) > 40
+    run = "from components.pretrain.loop import build_objective; build_objective(read_params(PARAMS_FILE).pretrain)"
+    imports = "import sys, components.pretrain.__main__; from components.stage.command import PARAMS_FILE, read_params"
+    command = [sys.executable, "-c", f"{imports}; {run}; print(*sys.modules)"]
+    imported = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    assert code - set(imported) == {"components.stage.__main__"}, "which a person runs, and no stage"
+
+
+def test_what_is_shown_while_a_run_goes_on_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit of a progress bar must not throw away the hours of a run that was interrupted."""
+    key = fingerprint("", [])
+    module = ModuleType("components.show.invented")
+    module.__file__ = str(tmp_path / "invented.py")
+    (tmp_path / "invented.py").write_text("BAR = 1")
+    monkeypatch.setitem(sys.modules, "components.show.invented", module)
+    assert fingerprint("", []) == key
 
 
 def test_other_peoples_modules_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

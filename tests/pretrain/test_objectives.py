@@ -19,7 +19,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones(objective
     first, repeat, reseeded = build_weights(3), build_weights(3), build_weights(4)
     assert all(torch.equal(first[name], repeat[name]) for name in first)
     drawn = [name for name, value in first.items() if value.ndim > 1]
-    assert len(drawn) > 10
+    assert len(drawn) > 5
     assert all(not torch.equal(first[name], reseeded[name]) for name in drawn)
 
 

@@ -16,7 +16,6 @@ from components.pretrain.onnx import export_onnx
 from tests.encoder.made import TINY, make_encoder
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["first statistics", "moved statistics"])
 @pytest.mark.parametrize(
     ("encoder", "channels", "side"),
     [
@@ -28,9 +27,9 @@ from tests.encoder.made import TINY, make_encoder
     ids=["tiny", "small stem", "large stem", "article"],
 )
 def test_the_live_the_loaded_and_the_onnx_network_agree(
-    encoder: Encoder, channels: int, side: int, trained: bool, tmp_path: Path
+    encoder: Encoder, channels: int, side: int, tmp_path: Path
 ) -> None:
-    network, config = make_encoder(encoder, channels=channels, side=side, trained=trained)
+    network, config = make_encoder(encoder, channels=channels, side=side)
     save_encoder(tmp_path, network, config)
     export_onnx(network, tmp_path / ONNX, config.images)
     loaded = load_encoder(tmp_path).network

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import psutil
 
 from tests.conftest import ROOT, Project
@@ -14,15 +15,15 @@ from tests.pipelines.conftest import Server
 
 
 def link_pipelines(project: Project) -> None:
-    """Where the flows are to be found in a project that is not a copy of the tree; Git does not see them."""
+    """Link the flows into a project that is not a copy of the tree; Git does not see them."""
     (project.root / "pipelines").symlink_to(ROOT / "pipelines")
     with (project.root / ".git" / "info" / "exclude").open("a") as file:
         file.write("/pipelines\n")
 
 
 @contextmanager
-def serving(project: Project, *arguments: str, **environment: str) -> Iterator[psutil.Process]:
-    """`python -m pipelines.retrain --serve` in the background; ended with the block, if it still runs then."""
+def serve_checkout(project: Project, *arguments: str, **environment: str) -> Iterator[psutil.Process]:
+    """Run `python -m pipelines.retrain --serve` in the background; it is ended with the block, if it still runs then."""
     log = project.root.parent / "served.log"
     with log.open("a") as file:
         process = subprocess.Popen(
@@ -43,21 +44,27 @@ def serving(project: Project, *arguments: str, **environment: str) -> Iterator[p
         process.wait(60)
 
 
-def deployments(server: Server, project: Project) -> list[dict[str, Any]]:
-    """Of this checkout; the server may know those of other tests too."""
+def read_deployments(server: Server, project: Project) -> list[dict[str, Any]]:
+    """Return the deployments of this checkout; the server may know those of other tests too."""
     found = server.ask("deployments/filter", sort="CREATED_DESC")
     return [one for one in found if one["parameters"].get("root") == str(project.root)]
 
 
-def runs(server: Server, project: Project, *states: str) -> list[dict[str, Any]]:
-    """Of the checkout's deployment, in the order in which they were to begin; sub-flows have none."""
+def read_runs(server: Server, project: Project, *states: str) -> list[dict[str, Any]]:
+    """Return the runs of the checkout's deployment in these states, in the order in which they were to begin."""
     chosen = {"state": {"type": {"any_": list(states)}}}
-    theirs = [one["id"] for one in deployments(server, project)]
+    theirs = [one["id"] for one in read_deployments(server, project)]
     found = server.ask("flow_runs/filter", flow_runs=chosen, sort="EXPECTED_START_TIME_ASC")
     return [run for run in found if run["deployment_id"] in theirs]
 
 
-def processes_of_run(serving: psutil.Process) -> list[psutil.Process]:
-    """The flow's process, which Prefect spawned, and all below it."""
+def list_processes_of_run(serving: psutil.Process) -> list[psutil.Process]:
+    """Return the flow's process, which Prefect spawned, and all below it."""
     flow = next(one for one in serving.children() if "multiprocessing.spawn" in " ".join(one.cmdline()))
     return [flow, *flow.children(recursive=True)]
+
+
+def read_state(server: Server, run: str) -> str:
+    """Return the name of the state that a flow run is in."""
+    name: str = httpx.get(f"{server.url}/flow_runs/{run}").json()["state_name"]
+    return name

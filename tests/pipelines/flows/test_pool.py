@@ -33,10 +33,10 @@ def test_a_worker_retrains_in_the_checkout_that_was_deployed(
         command = ["prefect", "worker", "start", "--pool", "byol", "--limit", "1"]
         worker = subprocess.Popen(command, cwd=tmp_path, env=project.environment, stdout=log, stderr=log)
     try:
-        tiny.wait_for(lambda: bool(served.runs(server, project, "COMPLETED", "FAILED")), 180)
+        tiny.wait_for(lambda: bool(served.read_runs(server, project, "COMPLETED", "FAILED")), 180)
     finally:
         tiny.kill_tree(worker)  # Prefect's own end on SIGTERM hangs now and then
-    done = served.runs(server, project, "COMPLETED", "FAILED")[0]
+    done = served.read_runs(server, project, "COMPLETED", "FAILED")[0]
     assert done["name"] in asked
     assert done["state_name"] == "Promoted", (tmp_path / "worker.log").read_text()
     assert "encoder@v0.1.0" in project.run("git", "tag")

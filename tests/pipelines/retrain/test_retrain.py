@@ -8,8 +8,8 @@ import pytest
 from dvc.repo import Repo
 
 from pipelines.errors import StageError
-from pipelines.registry import publish, versions
-from pipelines.retrain import gate, retraining
+from pipelines.registry import publish, records, versions
+from pipelines.retrain import retraining
 from tests.conftest import Project, set_params
 from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, make_tools, tell_story
 
@@ -40,7 +40,7 @@ def test_the_first_night_makes_the_first_champion(story: Story) -> None:
 
 
 def test_a_night_without_news_is_done_in_seconds(story: Story) -> None:
-    assert story.decisions["nothing"].outcome == gate.NOTHING_NEW
+    assert story.decisions["nothing"].outcome == records.NOTHING_NEW
     assert story.seconds["nothing"] < 15
 
 
@@ -67,7 +67,7 @@ def test_new_photos_that_make_it_better_are_promoted(story: Story) -> None:
 
 def test_a_poisoned_night_is_rejected_for_the_right_reason_and_the_champion_stays(story: Story) -> None:
     decision = story.decisions["poisoned"]
-    assert decision.outcome == gate.REJECTED
+    assert decision.outcome == records.REJECTED
     rules = {reason.rule for reason in decision.failed_reasons}
     assert {"minimal_gain", "data.max_relabelled_fraction"} <= rules
     assert story.champions["poisoned"] == "v0.2.0"
@@ -78,7 +78,7 @@ def test_a_poisoned_night_is_rejected_for_the_right_reason_and_the_champion_stay
 
 
 def test_what_was_rejected_is_not_tried_every_night(story: Story) -> None:
-    assert story.decisions["poisoned again"].outcome == gate.NOTHING_NEW
+    assert story.decisions["poisoned again"].outcome == records.NOTHING_NEW
 
 
 def test_what_a_stage_says_against_its_input_is_the_reason(story: Story) -> None:
@@ -90,7 +90,7 @@ def test_what_a_stage_says_against_its_input_is_the_reason(story: Story) -> None
 
 def test_a_roll_back_holds(story: Story) -> None:
     assert story.champions["rolled back"] == "v0.1.0"
-    assert story.decisions["after the roll-back"].outcome == gate.NOTHING_NEW
+    assert story.decisions["after the roll-back"].outcome == records.NOTHING_NEW
     assert story.champions["after the roll-back"] == "v0.1.0"
 
 

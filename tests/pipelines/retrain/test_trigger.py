@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import GraphError
-from pipelines.registry import worktree
-from pipelines.retrain import gate, retraining, trigger
+from pipelines.registry import records, worktree
+from pipelines.retrain import retraining, trigger
 from pipelines.retrain.gate import Decision
 from tests.pipelines.retrain import nights
 from tests.pipelines.retrain.story import make_tools
@@ -53,7 +53,7 @@ class Story:
     def waited(self, name: str) -> str:
         """The line that says so."""
         decision = self.decisions[name]
-        assert (decision.outcome, len(decision.reasons)) == (gate.WAITING, 1)
+        assert (decision.outcome, len(decision.reasons)) == (records.WAITING, 1)
         return decision.reasons[0].text
 
 
@@ -104,7 +104,7 @@ def test_few_images_that_look_as_before_wait_and_nothing_is_committed(story: Sto
 def test_few_that_look_otherwise_begin_a_retraining(story: Story) -> None:
     said = "a retraining begins: 10 new images of 50 since v0.1.0, but they look unlike those before (p = 0.004)"
     assert said in story.said["few of another kind"]
-    assert story.decisions["few of another kind"].outcome == gate.REJECTED
+    assert story.decisions["few of another kind"].outcome == records.REJECTED
 
 
 def test_after_a_rejection_only_what_came_since_counts_and_is_looked_at(story: Story) -> None:

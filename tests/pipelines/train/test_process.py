@@ -57,6 +57,18 @@ def test_lines_come_while_the_command_runs_and_the_status_at_the_end(tmp_path: P
     assert seen[1][1] - seen[0][1] > 1, "not kept back until the end"
 
 
+def test_a_command_heeds_an_interrupt_where_the_flow_was_begun_with_it_ignored(tmp_path: Path) -> None:
+    """A script's background jobs are begun so. DVC, deaf to the signal, would be killed with its locks held."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    said: list[str] = []
+    try:
+        code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+        process.run(python_command(code), cwd=tmp_path, minutes=1, say=said.append)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said == ["False"]
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
 def test_past_its_time_limit_the_whole_group_is_ended(tmp_path: Path) -> None:
     seen: list[str] = []
