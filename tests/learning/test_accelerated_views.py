@@ -72,9 +72,9 @@ def test_the_code_that_a_compiler_makes_of_them_gives_the_same_picture(
 ) -> None:
     as_on_a_gpu()
     view = view_with(**ALL)
-    drawn = views.draw(view, views.Shape(BATCH, 3, SIDE, SIDE), make_generator())
-    expected = views.apply(images, view, drawn, SIDE)
-    torch.testing.assert_close(torch.compile(views.apply)(images, view, drawn, SIDE), expected, **CLOSE)
+    drawn = views.draw_view(view, views.Shape(BATCH, 3, SIDE, SIDE), make_generator())
+    expected = views.apply_view(images, view, drawn, SIDE)
+    torch.testing.assert_close(torch.compile(views.apply_view)(images, view, drawn, SIDE), expected, **CLOSE)
 
 
 def test_a_pair_is_one_graph_for_all_steps(

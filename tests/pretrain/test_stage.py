@@ -96,7 +96,7 @@ def test_an_interrupt_is_one_line(new_run: Callable[..., Run]) -> None:
 def test_a_checkpoint_of_other_parameters_is_not_taken_up(digits: Path) -> None:
     params = read_params(ROOT / "params.yaml").pretrain
     keys = {
-        pretrain.identify(one, Store(digits), torch.device("cpu"), Replica(0, 1))
+        pretrain.identify_run(one, Store(digits), torch.device("cpu"), Replica(0, 1))
         for one in (params, params.model_copy(update={"seed": 1}), params.model_copy(update={"epochs": 81}))
     }
     assert len(keys) == 3

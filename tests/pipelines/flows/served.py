@@ -23,7 +23,7 @@ def link_pipelines(project: Project) -> None:
 
 @contextmanager
 def serve_checkout(project: Project, *arguments: str, **environment: str) -> Iterator[psutil.Process]:
-    """Run `python -m pipelines.retrain --serve` in the background; it is ended with the block, if it still runs then."""
+    """Run `python -m pipelines.retrain --serve` in the background, and end it with the block if it still runs then."""
     log = project.root.parent / "served.log"
     with log.open("a") as file:
         process = subprocess.Popen(
