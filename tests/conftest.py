@@ -64,6 +64,12 @@ EVERYTHING_OFF = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests: what comes last is waited for by one process alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @dataclass(frozen=True)
 class Project:
     """A whole project in a folder, with the commands that its user would type."""

@@ -14,6 +14,8 @@ from pipelines.train import graph
 from tests.conftest import Project, set_params
 from tests.pipelines.tiny import list_descendants, list_survivors, start_train, wait_for
 
+pytestmark = pytest.mark.slow
+
 PROBES = ("knn", "linear", "logistic", "retrieval")
 WEIGHTS = "models/encoder/encoder.safetensors"
 

@@ -9,6 +9,8 @@ from pipelines.flows import artifacts
 from tests.pipelines import tiny
 from tests.pipelines.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 stages:
   counts:

@@ -12,6 +12,8 @@ from tests.pipelines.conftest import Server
 from tests.pipelines.flows import served
 from tests.pipelines.retrain import nights
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:

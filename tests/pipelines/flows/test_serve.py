@@ -18,6 +18,8 @@ from tests.pipelines.conftest import Server, find_free_port
 from tests.pipelines.flows import served
 from tests.pipelines.retrain import nights
 
+pytestmark = pytest.mark.slow
+
 EVERY_THREE_SECONDS = ("--cron", "* * * * * */3")
 
 
