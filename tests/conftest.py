@@ -78,7 +78,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As in the activated environment, with a home and a name of its own."""
+        """The variables of the activated environment, with a home and a name of its own."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "PYTEST_"))}
         return environment | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -117,7 +117,7 @@ class Project:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def copy(self, folder: Path) -> "Project":
-        """The same project elsewhere, with its outputs and its cache."""
+        """Copy the project elsewhere, with its outputs and its cache."""
         shutil.copytree(self.root, folder / "project", symlinks=True)
         return Project(folder / "project")
 
@@ -158,7 +158,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def reproduced(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The same after one real `dvc repro`, committed; not to be changed, take a copy. All workers share one."""
+    """The untouched project after one real `dvc repro`, committed. All workers share it: change a copy, never this."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "reproduced"
     with FileLock(f"{folder}.lock"):

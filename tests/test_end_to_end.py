@@ -1,4 +1,4 @@
-"""What a user does, as a user does it: a real DVC, real processes, in a clone of its own with shrunken parameters."""
+"""Tests that do what a user does: with a real DVC and real processes, in a clone with shrunken parameters."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def test_the_report_of_a_real_run_shows_every_section_with_its_charts(reproduced
     }
     assert sorted(chart["target_id"] for chart in drawn) == sorted(name for names in charts.values() for name in names)
     for chart in drawn:
-        points = [values for values in columns(chart["doc"]) if len(values) > 0]
+        points = [values for values in list_columns(chart["doc"]) if len(values) > 0]
         assert points, f"{chart['target_id']} draws nothing"
     assert 'class="absent"' not in page, "nothing was left out"
     assert len(re.findall("<tr>", sections["numbers"])) > 15
@@ -68,17 +68,17 @@ def test_the_report_of_a_real_run_shows_every_section_with_its_charts(reproduced
     assert not re.search(r"""<(script|link|img)[^>]*(src|href)=["']https?://""", page), "it needs no network"
 
 
-def columns(part: Any) -> Iterator[list[Any]]:
-    """Every column of every data source of a chart."""
+def list_columns(part: Any) -> Iterator[list[Any]]:
+    """Yield every column of every data source of a chart."""
     if isinstance(part, dict):
         if part.get("name") == "ColumnDataSource":
             entries = part["attributes"]["data"].get("entries", [])
             yield from (values if isinstance(values, list) else [values] for _, values in entries)
         for value in part.values():
-            yield from columns(value)
+            yield from list_columns(value)
     elif isinstance(part, list):
         for value in part:
-            yield from columns(value)
+            yield from list_columns(value)
 
 
 def test_a_probes_parameter_reruns_that_probe_and_the_report_only_and_going_back_computes_nothing(
@@ -129,7 +129,7 @@ def editable(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_an_edit_makes_stale_what_stands_on_it_and_nothing_else(
     editable: Project, edited: str, stale: set[str]
 ) -> None:
-    """As DVC sees it; what a stage writes, those that read it may need anew."""
+    """DVC is asked; stages that read what a stale stage writes count as stale too."""
     path = editable.root / edited
     before = path.read_bytes()
     try:
@@ -138,12 +138,12 @@ def test_an_edit_makes_stale_what_stands_on_it_and_nothing_else(
         needs = {stage.name: set(stage.needs) for stage in graph.read_stages(editable.root)}
     finally:
         path.write_bytes(before)
-    assert stale == {name for name in needs if name in found or downstream(name, needs) & found}
+    assert stale == {name for name in needs if name in found or list_upstream(name, needs) & found}
 
 
-def downstream(name: str, needs: dict[str, set[str]]) -> set[str]:
-    """All stages that a stage needs, and those that they need."""
-    return needs[name] | {other for need in needs[name] for other in downstream(need, needs)}
+def list_upstream(name: str, needs: dict[str, set[str]]) -> set[str]:
+    """Return all stages that a stage needs, and those that they need."""
+    return needs[name] | {other for need in needs[name] for other in list_upstream(need, needs)}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_flow_without_a_server_finds_everything_up_to_date(project: Project)
 
 
 def test_a_flow_runs_what_is_stale_and_ends_with_the_numbers(project: Project) -> None:
-    """With a Prefect server that it starts for the time of the run."""
+    """The flow starts a Prefect server for the time of the run."""
     project.change(evaluate__logistic__few_label_c=0.5)
     output = project.run("python", "-m", "pipelines.train")
     outcomes = dict(re.findall(r"^│ (\S+)\s+│ (ran|up to date)\s+│$", output, re.MULTILINE))

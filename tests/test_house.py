@@ -40,8 +40,8 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
 FLOWS = ("train", "compare", "registry", "retrain", "flows")  # the rooms of pipelines/; each may import those before it
 
 
-def imported(path: Path) -> set[str]:
-    """Every module that a file names in an import, and the names it takes from it, wherever the import stands."""
+def list_imports(path: Path) -> set[str]:
+    """List every module that a file names in an import, and what it takes from it, wherever the import stands."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -52,41 +52,41 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def own_files(path: Path) -> Iterator[Path]:
-    """The project's files that a file imports; a name may be a module or something in one."""
-    for module in imported(path):
+def list_own_files(path: Path) -> Iterator[Path]:
+    """Yield the project's files that a file imports; a name may be a module or something in one."""
+    for module in list_imports(path):
         file = ROOT / f"{module.replace('.', '/')}.py"
         if file.is_file():
             yield file
 
 
-def closure(*begin: Path) -> set[Path]:
-    """The project's own files that some files need, themselves included."""
+def collect_closure(*begin: Path) -> set[Path]:
+    """Collect the project's own files that some files need, themselves included."""
     found: set[Path] = set()
     waiting = list(begin)
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += own_files(file)
+            waiting += list_own_files(file)
     return found
 
 
-def python_files(*folders: str) -> list[Path]:
+def list_python_files(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def room_of(path: Path) -> str:
-    """The folder below components/ or pipelines/ that a file stands in, or the file itself."""
+def get_room(path: Path) -> str:
+    """Name the folder below components/ or pipelines/ that a file stands in, or the file itself."""
     return path.relative_to(ROOT).parts[1]
 
 
-def packages(path: Path) -> set[str]:
-    return {module.split(".")[0] for module in imported(path)}
+def list_packages(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in list_imports(path)}
 
 
-def code_deps(stage: str, named: str) -> list[Path]:
-    """The deps of a stage that are code; `named`: the objective or the probe that is loaded by name."""
+def list_code_deps(stage: str, named: str) -> list[Path]:
+    """List the deps of a stage that are code; `named` is the objective or the probe that is loaded by name."""
     texts = [re.sub(r"\$\{(pretrain\.objective|item\.probe)\}", named, dep) for dep in DVC[stage]["deps"]]
     return [ROOT / text for text in texts if text.startswith("components/")]
 
@@ -95,8 +95,8 @@ RUNS = [(stage, "") for stage in STAGES if stage not in ("pretrain", "evaluate")
 RUNS += [("pretrain", objective) for objective in OBJECTIVES] + [("evaluate", probe) for probe in PROBES]
 
 
-def begin(stage: str, named: str) -> list[Path]:
-    """Where the imports of a run begin: the stage, and what it loads by name."""
+def list_entry_files(stage: str, named: str) -> list[Path]:
+    """List the files at which the imports of a run begin: the stage, and what it loads by name."""
     files = {"pretrain": [f"{named}/objective.py", f"{named}/params.py"], "evaluate": [f"probes/{named}.py"]}
     return [ROOT / "components" / file for file in (f"{stage}/__main__.py", *files.get(stage, []))]
 
@@ -124,11 +124,11 @@ def test_there_is_a_section_for_every_probe_and_a_probe_for_every_section() -> N
 @pytest.mark.parametrize(("stage", "named"), RUNS)
 def test_a_stage_depends_on_the_rooms_that_hold_all_it_imports(stage: str, named: str) -> None:
     """An edit of what it imports makes it stale; what is shown while it runs is no part of its result."""
-    rooms = code_deps(stage, named)
+    rooms = list_code_deps(stage, named)
     outside = {
         path.relative_to(ROOT).as_posix()
-        for path in closure(*begin(stage, named))
-        if room_of(path) != "show" and not any(room in (path, *path.parents) for room in rooms)
+        for path in collect_closure(*list_entry_files(stage, named))
+        if get_room(path) != "show" and not any(room in (path, *path.parents) for room in rooms)
     }
     assert not outside
 
@@ -144,8 +144,8 @@ def test_deps_are_two_to_six_folders_and_never_a_list_of_files(stage: str) -> No
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_no_edit_of_what_it_does_not_import_retrains_an_encoder(objective: str) -> None:
-    used = closure(*begin("pretrain", objective))
-    held = {path for room in code_deps("pretrain", objective) for path in room.rglob("*.py")}
+    used = collect_closure(*list_entry_files("pretrain", objective))
+    held = {path for room in list_code_deps("pretrain", objective) for path in room.rglob("*.py")}
     unused = {path.relative_to(ROOT).as_posix() for path in held - used if path.name != "__init__.py"}
     assert unused == {"components/stage/__main__.py"}, "two lines by which people check params.yaml"
 
@@ -159,30 +159,30 @@ def test_no_room_stands_on_one_above_it() -> None:
     assert sorted(ABOVE) == sorted(path.parent.name for path in (ROOT / "components").glob("*/__init__.py"))
     wrong = [
         f"{path.relative_to(ROOT)} imports {file.relative_to(ROOT)}"
-        for path in python_files("components")
-        for file in own_files(path)
+        for path in list_python_files("components")
+        for file in list_own_files(path)
         if len(path.relative_to(ROOT).parts) > 2
-        if room_of(file) not in (room_of(path), *ABOVE[room_of(path)])
+        if get_room(file) not in (get_room(path), *ABOVE[get_room(path)])
     ]
     assert not wrong
 
 
-def arrows(top: str) -> networkx.DiGraph:
-    """Which room of components/ or pipelines/ imports which other."""
+def draw_arrows(top: str) -> networkx.DiGraph:
+    """Draw which room of components/ or pipelines/ imports which other."""
     graph = networkx.DiGraph()
-    for path in python_files(top):
-        below = (room_of(file) for file in own_files(path) if file.is_relative_to(ROOT / top))
-        graph.add_edges_from((room_of(path), room) for room in below if room != room_of(path))
+    for path in list_python_files(top):
+        below = (get_room(file) for file in list_own_files(path) if file.is_relative_to(ROOT / top))
+        graph.add_edges_from((get_room(path), room) for room in below if room != get_room(path))
     return graph
 
 
 @pytest.mark.parametrize("top", ["components", "pipelines"])
 def test_there_is_no_circle_of_rooms(top: str) -> None:
-    assert not list(networkx.simple_cycles(arrows(top)))
+    assert not list(networkx.simple_cycles(draw_arrows(top)))
 
 
 def test_no_room_of_the_flows_stands_on_one_above_it() -> None:
-    rooms = [(above, below) for above, below in arrows("pipelines").edges if {above, below} <= set(FLOWS)]
+    rooms = [(above, below) for above, below in draw_arrows("pipelines").edges if {above, below} <= set(FLOWS)]
     assert len(rooms) > 5
     assert all(FLOWS.index(above) > FLOWS.index(below) for above, below in rooms)
 
@@ -195,43 +195,43 @@ def test_paths_stand_in_vars_only() -> None:
 
 
 def test_packages_import_nothing_by_themselves() -> None:
-    for path in python_files("components", "pipelines"):
+    for path in list_python_files("components", "pipelines"):
         if path.name == "__init__.py":
             assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
 
 def test_the_method_knows_neither_files_nor_tools() -> None:
     forbidden = {"ruamel", "yaml", "argparse", "pathlib", "os", "sys", "json", "csv", "PIL", "pyarrow"}
-    for path in python_files(*(f"components/{room}" for room in ("learning", "encoder", "probes", *OBJECTIVES))):
+    for path in list_python_files(*(f"components/{room}" for room in ("learning", "encoder", "probes", *OBJECTIVES))):
         if path.name != "saved.py":  # the encoder's own files
-            assert not packages(path) & forbidden, path
+            assert not list_packages(path) & forbidden, path
 
 
 def test_components_know_nothing_above_them() -> None:
-    for path in python_files("components"):
-        assert not packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
+    for path in list_python_files("components"):
+        assert not list_packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
 
 
 def test_no_path_that_is_shared_knows_of_one_objective() -> None:
     """A new one is a room of its own, with its settings."""
-    shared = [*python_files("components/pretrain"), *python_files("components/learning")]
+    shared = [*list_python_files("components/pretrain"), *list_python_files("components/learning")]
     assert len(shared) > 30
     for path in shared:
         assert "article" not in path.read_text().lower(), path
-        assert not imported(path) & {"components.byol.objective", "components.byol.params"}, path
+        assert not list_imports(path) & {"components.byol.objective", "components.byol.params"}, path
 
 
 def test_flows_know_stages_only_through_dvc() -> None:
-    for path in python_files("pipelines"):
-        assert not packages(path) & {"torch", "torchvision", "components", "albumentations", "sklearn"}, path
+    for path in list_python_files("pipelines"):
+        assert not list_packages(path) & {"torch", "torchvision", "components", "albumentations", "sklearn"}, path
         names = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
         assert not names & set(STAGES), f"{path}: a stage named in Python"
 
 
 def test_one_module_and_the_registry_alone_know_what_dvc_is_inside() -> None:
-    for path in python_files("pipelines"):
-        if path != ROOT / "pipelines/train/graph.py" and room_of(path) != "registry":
-            assert not packages(path) & {"dvc", "gto"}, path
+    for path in list_python_files("pipelines"):
+        if path != ROOT / "pipelines/train/graph.py" and get_room(path) != "registry":
+            assert not list_packages(path) & {"dvc", "gto"}, path
 
 
 def test_no_default_hides_in_the_types_of_params() -> None:
@@ -253,11 +253,11 @@ def test_every_package_of_the_lock_has_a_hash_and_no_index_is_named() -> None:
     assert "index-url" not in lock
 
 
-def differences(recorded: Any, now: Any, key: str) -> Iterator[str]:
-    """The keys that the record knows and that are not so any more; what came since it was made is not asked."""
+def list_differences(recorded: Any, now: Any, key: str) -> Iterator[str]:
+    """Yield what the record knows otherwise than the parameters now; keys that came since are not compared."""
     if isinstance(recorded, dict) and isinstance(now, dict):
         for name, value in recorded.items():
-            yield from differences(value, now.get(name), f"{key}.{name}")
+            yield from list_differences(value, now.get(name), f"{key}.{name}")
     elif recorded != now:
         yield f"{key}: {recorded} is {now} now"
 
@@ -269,13 +269,13 @@ def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
         params["evaluate"]["probes"]
     )  # a new one changes none
     for section in ("data", "pretrain", "embed", "evaluate"):  # what decides its numbers
-        assert not [*differences(record["params"][section], params[section], section)], "make bench"
+        assert not [*list_differences(record["params"][section], params[section], section)], "make bench"
 
 
 def test_a_key_that_came_after_the_record_asks_for_no_new_one() -> None:
-    assert not [*differences({"a": {"b": 1}}, {"a": {"b": 1, "new": 2}}, "")]
-    assert [*differences({"a": {"b": 1}}, {"a": {"b": 2}}, "params")] == ["params.a.b: 1 is 2 now"]
-    assert [*differences({"a": {"b": 1}}, {"a": {}}, "params")] == ["params.a.b: 1 is None now"]
+    assert not [*list_differences({"a": {"b": 1}}, {"a": {"b": 1, "new": 2}}, "")]
+    assert [*list_differences({"a": {"b": 1}}, {"a": {"b": 2}}, "params")] == ["params.a.b: 1 is 2 now"]
+    assert [*list_differences({"a": {"b": 1}}, {"a": {}}, "params")] == ["params.a.b: 1 is None now"]
 
 
 def test_no_page_is_half_written() -> None:

@@ -20,7 +20,7 @@ UP_TO_DATE = "Data and pipelines are up to date."
 
 @dataclass(frozen=True)
 class Remote:
-    """Where data is shared, and the options that each clone sets for itself, outside Git."""
+    """A place where data is shared, and the options that each clone sets for itself, outside Git."""
 
     address: str
     private: dict[str, str]
@@ -56,7 +56,7 @@ class Shared:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    """Every file that DVC caches, by its path."""
+    """Read every file that DVC caches, by its path."""
     files = [path for name in CACHED for path in (project.root / name).rglob("*") if path.is_file()]
     return {str(path.relative_to(project.root)): path.read_bytes() for path in files}
 

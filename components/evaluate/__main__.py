@@ -39,9 +39,8 @@ def run(
     prepare_device(device, params.shared.threads)
     given = Given(store, encoder, embeddings, device)
     try:
-        outcomes = importlib.import_module(f"components.probes.{probe}").judge(
-            params, given
-        )  # by name: the other probes are not deps
+        # By name, so that an edit of another probe makes nothing stale.
+        outcomes = importlib.import_module(f"components.probes.{probe}").judge(params, given)
         results.write_metrics(metrics, outcomes)
     except NothingToMeasureError as reason:
         print(f"evaluate {probe}: skipped: {reason}", flush=True)

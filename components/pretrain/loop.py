@@ -64,9 +64,8 @@ def build_objective(params: Pretrain) -> Objective:
     """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
-    module = importlib.import_module(
-        f"components.{params.objective}.objective"
-    )  # loaded by name, so that the others are no deps
+    # By name, so that an edit of another objective makes nothing stale.
+    module = importlib.import_module(f"components.{params.objective}.objective")
     objective: Objective = module.OBJECTIVE.build_around(encoder, params)
     return objective
 

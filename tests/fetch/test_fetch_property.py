@@ -40,12 +40,12 @@ class File:
 
     @property
     def path(self) -> bytes:
-        """In the folder."""
+        """The path within the folder."""
         return self.folder + self.name
 
     @property
     def text(self) -> str:
-        """As the store has it."""
+        """The path as the store spells it."""
         return escape_name(self.path)
 
     @property
@@ -76,7 +76,7 @@ FIRST = File(b"cat/", b"first.one.png", "PNG", 9)  # so that there is an image a
 
 
 def create(root: Path, listing: list[File]) -> set[File]:
-    """What the file system took; some allow fewer names."""
+    """Create the files and return those that the file system took; some allow fewer names."""
     made = set()
     for file in listing:
         path = Path(os.fsdecode(os.fsencode(root) + b"/" + file.path))

@@ -129,7 +129,7 @@ PATHS = {"metrics": "metrics.json", "curve": "curve.csv", "views": "views.png", 
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_an_encoder_of_so_many_channels_is_trained_and_exported(channels: int, tmp_path: Path) -> None:
-    """From files with alpha to encoder.onnx, which gives the features that the encoder gives here."""
+    """From files with alpha to encoder.onnx, which must give the features that the encoder gives here."""
     rng = np.random.default_rng(0)
     store = fill_store(tmp_path / "store", [rng.integers(0, 256, (10, 14, 4)) for _ in range(12)])
     params = make_settings(**images_with(channels), **SHORT)

@@ -1,4 +1,4 @@
-"""Where the stage fetch writes; the stage pretrain in a folder of its own, as DVC starts it, killed or cut short."""
+"""Runs the stage pretrain in a folder of its own, as DVC starts it, to its end, killed or cut short."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pre
 
 
 def fetch_outputs(folder: Path) -> dict[str, Path]:
-    """Where the stage fetch writes, by flag."""
+    """Return where the stage fetch writes, by flag."""
     return {name: folder / name for name in ("store", "metrics", "findings", "scratch")}
 
 
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def paths(self) -> dict[str, Path]:
-        """By flag."""
+        """The paths that the stage is given, by flag."""
         names = {"encoder": "encoder", "metrics": "metrics.json", "curve": "curve.csv", "views": "views.png"}
         names |= {"scratch": "scratch", "live": "live"}
         return {"store": self.store} | {flag: self.folder / name for flag, name in names.items()}
@@ -49,11 +49,11 @@ class Run:
         set_params(self.folder / "params.yaml", {key.replace("__", "."): value for key, value in changes.items()})
 
     def here(self) -> None:
-        """In this process."""
+        """Run the stage in this process."""
         pretrain.run(read_params(self.folder / "params.yaml").pretrain, **self.paths)
 
     def start(self, *launcher: str) -> subprocess.Popen[str]:
-        """As a process group of its own, as DVC starts it."""
+        """Start the stage as a process group of its own, as DVC does."""
         flags = [part for flag, path in self.paths.items() for part in (f"--{flag}", str(path))]
         command = [sys.executable, *launcher, "-m", "components.pretrain", *flags]
         return subprocess.Popen(
@@ -88,13 +88,13 @@ class Run:
         return [path.stat().st_mtime_ns for path in (self.folder / "scratch").glob("*/state.pt")]
 
     def results(self) -> list[bytes]:
-        """What must be the same, bit for bit."""
+        """Read what must be the same, bit for bit."""
         encoder = self.folder / "encoder"
         return [path.read_bytes() for path in (*sorted(encoder.iterdir()), self.paths["curve"], self.paths["views"])]
 
 
 def small_run(folder: Path, store: Path, **changes: Any) -> Run:
-    """Of a few epochs, and those changes of params.yaml."""
+    """Prepare a run of a few epochs, with these changes of params.yaml."""
     run = Run(folder, store)
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     set_params(folder / "params.yaml", SMALL)
@@ -106,7 +106,7 @@ class Interrupted(Observer):
     """Ends its run after a step in the middle of the second epoch, as a kill would."""
 
     def save(self, state: State) -> None:
-        """And no more."""
+        """Save the checkpoint, and interrupt the run after step 15."""
         super().save(state)
         if state.step == 15:
             self.checkpoint.lock.release()

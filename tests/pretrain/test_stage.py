@@ -1,4 +1,4 @@
-"""The stage as its user meets it: killed and begun again, collapsed, diverged, shared by two processes."""
+"""Tests the stage as its user meets it: killed and begun again, collapsed, diverged, shared by two processes."""
 
 import csv
 import json

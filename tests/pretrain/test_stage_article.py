@@ -1,4 +1,4 @@
-"""The stage with the article's objective: cut and begun again, its terms told, its collapse seen."""
+"""Tests the stage with the article's objective: cut and begun again, its terms logged, its collapse seen."""
 
 import csv
 import json
@@ -44,7 +44,7 @@ def test_the_articles_run_that_was_cut_ends_with_the_same_bits(
 
 
 def test_the_articles_objective_tells_its_terms_and_is_not_called_byol(new_run: Callable[..., Run]) -> None:
-    """In the curve, in the metrics and in the live log; what is BYOL's alone is in none of them."""
+    """Its terms are in the curve, the metrics and the live log; what is BYOL's alone is in none of them."""
     run = new_run(**ARTICLE)
     run.here()
     metrics = json.loads(run.paths["metrics"].read_text())

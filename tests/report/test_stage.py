@@ -14,7 +14,7 @@ from tests.report.page import pages
 
 
 def run(folder: pages.Folder) -> None:
-    """As `dvc repro report` does."""
+    """Run the stage as `dvc repro report` does."""
     root, params = folder.root, read_params(ROOT / "params.yaml")
     names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})

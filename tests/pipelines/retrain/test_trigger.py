@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  
 
 
 class Story:
-    """What happened, night by night."""
+    """Remembers what happened, night by night."""
 
     def __init__(self, folder: Path) -> None:
         self.project = nights.make_project(folder)
@@ -34,7 +34,7 @@ class Story:
         self.lines: list[dict[str, Any]] = []
 
     def night(self, name: str, p_value: float | None = None, *, only_begin: bool = False) -> None:
-        """One retraining, with images that look so; ended where the training would begin, if that is all we ask."""
+        """Retrain once, with images that look so; `only_begin` ends it where the training would begin."""
 
         def drift(judging: Path, theirs: Path) -> Mapping[str, Any]:
             assert (theirs / "models/encoder/encoder.bin").is_file()
@@ -66,7 +66,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def tell(told: Story) -> Story:
-    """All of it."""
+    """Live through all nights."""
     photos = told.root / "photos"
     told.project.change(retrain={"new_images": LIMIT, "drift_below": 0.01})
     told.project.commit("Not at every image")

@@ -39,7 +39,7 @@ class Pretended(Work):
         self.counting = threading.Lock()
 
     def update_stage(self, stage: Stage, say: Say) -> str:
-        """As the flow calls it."""
+        """Pretend to bring a stage up to date."""
         with self.counting:
             self.tries.append(stage.name)
             self.now += 1

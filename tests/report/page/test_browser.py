@@ -37,13 +37,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Opened:
-    """A page, and what it should not do."""
+    """A page, and what it did that it should not do."""
 
     page: Page
     wrong: list[str] = field(default_factory=list)
 
     def where(self, row: int) -> tuple[float, float]:
-        """On the screen, of an image on the map."""
+        """Locate an image of the map on the screen."""
         self.page.locator("#map").scroll_into_view_if_needed()
         script = """(row) => {
             const source = findModel("map"), view = Object.values(Bokeh.index.roots ?? Bokeh.index)
@@ -56,13 +56,13 @@ class Opened:
         return x, y
 
     def nearest(self) -> list[int]:
-        """The images in the panel."""
+        """List the images in the panel."""
         return [int(one) for one in self.page.locator("#panel .near button").evaluate_all(
             "(all) => all.map((one) => one.dataset.image)"
         )]  # fmt: skip
 
     def ringed(self) -> int:
-        """How many images have a ring on the map."""
+        """Count the images that have a ring on the map."""
         found: int = self.page.evaluate("findModel('map rings').data.x.length")
         return found
 
@@ -142,7 +142,7 @@ def test_a_phone_needs_no_sideways_scrolling_and_can_tap(browser: Browser, file:
 
 
 def contrast(page: Page, ink: str) -> float:
-    """Of a colour with the page's, by WCAG 2.1."""
+    """Measure the contrast of a colour with the page's, by WCAG 2.1."""
     script = """(ink) => {
         const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
         const light = (colour) => {
