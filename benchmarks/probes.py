@@ -7,14 +7,13 @@ and starts each fit at the last one (the quickest way that it offers), on the sa
 precision. Then it times the exact k nearest neighbours of 10,000 queries, and the linear grid.
 """
 
+import components.stage.openmp  # noqa: F401  (before torch)
+
 import argparse
-import os
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is imported, as in the stage
 
 import numpy as np
 import torch

@@ -78,7 +78,7 @@ def read_reference_ids(reference: Path, loaded: LoadedEncoder) -> pa.ChunkedArra
     width = kinds["embedding"].list_size
     if width != loaded.config.features:
         raise InputError(
-            f"{reference}: {width} features an image, the encoder gives {loaded.config.features}: "
+            f"{reference}: {width} features per image, the encoder gives {loaded.config.features}: "
             f"--reference must be what stage embed wrote with --encoder"
         )
     ids = pq.read_table(reference, columns=["id"])["id"]

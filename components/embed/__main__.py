@@ -4,7 +4,7 @@ One pass over the store decodes each image once for all three; memory does not g
 torchrun starts several processes, each embeds a stretch of the store that is cut between batches, and the files are the
 same as those of one process.
 
-N images, B of them in a batch, C channels, S pixels a side, D features.
+N images, B of them in a batch, C channels, S pixels per side, D features.
 """
 
 import components.stage.openmp  # noqa: F401  (before torch)

@@ -12,7 +12,7 @@ class Embed(Params):
     precision: Precision
     workers: Count  # threads that decode
     batch_size: Count
-    pixels_side: Count  # pixels a side that the pixel baseline keeps
+    pixels_side: Count  # pixels per side that the pixel baseline keeps
 
 
 SECTIONS = {"embed": Embed}

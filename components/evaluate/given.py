@@ -3,6 +3,7 @@
 M train images, N test images, n some of the images, B a batch, C channels, S pixels per side, D features.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,8 +64,9 @@ class Given:
     @cached_property
     def views(self) -> Views:
         """The views that the encoder was trained on. Raises InputError if its config does not say."""
+        params = self.encoder.config.provenance.get("params")
         try:
-            return Views.model_validate((self.encoder.config.provenance.get("params") or {}).get("views"))
+            return Views.model_validate(params.get("views") if isinstance(params, Mapping) else None)
         except ValidationError as error:
             key = ".".join(str(part) for part in ("provenance", "params", "views", *error.errors()[0]["loc"]))
             raise InputError(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Objective = Callable[
+Evaluation = Callable[
     [Tensor, Tensor], tuple[Tensor, Tensor]
 ]  # (A, U), problem numbers (A,) -> values (A,), gradients (A, U)
 
@@ -21,7 +21,7 @@ SUFFICIENT = 1e-4  # share of the descent that the slope promises (Armijo's cond
 
 
 def minimise(
-    objective: Objective, start: Tensor, *, inverse_hessian: Tensor, tolerance: float, iterations: int
+    objective: Evaluation, start: Tensor, *, inverse_hessian: Tensor, tolerance: float, iterations: int
 ) -> Tensor:
     """Minimise each problem until no entry of its gradient is above `tolerance`: (P, U) float64, (P, U) -> (P, U)."""
     point = start.clone()
@@ -43,7 +43,7 @@ def minimise(
 
 
 def search_step(
-    objective: Objective, point: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, active: Tensor
+    objective: Evaluation, point: Tensor, value: Tensor, gradient: Tensor, direction: Tensor, active: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Halve each step until it descends enough; return the new points, values, gradients and which moved (A,)."""
     slope = (gradient * direction).sum(1)  # (A,), below 0

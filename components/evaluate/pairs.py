@@ -37,7 +37,7 @@ def parse_pairs(text: str, ids: np.ndarray, name: str) -> Pairs:
     the end of its id, `name/name_000n`. Raises InputError if the layout is different or an image does not exist."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if not lines or not all(number.isdecimal() for number in lines[0]) or len(lines[0]) != 2:
-        raise InputError(f"{name}: line 1: the number of folds and of same-class pairs a fold, such as '10 300'")
+        raise InputError(f"{name}: line 1: the number of folds and of same-class pairs per fold, such as '10 300'")
     folds, each = int(lines[0][0]), int(lines[0][1])
     if folds < 2 or each < 1 or len(lines) - 1 != folds * each * 2:
         raise InputError(

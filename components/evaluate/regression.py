@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.evaluate.lbfgs import Objective, minimise
+from components.evaluate.lbfgs import Evaluation, minimise
 from components.evaluate.params import Sweep
 from components.evaluate.probe import LabelledFeatures, complement, standardise
 
@@ -86,7 +86,7 @@ class Regression:
         )
 
 
-def make_objective(inputs: Tensor, labels: Tensor, penalty: Tensor, classes: int) -> Objective:
+def make_objective(inputs: Tensor, labels: Tensor, penalty: Tensor, classes: int) -> Evaluation:
     """Make the function that returns each problem's mean cross-entropy plus penalty, and the gradient.
 
     Its matrix products are in the inputs' precision."""

@@ -6,6 +6,7 @@ It reads no test image. It reads labels of the train split for the online kNN al
 import components.stage.openmp  # noqa: F401  (before torch)
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from components.pretrain.checkpoint import Checkpoint, fingerprint
 from components.pretrain.feeds.choose import choose_feed, count_images, open_feed
 from components.pretrain.observer import Observer, Row
 from components.pretrain.onnx import export_onnx
-from components.pretrain.params import Pretrain
+from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
@@ -74,10 +75,11 @@ def run(
 
 def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
     """Return the fingerprint of all that the run's result depends on, with what `auto` chooses on this machine."""
+    loop.load_objective(params.objective)  # before the fingerprint, which covers the code that is imported
     precision, compiled = choose_precision(params.precision, device), compiles_networks(params, device, replica)
     facts = device.type, replica.world, precision, compiled
     return replicas.broadcast_value(
-        fingerprint(params.model_dump_json(), store.shards, *facts) if replica.writes else ""
+        fingerprint(json.dumps(dump_used(params)), store.shards, *facts) if replica.writes else ""
     )
 
 
@@ -114,7 +116,7 @@ def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int
             "data": hash_shards(shards),
             "lock": hash_lock(),
             "torch": str(torch.__version__),
-            "params": params.model_dump(mode="json"),
+            "params": dump_used(params),
         },
     )
     save_encoder(folder, network, config)

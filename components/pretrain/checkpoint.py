@@ -32,7 +32,7 @@ def fingerprint(params: str, files: list[Path], *facts: object) -> str:
     digest = hashlib.sha256()
     ours = ("components", "__main__")  # the stage itself is __main__ to `python -m`
     code = {name: module for name, module in sys.modules.items() if name.split(".")[0] in ours}
-    code = {name: module for name, module in code.items() if not name.startswith("components.show")}
+    code = {name: module for name, module in code.items() if not name.startswith("components.show.")}
     sources = [Path(str(module.__file__)) for _, module in sorted(code.items()) if getattr(module, "__file__", None)]
     for part in (params, *list_versions(), *facts):
         digest.update(f"{part}\0".encode())

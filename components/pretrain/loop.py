@@ -64,9 +64,12 @@ def build_objective(params: Pretrain) -> Objective:
     """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
-    # By name, so that an edit of another objective makes nothing stale.
-    module = importlib.import_module(f"components.{params.objective}.objective")
-    objective: Objective = module.OBJECTIVE.build_around(encoder, params)
+    return load_objective(params.objective).build_around(encoder, params)
+
+
+def load_objective(name: str) -> type[Objective]:
+    """Import the objective that params.yaml names; by name, so that an edit of another one makes nothing stale."""
+    objective: type[Objective] = importlib.import_module(f"components.{name}.objective").OBJECTIVE
     return objective
 
 

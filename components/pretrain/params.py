@@ -7,7 +7,7 @@ makes no stage stale.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
 
 from components.learning.params import Training
 from components.stage.rooms import find_in_rooms
@@ -43,23 +43,38 @@ class Watch(Params):
     loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False)]
 
 
+def _check_objective(name: str) -> str:
+    if name not in OBJECTIVES:
+        raise ValueError(f"one of {', '.join(OBJECTIVES)}, not '{name}'")
+    return name
+
+
 class Pretrain(Training):
     """Everything that decides the encoder, given the images."""
 
+    objective: Annotated[str, AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
     feed: Feed
     watch: Watch
 
     @model_validator(mode="after")
-    def _check_objective_and_executor(self) -> Self:
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"objective: one of {', '.join(OBJECTIVES)}, not '{self.objective}'")
+    def _check_executor(self) -> Self:
         if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
             raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
         return self
 
 
+def dump_used(params: Pretrain) -> dict[str, Any]:
+    """Return the settings that decide a run, as JSON has them: without those of objectives that are not in use."""
+    unused = {
+        key for name, settings in OBJECTIVES.items() if name != params.objective for key in settings.__annotations__
+    }
+    return params.model_dump(mode="json", exclude=unused)
+
+
 OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # parameter class by the name that `pretrain.objective` takes
+KEYS = [key for settings in (Pretrain, *OBJECTIVES.values()) for key in settings.__annotations__ if key != "objective"]
+assert len(set(KEYS)) == len(KEYS), f"two rooms define the same key of `pretrain`, among {sorted(KEYS)}"
 WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
 SECTIONS = {"pretrain": WholePretrain}

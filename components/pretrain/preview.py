@@ -1,6 +1,6 @@
 """A picture of what the encoder learns from: originals, and below each of them its first and its second view.
 
-N images, B of them drawn, C channels, R and S pixels a side, read and seen.
+N images, B of them drawn, C channels, R and S pixels per side, read and seen.
 """
 
 from pathlib import Path

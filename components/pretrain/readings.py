@@ -3,7 +3,7 @@
 The kNN classifies train images that are held out of its bank. Like every image of the train split they are trained on,
 without their labels, so its accuracy tells how the run goes and not what the encoder is worth on unseen images.
 
-N images, D features, P numbers that the objective watches, C channels, R and S pixels a side, read and seen.
+N images, D features, P numbers that the objective watches, C channels, R and S pixels per side, read and seen.
 """
 
 from dataclasses import dataclass

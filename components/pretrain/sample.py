@@ -4,7 +4,7 @@ The sample comes from at most GROUPS row groups, spread over the store: reading 
 for all of its images, so a store of any size is sampled within seconds. Each group gives a few images before any group
 gives more, since a group may hold a single class.
 
-N images, M of them wanted, G row groups, C channels, R pixels a side.
+N images, M of them wanted, G row groups, C channels, R pixels per side.
 """
 
 from collections.abc import Iterator

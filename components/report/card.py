@@ -82,7 +82,7 @@ def describe_network(config: Config) -> dict[str, Any]:
         "provenance": provenance,
         "taught": objectives.describe_teaching(provenance),
         "kept": objectives.describe_kept_network(provenance),
-        "tag": provenance["params"].get("objective", "byol"),
+        "tag": objectives.read_objective(provenance) or "byol",
         "parameters_json": json.dumps(provenance["params"], indent=2),
     }
 

@@ -18,13 +18,15 @@ KEPT = {
 
 def describe_teaching(provenance: Mapping[str, Any]) -> str:
     """Describe what the two views teach the encoder whose config.json has this provenance."""
-    return TAUGHT.get(_read_objective(provenance), "")
+    return TAUGHT.get(read_objective(provenance), "")
 
 
 def describe_kept_network(provenance: Mapping[str, Any]) -> str:
     """Describe which of the objective's networks is kept and which are not."""
-    return KEPT.get(_read_objective(provenance), "")
+    return KEPT.get(read_objective(provenance), "")
 
 
-def _read_objective(provenance: Mapping[str, Any]) -> str:
-    return str(provenance.get("params", {}).get("objective", ""))
+def read_objective(provenance: Mapping[str, Any]) -> str:
+    """Read the objective's name in params.yaml; nothing where the provenance does not say."""
+    params = provenance.get("params")
+    return str(params.get("objective", "")) if isinstance(params, Mapping) else ""

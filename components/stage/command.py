@@ -38,8 +38,9 @@ def read_params(path: Path) -> Any:
 
 def check_params(raw: Any, path: Path) -> Any:
     """Turn the file's content into typed objects. Raises InputError with one line per mistake."""
-    rooms = find_in_rooms("SECTIONS").values()
-    fields: dict[str, Any] = {name: (section, ...) for sections in rooms for name, section in sections.items()}
+    sections = [section for of_room in find_in_rooms("SECTIONS").values() for section in of_room.items()]
+    fields: dict[str, Any] = {name: (section, ...) for name, section in sections}
+    assert len(fields) == len(sections), "two rooms define the same section of params.yaml"
     whole = create_model("ParamsFile", __base__=Params, **fields)
     try:
         return whole.model_validate(raw)

@@ -28,7 +28,7 @@ class Revision:
 
 def read_revisions(root: Path, names: list[str]) -> list[Revision]:
     """Read each of the named revisions. Raises RevisionError or GraphError."""
-    return [_read_revision(name, tree) for name, tree in graph.read_trees(root, names)]
+    return graph.read_trees(root, names, _read_revision)
 
 
 def _read_revision(name: str, tree: Tree) -> Revision:

@@ -7,11 +7,11 @@ files looked like, and stages run in between.
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx
 from dvc.dependency import ParamsDependency
@@ -23,6 +23,7 @@ from dvc.stage import PipelineStage
 
 from pipelines.errors import GraphError, LockedError, RevisionError
 
+Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
 _status_lock = threading.Lock()  # DVC's own locks distinguish processes, not threads
 
@@ -171,12 +172,14 @@ class Tree:
         return content
 
 
-def read_trees(root: Path, names: list[str]) -> Iterator[tuple[str, Tree]]:
-    """Yield each of the named revisions; its tree stays open until the next one. Raises RevisionError or GraphError."""
+def read_trees(root: Path, names: list[str], read: Callable[[str, Tree], Result]) -> list[Result]:
+    """Read each of the named revisions by `read`, for which its tree is open. Raises RevisionError or GraphError."""
+    results = []
     with open_repo(root) as workspace, Repo(str(root), config=_copy_remotes(workspace)) as repo:
         for name in names:
             with _switch(repo, name) as commit:
-                yield name, Tree(commit, [*_list_results(repo)], repo.dvcfs)
+                results.append(read(name, Tree(commit, [*_list_results(repo)], repo.dvcfs)))
+    return results
 
 
 def _copy_remotes(workspace: Any) -> dict[str, Any]:

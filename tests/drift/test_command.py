@@ -117,7 +117,7 @@ def test_images_are_embedded_as_the_stage_does_and_the_reference_is_read_where_i
 
 def test_embeddings_of_another_width_are_refused(folder: Path, tmp_path: Path) -> None:
     write_digits(tmp_path, FIRST[:40])
-    with pytest.raises(InputError, match="16 features an image, the encoder gives 8: --reference must be what"):
+    with pytest.raises(InputError, match="16 features per image, the encoder gives 8: --reference must be what"):
         run(folder, tmp_path, reference=folder / "embeddings" / "pixels.parquet")
 
 

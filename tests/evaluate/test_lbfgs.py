@@ -7,10 +7,10 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from components.evaluate.lbfgs import Objective, minimise
+from components.evaluate.lbfgs import Evaluation, minimise
 
 
-def make_quadratics(count: int, size: int) -> tuple[Objective, Tensor]:
+def make_quadratics(count: int, size: int) -> tuple[Evaluation, Tensor]:
     """Make problems whose curvatures differ a thousandfold; return them and their minima: (P, U)."""
     generator = torch.Generator().manual_seed(0)
     turned, _ = torch.linalg.qr(torch.randn(count, size, size, generator=generator, dtype=torch.float64))

@@ -201,7 +201,7 @@ def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(
     probe: str, params: Evaluate, tmp_path: Path
 ) -> None:
     """DVC reruns a probe when these change; if it read another section as well, its numbers could become stale without
-    anyone noticing. tests/probes/test_from_images.py checks the probes that read images."""
+    anyone noticing. tests/probes/test_judged_from_images.py checks the probes that read images."""
     write_features(tmp_path / "embeddings")
     others = [name for name in Evaluate.model_fields if name not in ("shared", probe)]
     run(params.model_copy(update=dict.fromkeys(others)), probe, tmp_path)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from components.features.load import Config, build_untrained_encoder
 from components.pretrain.loop import build_objective
-from components.pretrain.params import OBJECTIVES
+from components.pretrain.params import OBJECTIVES, dump_used
 from tests.small import make_settings
 
 
@@ -40,3 +40,10 @@ def test_all_that_learns_is_run_by_the_engine(objective: str) -> None:
     built = build_objective(make_settings(objective=objective))
     run = {id(parameter) for network in built.networks.values() for parameter in network.parameters()}
     assert {id(parameter) for parameter in built.parameters()} == run
+
+
+def test_the_settings_of_an_objective_that_is_not_in_use_are_no_part_of_a_run() -> None:
+    """Otherwise config.json, and with it all that comes after, would change with a weight that nobody used."""
+    keys = {objective: dump_used(make_settings(objective=objective)).keys() for objective in ("byol", "article")}
+    assert keys["byol"] ^ keys["article"] == {"head", "tau_base", "article"}
+    assert {"head", "tau_base"} <= keys["byol"]

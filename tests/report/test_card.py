@@ -87,6 +87,16 @@ def test_images_without_labels_or_tests_are_described_too(config: Config, tmp_pa
     assert "found in them: nothing wrong" in text
 
 
+def test_the_card_of_the_articles_objective_tells_no_story_of_byol(config: Config, tmp_path: Path) -> None:
+    provenance = config.provenance | {"method": "an autoencoder", "params": {"objective": "article"}}
+    text = render_card(tmp_path, config.model_copy(update={"provenance": provenance}))
+    assert "Each view is taken on its own" in text
+    assert "It is the encoder; decoder, discriminator and direction are not kept." in text
+    assert "online" not in text
+    bare = render_card(tmp_path, config.model_copy(update={"provenance": provenance | {"params": None}}))
+    assert "Trained without labels by an autoencoder." in bare
+
+
 def test_every_number_can_be_traced(config: Config, tmp_path: Path) -> None:
     text = render_card(tmp_path, config, revision="1a2b3c4 (with uncommitted changes)")
     assert "Git revision 1a2b3c4 (with uncommitted changes)" in text

@@ -49,6 +49,8 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("pretrain.optimiser", {"learning_rate": 1.0}, "pretrain.optimiser.name: missing"),
         ("pretrain.encoder.blocks", 0, "pretrain.encoder.blocks: Input should be greater than or equal to 1, not 0"),
         ("pretrain.device", "gpu", "pretrain.device: auto, cpu, cuda, cuda:1 (and so on) or mps, not 'gpu'"),
+        ("pretrain.objective", "simclr", "pretrain.objective: one of article, byol, not 'simclr'"),
+        ("pretrain.objective", "learning", "pretrain.objective: one of article, byol, not 'learning'"),
         ("pretrain.launcher", "accelerate launch", "pretrain.launcher: 'python -m', or 'torchrun', its options and "),
         ("data.sources", [{"kind": "cats"}], "data.sources.0.kind: one of 'digits', 'cifar10', "),
         ("data.sources", [{"root": "cats"}], "data.sources.0.kind: missing"),
@@ -90,10 +92,10 @@ def test_a_missing_key_is_named(params: Path) -> None:
 
 
 def test_slips_of_several_sections_are_all_said_at_once(params: Path) -> None:
-    set_params(params, {"pretrain.epochs": 0, "report.neighbours": "many"})
+    set_params(params, {"pretrain.epochs": 0, "pretrain.objective": "simclr", "report.neighbours": "many"})
     with pytest.raises(InputError) as caught:
         stage.read_params(params)
-    assert len(str(caught.value).splitlines()) == 2
+    assert len(str(caught.value).splitlines()) == 3
 
 
 @pytest.mark.parametrize(

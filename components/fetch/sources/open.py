@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from components.fetch.params import Archive, Data, Digits, Folder, Manifest, ParquetShards, Published, Source
 from components.fetch.sources import archive, folder, manifest, parquet
@@ -46,7 +47,7 @@ def list_files(source: Source, places: Places) -> list[ListedFile]:
             return archive.list_files(source, places)
         case ParquetShards():
             return parquet.list_files(source, places)
-        case _:
+        case Digits() | Published():
             return []
 
 
@@ -65,3 +66,5 @@ def read_candidates(listed: ListedSource, places: Places) -> Iterator[Candidate]
             yield from archive.read_candidates(listed.source, listed.files, places)
         case ParquetShards():
             yield from parquet.read_candidates(listed.source, listed.files, places)
+        case _:
+            assert_never(listed.source)

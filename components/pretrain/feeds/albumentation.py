@@ -4,7 +4,7 @@ Its views differ from the batched executor's in their rounding, to 8 bits after 
 circle, and in OpenCV's own resampling (Keys, a = -0.75; the mean of an area if a crop shrinks). A view that is turned
 or shifted is black beyond the crop, while the batched executor shows there what the image holds.
 
-H, W pixels of the image that is read, S pixels a side of the view, C channels.
+H, W pixels of the image that is read, S pixels per side of the view, C channels.
 """
 
 import os

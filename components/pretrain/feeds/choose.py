@@ -3,7 +3,7 @@
 The two kinds show different images at the same step, so all processes of a run use the same kind, and a run that goes
 on after an interruption keeps the kind that it began with.
 
-N images, b a process's part of a batch, C channels, R and S pixels a side, read and seen.
+N images, b a process's part of a batch, C channels, R and S pixels per side, read and seen.
 """
 
 import os

@@ -4,7 +4,7 @@ An epoch then needs nothing of the host (as KellerJordan/cifar10-airbench does).
 seed and the step alone: a feed can begin at any step, and each of several processes draws for the whole batch and makes
 its own rows of it.
 
-N images, B a batch of all processes, b this process's part of it, C channels, R and S pixels a side, read and seen.
+N images, B a batch of all processes, b this process's part of it, C channels, R and S pixels per side, read and seen.
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,7 @@ worker mixes its stretch a window at a time: the two-level shuffle of WebDataset
 and epoch. A step's images depend on the seed, the step, and the numbers of workers and processes, so that a run can go
 on at any step.
 
-N images, B a batch of all processes, b this process's part of it, C channels, S pixels a side.
+N images, B a batch of all processes, b this process's part of it, C channels, S pixels per side.
 """
 
 from bisect import bisect_right

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from components.features.embeddings import Embeddings
 from components.report.page.pictures import normalise_rows
-from components.report.page.theme import INK, MARKERS, PALETTE, make_figure, verbatim
+from components.report.page.theme import INK, MARKERS, PALETTE, escape_tex, make_figure
 from components.store.squares import draw_rows
 from components.store.store import SPLITS, TEST
 
@@ -119,7 +119,8 @@ def list_legend(atlas: Atlas, class_names: Sequence[str]) -> list[dict[str, str]
     if len(styles) < 2:
         return []
     return [
-        {"kind": verbatim(kind), "colour": colour, "sign": MARKERS[marker]} for kind, (colour, marker) in styles.items()
+        {"kind": escape_tex(kind), "colour": colour, "sign": MARKERS[marker]}
+        for kind, (colour, marker) in styles.items()
     ]
 
 

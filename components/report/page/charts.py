@@ -16,7 +16,7 @@ Metrics = Mapping[str, Any]  # one encoder's metrics of one probe
 Place = tuple[str, str]  # on the axis of labels: a group and a place in it
 
 CLASSES = 40  # at most, for a chart of their images
-PER_CLASS, SHARE = "labels a class", "share of the labels"
+PER_CLASS, SHARE = "labels per class", "share of the labels"
 BESIDE = 0.12  # distance between the encoders' points of one place, as a share of its width
 
 

@@ -21,7 +21,7 @@ SHARES = re.compile(r"accuracy|recall|precision|true_accept_rate")  # metrics th
 MORE_IS_BETTER = re.compile(r"(accuracy|recall|precision|true_accept_rate|map$|roc_auc)(?!.*standard_error)")
 THREE_DECIMALS = ("map", "roc_auc")
 SPELT = {
-    r"accuracy_(\d+)_per_class": r"accuracy, \1 labels a class",
+    r"accuracy_(\d+)_per_class": r"accuracy, \1 labels per class",
     r"accuracy_([\d.e-]+)_percent": r"accuracy, \1 % of the labels",
     r"accuracy_k(\d+)": r"accuracy, k = \1",
     r"map": "mean average precision",

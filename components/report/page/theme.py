@@ -71,7 +71,7 @@ def put_legend_above(plot: figure) -> None:
     plot.add_layout(plot.legend[0], "above")
 
 
-def verbatim(text: str) -> str:
+def escape_tex(text: str) -> str:
     """Keep Bokeh from taking `$$`, `\\(` and `\\[` in a label for TeX, for which it would load MathJax from a CDN.
 
     An invisible character (U+2060, word joiner) parts these delimiters; the label looks as it was written.
@@ -96,7 +96,7 @@ def renumber(item: dict[str, Any]) -> dict[str, Any]:
                 for key, value in part.items()
             }
         if isinstance(part, str):
-            return verbatim(part)
+            return escape_tex(part)
         return [walk(member) for member in part] if isinstance(part, list | tuple) else part
 
     doc = walk(item["doc"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from components.evaluate import results
@@ -20,6 +21,8 @@ from components.stage.files import write_json
 from pipelines.compare import __main__ as compare
 from pipelines.compare.differences import NOT_PAIRED
 from pipelines.compare.paired import NOISE
+from pipelines.errors import GraphError
+from pipelines.train import graph
 from tests.conftest import Project, set_params
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
@@ -201,3 +204,13 @@ def test_predictions_come_from_the_remote_and_where_there_is_none_the_user_is_to
         config["core"]["remote"] = "away"
     _, output, _ = run_compare("first", "second", root=project.root)
     assert find_row(output, "accuracy")[-1] == "better"
+
+
+def test_whatever_dvc_says_while_a_revision_is_read_is_a_line(original: Project) -> None:
+    """Such as `config file error`, for a remote that is not configured."""
+
+    def fail(name: str, tree: graph.Tree) -> None:
+        raise DvcException("config file error:\nremote 'nowhere' doesn't exist")
+
+    with pytest.raises(GraphError, match="^config file error: remote 'nowhere' doesn't exist$"):
+        graph.read_trees(original.root, ["first"], fail)

@@ -127,6 +127,9 @@ def test_a_scheduled_run_is_cancelled_and_one_asked_for_by_hand_promotes(project
         by_hand = server.ask(f"deployments/{this['id']}/create_flow_run")
         tiny.wait_for(lambda: served.read_state(server, by_hand["id"]) in ("Promoted", "Failed", "Rejected"), 120)
         assert served.read_state(server, by_hand["id"]) == "Promoted"
+    since = {"timestamp": {"after_": by_hand["created"]}}
+    logs = [log["message"] for log in server.ask("logs/filter", logs=since, sort="TIMESTAMP_ASC", limit=200)]
+    assert any("learn: going on after step" in line for line in logs), "what the cancelled one had learnt is kept"
     its = {"key": {"any_": ["decision"]}, "flow_run_id": {"any_": [by_hand["id"]]}}
     decision = server.ask("artifacts/filter", artifacts=its)[0]
     assert decision["data"].startswith("# Promoted\n\nversion: `v0.1.0`")

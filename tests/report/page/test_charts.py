@@ -21,7 +21,7 @@ def draw_few_labels(*names: str) -> Any:
 def test_the_few_label_chart_has_counts_then_shares_then_all() -> None:
     names = ("accuracy", "accuracy_10_per_class", "accuracy_2_per_class", "accuracy_10_percent", "accuracy_0.5_percent")
     plot = draw_few_labels(*names, "accuracy_k200")
-    groups = ["labels a class"] * 2 + ["share of the labels"] * 3
+    groups = ["labels per class"] * 2 + ["share of the labels"] * 3
     assert plot.x_range.factors == list(zip(groups, ["2", "10", "0.5 %", "10 %", "all"], strict=True))
     drawn = {tuple(line.data_source.data["value"]) for line in plot.renderers}
     assert drawn == {(0.7, 0.6), (0.9, 0.8, 0.5), (0.2, 0.2), (0.2, 0.2, 0.2)}

@@ -73,7 +73,7 @@ def test_the_best_is_marked_only_where_more_is_better() -> None:
 
 
 def test_names_are_said_as_people_say_them() -> None:
-    assert numbers.spell_metric("accuracy_1_per_class") == "accuracy, 1 label a class"
+    assert numbers.spell_metric("accuracy_1_per_class") == "accuracy, 1 label per class"
     assert numbers.spell_metric("accuracy_0.5_percent") == "accuracy, 0.5 % of the labels"
     assert numbers.spell_metric("true_accept_rate_at_0.001") == "true accepts at 0.001 false ones"
     assert numbers.spell_metric("something_new") == "something new"

@@ -11,8 +11,8 @@ from components.learning.engine import start_engine
 from components.learning.replicas import Replica
 from components.pretrain.loop import start_state
 from components.stage.errors import InputError
+from tests.learning.two_processes import BATCH, BUILDERS, STEPS
 from tests.pretrain.tiny import CPU, SGD, PretrainWith, build_byol, copy_parameters, draw_pairs
-from tests.pretrain.two_processes import BATCH, BUILDERS, STEPS
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, torch.Tens
     """Train in two processes; return what each of them saved."""
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*torchrun, "-m", "tests.pretrain.two_processes", str(folder)], check=True, timeout=300)
+    subprocess.run([*torchrun, "-m", "tests.learning.two_processes", str(folder)], check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
