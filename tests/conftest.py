@@ -25,9 +25,8 @@ ROOT = Path(__file__).parent.parent
 hypothesis.settings.register_profile("small", max_examples=15, derandomize=True)
 hypothesis.settings.register_profile("large", max_examples=400)  # pytest --hypothesis-profile=large, every night in CI
 hypothesis.settings.load_profile("small")
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a script's background jobs begin; what tests start inherits it
+# A script's background jobs begin with SIGINT ignored, and whatever the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 SHRUNKEN: dict[str, Any] = {
     "pretrain.epochs": 2,

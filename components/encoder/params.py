@@ -13,9 +13,7 @@ class Images(Params):
     """The network's input, made from an image of the store: side x side pixels; (x - mean) / std per channel."""
 
     side: Annotated[int, Field(ge=8)]
-    read_side: Annotated[
-        int, Field(ge=8)
-    ]  # the side of the square to which images are decoded, and from which views are cut
+    read_side: Annotated[int, Field(ge=8)]  # of the square to which images are decoded, and from which views are cut
     mean: PerChannel  # one number: gray, two: gray and alpha, three: RGB, four: RGBA
     std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 

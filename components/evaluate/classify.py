@@ -44,9 +44,7 @@ def classify(probe: Probe, part: LabelledFeatures, shared: Shared, advance: Call
     advance(1)
     scores = {name: predicted == part.truth for name, predicted in answers.predictions.items()}
     metrics: dict[str, Estimate | float] = {name: estimate_accuracy(right) for name, right in scores.items()}
-    curve: dict[
-        float, float
-    ] = {}  # labels per class -> accuracy; where two metrics have the same number of labels, the first
+    curve: dict[float, float] = {}  # labels per class -> accuracy; of two metrics of the same number, the first
     for name, wanted in count_few_labels(part.labels, shared).items():
         draws = np.stack([draw_rows_per_class(part.labels, wanted, generator) for _ in range(shared.draws)])  # (R, n)
         right = probe.from_draws(draws) == part.truth  # (R, N)

@@ -61,6 +61,7 @@ def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, 
         raise StageError(f"dvc push to {remote} failed, see above; the next run does it again", 1)
     if has_origin(root):
         run_git(root, "push", "--quiet", "origin", f"refs/heads/{branch}")
+        say(f"pushed {branch} to origin")
     if _waits_for_tags(root, branch, promote):
         tag_version(root, run_git(root, "rev-parse", branch), promote, say)
     if has_origin(root) and (tags := run_git(root, "tag", "--points-at", branch).split()):

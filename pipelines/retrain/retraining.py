@@ -81,6 +81,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         publish.fetch_refs(root, say)
         params = settings.read_settings(folder)
         promote = params["promote"]
+        challenge.read_plan(folder, promote)  # refuses before hours of work what `promote:` names and the graph lacks
         if (finished_branch := publish.finish_publishing(root, promote, say)) is not None:
             notify.tell(root, read_retraining(root, finished_branch).build_event(), say)
         champion = versions.find_champion(root, promote)

@@ -6,7 +6,7 @@ The file has readings of the features' health only every few epochs; what was ne
 from collections.abc import Mapping
 from typing import Any
 
-from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, NumeralTickFormatter
+from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
 from bokeh.plotting import figure
 
 from components.features.encoders import OURS
@@ -49,7 +49,8 @@ def draw_small_chart(table: Table, name: str, title: str, form: str) -> figure:
     """Draw one column against the epoch."""
     points = [(x, y) for x, y in zip(table["epoch"], table[name], strict=True) if y is not None]
     source = ColumnDataSource({"epoch": [x for x, _ in points], "value": [y for _, y in points]})
-    plot = make_figure(title, 190, x_axis_label="epoch")
+    span = 0.1 * max((abs(y) for _, y in points), default=1.0) or 1.0  # of an axis on which all numbers are the same
+    plot = make_figure(title, 190, x_axis_label="epoch", y_range=DataRange1d(default_span=span))
     plot.yaxis.formatter = NumeralTickFormatter(format=form)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
     plot.line("epoch", "value", source=source, color=COLOURS[OURS], line_width=2)

@@ -212,5 +212,5 @@ def test_whatever_dvc_says_while_a_revision_is_read_is_a_line(original: Project)
     def fail(name: str, tree: graph.Tree) -> None:
         raise DvcException("config file error:\nremote 'nowhere' doesn't exist")
 
-    with pytest.raises(GraphError, match="^config file error: remote 'nowhere' doesn't exist$"):
+    with pytest.raises(GraphError, match=r"^config file error: remote 'nowhere' doesn't exist$"):
         graph.read_trees(original.root, ["first"], fail)

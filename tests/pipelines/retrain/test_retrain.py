@@ -177,6 +177,16 @@ def test_a_shallow_clone_is_refused_in_one_line(story: Story, tmp_path: Path) ->
     assert caught.value.status == 2
 
 
+def test_a_gate_that_asks_for_what_is_not_there_is_refused_before_any_work(story: Story, tmp_path: Path) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    mine.change(promote__probe="nosuch")
+    mine.commit("a slip")
+    with pytest.raises(StageError, match=r"params\.yaml: promote\.probe: one that dvc\.yaml has") as caught:
+        retraining.retrain(mine.root, make_tools(said.append))
+    assert caught.value.status == 2
+    assert not any("Running stage" in line for line in said)
+
+
 def test_every_night_that_was_judged_or_went_wrong_is_told(story: Story) -> None:
     told = [json.loads(line) for line in (story.root / "scratch" / "told.jsonl").read_text().splitlines()]
     assert [one["event"] for one in told] == ["promoted", "promoted", "rejected", "rejected"]
