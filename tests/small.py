@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
+from components.features.embeddings import EmbeddingsWriter
 from components.pretrain.params import Pretrain, WholePretrain
 from components.stage.command import read_params
 from components.store.decode import decode_square
@@ -57,3 +59,10 @@ def make_settings(**changes: Any) -> Pretrain:
     for key, value in changes.items():
         set_in(section, key.split("__"), value)
     return WholePretrain.model_validate(section)
+
+
+def write_embeddings(path: Path, rows: pa.Table, features: np.ndarray) -> None:
+    """Write a whole file at once, from rows of the store with id, split and label, and their features: (N, D)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with EmbeddingsWriter(path) as writer:
+        writer.add_rows(rows, features)

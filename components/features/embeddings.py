@@ -94,13 +94,6 @@ class EmbeddingsWriter:
             self.temporary.replace(self.path)
 
 
-def write_embeddings(path: Path, rows: pa.Table, features: np.ndarray) -> None:
-    """Write a whole file at once, from rows of the store with id, split and label, and their features: (N, D)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with EmbeddingsWriter(path) as writer:
-        writer.add_rows(rows, features)
-
-
 def read_tables(path: Path) -> Iterator[pa.Table]:
     """Yield the row groups of a file of embeddings, one after the other."""
     with pq.ParquetFile(path) as file:

@@ -14,7 +14,7 @@ from components.stage.rooms import find_in_rooms
 from components.stage.types import Count, Launcher, NotNegative, Params, Positive, Share
 
 
-class Feed(Params):
+class FeedParams(Params):
     """Where the images lie during the training, and what makes their views."""
 
     kind: Literal["auto", "resident", "streaming"]
@@ -55,7 +55,7 @@ class Pretrain(Training):
     objective: Annotated[str, AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
-    feed: Feed
+    feed: FeedParams
     watch: Watch
 
     @model_validator(mode="after")

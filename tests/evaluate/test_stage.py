@@ -12,10 +12,10 @@ import pytest
 
 from components.evaluate import __main__ as evaluate
 from components.evaluate.params import Evaluate
-from components.features.embeddings import write_embeddings
 from components.stage import command as stage
 from components.stage.errors import InputError, RunError
 from tests.conftest import ROOT, SHRUNKEN, set_params
+from tests.small import write_embeddings
 
 CLASSES, PER_CLASS = 5, 40
 TEST = CLASSES * PER_CLASS // 2

@@ -16,7 +16,6 @@ from components.evaluate.given import Given
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.evaluate.statistics import Estimate
-from components.features.embeddings import write_embeddings
 from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.pretrain.params import Pretrain, WholePretrain
 from components.probes import finetune, health, logistic, robustness
@@ -24,7 +23,7 @@ from components.stage.command import read_params
 from components.stage.errors import InputError
 from components.store.store import SPLITS
 from tests.conftest import ROOT
-from tests.small import decode_images, fill_store, make_settings
+from tests.small import decode_images, fill_store, make_settings, write_embeddings
 
 IMAGES, TRAIN = 120, 75
 PRETRAIN = make_settings(encoder__widths=[8, 16], images__read_side=12, images__mean=[0.3], images__std=[0.37])

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.features.embeddings import read_embeddings, write_embeddings
+from components.features.embeddings import read_embeddings
 from components.stage.errors import InputError
 from components.store import store as module
 from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED, Row, Store, write_labelled, write_store
-from tests.small import decode_images, encode_png
+from tests.small import decode_images, encode_png, write_embeddings
 
 
 @pytest.fixture

@@ -25,8 +25,7 @@ from components.learning.replicas import Replica
 from components.pretrain.feeds import albumentation
 from components.pretrain.feeds.resident import PairMaker, ResidentFeed, build_pair_maker
 from components.pretrain.feeds.streaming import Batch, MakeBatch, StreamingFeed, make_plan
-from components.pretrain.params import Feed as FeedParams
-from components.pretrain.params import Pretrain
+from components.pretrain.params import FeedParams, Pretrain
 from components.show.progress import Progress
 from components.stage.errors import InputError
 from components.store.decode import decode_square, decode_whole

@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.features.embeddings import write_embeddings
 from components.report import __main__ as report
 from components.report.page.inputs import Inputs, read_probes
 from components.report.params import Report
 from components.stage.command import read_params
 from components.store.store import TEST, TRAIN, UNLABELLED, Row, Store, write_store
 from tests.conftest import ROOT
-from tests.small import encode_png
+from tests.small import encode_png, write_embeddings
 
 CLEAN: dict[str, Any] = {  # metrics/data.json
     "images": 5,
