@@ -1,7 +1,6 @@
 """The house rules of CONTRIBUTING.md, held by tests: what dvc.yaml says and what the code does are the same thing."""
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from components.pretrain.params import OBJECTIVES
-from components.stage.command import read_params
 from tests.conftest import ROOT
 
 from_yaml = YAML(typ="safe").load
@@ -253,61 +251,3 @@ def test_no_default_hides_in_the_types_of_params() -> None:
             if isinstance(node, ast.ClassDef):
                 for field in node.body:
                     assert not isinstance(field, ast.AnnAssign) or field.value is None, f"{path}: {ast.unparse(field)}"
-
-
-def test_every_package_of_the_lock_has_a_hash_and_no_index_is_named() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
-    pins = re.findall(r"^[a-z0-9][^\n]*==.*?(?=^\S|\Z)", lock, re.MULTILINE | re.DOTALL)
-    assert len(pins) > 100
-    assert all("--hash=sha256:" in pin for pin in pins)
-    assert "://" not in lock
-    assert "index-url" not in lock
-
-
-def list_differences(recorded: Any, now: Any, key: str) -> Iterator[str]:
-    """Yield what the record knows otherwise than the parameters now; keys that came since are not compared."""
-    if isinstance(recorded, dict) and isinstance(now, dict):
-        for name, value in recorded.items():
-            yield from list_differences(value, now.get(name), f"{key}.{name}")
-    elif recorded != now:
-        yield f"{key}: {recorded} is {now} now"
-
-
-def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
-    record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
-    params = read_params(ROOT / "params.yaml").model_dump(mode="json")
-    recorded = set(record["params"]["evaluate"].pop("probes"))
-    assert recorded <= set(params["evaluate"]["probes"]), "a further probe changes no number of the others"
-    for section in ("data", "pretrain", "embed", "evaluate"):  # what decides its numbers
-        assert not [*list_differences(record["params"][section], params[section], section)], "make bench"
-
-
-def test_a_key_that_came_after_the_record_asks_for_no_new_one() -> None:
-    assert not [*list_differences({"a": {"b": 1}}, {"a": {"b": 1, "new": 2}}, "")]
-    assert [*list_differences({"a": {"b": 1}}, {"a": {"b": 2}}, "params")] == ["params.a.b: 1 is 2 now"]
-    assert [*list_differences({"a": {"b": 1}}, {"a": {}}, "params")] == ["params.a.b: 1 is None now"]
-
-
-def test_no_page_is_half_written() -> None:
-    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks/README.md", *ROOT.glob("docs/*.md")):
-        assert "@@" not in page.read_text(), page
-
-
-def test_the_readme_says_what_the_record_says() -> None:
-    record = json.loads((ROOT / "benchmarks" / "results" / "recipe.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    rows = {
-        "logistic regression, 2 labels per class": ("logistic", "accuracy_2_per_class"),
-        "logistic regression, 10 labels per class": ("logistic", "accuracy_10_per_class"),
-        "logistic regression, all labels": ("logistic", "accuracy"),
-        "linear layer by SGD, all labels": ("linear", "accuracy"),
-        "k nearest neighbours, all labels": ("knn", "accuracy"),
-        "retrieval, mean average precision": ("retrieval", "map"),
-    }
-    for row, (probe, metric) in rows.items():
-        mean, spread = (
-            {encoder: 100 * record[part][probe][encoder][metric] for encoder in ("byol", "pixels", "random")}
-            for part in ("mean", "spread")
-        )
-        byol = f"**{mean['byol']:.1f} ± {spread['byol']:.1f}**"
-        assert f"| {row} | {byol} | {mean['pixels']:.1f} | {mean['random']:.1f} ± {spread['random']:.1f} |" in readme

@@ -104,7 +104,7 @@ Source = Annotated[Digits | Published | UserSource, Field(discriminator="kind")]
 
 
 class Snapshot(Params):
-    """What the sources held when the user accepted them."""
+    """The content of the sources when the user accepted them."""
 
     files: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=0)]
@@ -126,7 +126,7 @@ class Reencode(Params):
 
 
 class Checks(Params):
-    """What is searched for among the images, and what stops the run."""
+    """The limits of the checks: which images are left out, and what stops the run."""
 
     max_unreadable_fraction: Probability  # of the files that should be images
     near_duplicate_bits: Annotated[int, Field(ge=0, le=7)]  # of 64 in perceptual hashes; near copies differ in no more

@@ -31,7 +31,7 @@ class FeedParams(Params):
 
 
 class Watch(Params):
-    """What is measured during the run, and where it is logged."""
+    """The measurements during the run, and the logs that get them."""
 
     every_epochs: Count
     sample: Annotated[int, Field(ge=2)]  # images, always the same, from whose features the encoder's health is measured

@@ -18,7 +18,7 @@ from pipelines.train.summary import is_by_encoder
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the gate checks its rules against."""
+    """The numbers that the gate checks its rules against."""
 
     score: float | None  # the challenger's own metric
     health: Mapping[str, float]

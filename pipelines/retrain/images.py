@@ -22,7 +22,7 @@ DIGEST_BYTES = 16
 
 
 class Image(NamedTuple):
-    """What is remembered of one image."""
+    """The facts that are remembered about one image."""
 
     content: bytes  # its digest
     class_name: str | None
@@ -31,7 +31,7 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageChanges:
-    """What one store has and an earlier one had not."""
+    """The differences of a store from an earlier one."""
 
     new: frozenset[str]  # the ids of the new images
     gone: int

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 @dataclass
 class Site:
-    """What a web server has, how it behaves, and what it was asked for."""
+    """A web site: its content, how its server behaves, and the requests that it got."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)  # by path, without a slash in front

@@ -38,7 +38,7 @@ DIGEST = 16  # bytes
 
 
 class ImageFacts(NamedTuple):
-    """What is in an image that can be stored."""
+    """The facts about an image that can be stored."""
 
     encoded: bytes  # the image as it will be stored
     content: bytes  # digest of the source's file, or of its pixels if it has no file

@@ -18,7 +18,7 @@ LISTED = 1000  # files and images that metrics/data.json names at most; the find
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks decided about the images."""
+    """The decision of the checks about the images."""
 
     kept: np.ndarray  # (N,) bool
     copies: Copies

@@ -28,7 +28,7 @@ NAMES = [
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, online: None) -> Iterator[dict[str, bytes]]:
-    """What Google's storage holds, as seen by somebody without credentials."""
+    """The objects that Google's storage holds, as seen by somebody without credentials."""
     from gcsfs import GCSFileSystem
 
     contents: dict[str, bytes] = {}
