@@ -1,8 +1,9 @@
 """Measures how accurate the CIFAR-10 preset is after how many seconds; each seed trains from scratch to its last epoch.
 
 `python -m benchmarks.accuracy --cifar10 ROOT --seeds 0 1 2` needs PyTorch and torchvision. During training it records
-the accuracy of kNN on held-out *train* images against time. Only at the end does it use the test split, for kNN with
-both habits, a linear layer and logistic regression, whose settings are chosen on held-out train images.
+against time the accuracy of kNN on *train* images that are neither trained on nor in its bank. Only at the end does it
+use the test split, for kNN with both habits, a linear layer and logistic regression, whose settings are chosen on
+held-out train images.
 """
 
 import argparse
@@ -54,6 +55,7 @@ def main() -> None:
         evaluate: Evaluate = read_params(PARAMS_FILE).evaluate
     runs = {}
     for seed in asked.seeds:
+        torch.compiler.reset()  # or the compiler's limit of recompilations makes later seeds run uncompiled, in silence
         seed_params = params.model_copy(update={"seed": seed})
         key = fingerprint(seed_params.model_dump_json(), [], len(images), device)
         course = Course(
@@ -82,10 +84,13 @@ class Course:
 
     def __init__(self, params: Pretrain, trained: Images, device: torch.device, checkpoint: Checkpoint | None) -> None:
         self.params, self.checkpoint = params, checkpoint
-        self.sample = draw_sample(params, *trained)
+        rows, queries = hold_out_queries(params, len(trained[0]))
+        images, labels = trained[0][rows], trained[1][rows]
+        bank = slice(params.watch.knn_bank)  # the rows are shuffled
+        self.sample = Sample(images[:0], trained[0][queries], trained[1][queries], images[bank], labels[bank])
         self.seen: list[dict[str, float]] = []
         self.began = time.perf_counter()
-        self.state, self.engine, self.feed = cifar10.start_run(params, trained[0], device)
+        self.state, self.engine, self.feed = cifar10.start_run(params, images, device)
         if checkpoint and (remembered := checkpoint.load()):
             train.restore(self.state, remembered["state"])
             self.seen = remembered["seen"]
@@ -116,12 +121,11 @@ class Course:
         return {"seconds": seconds, "images_per_second": self.state.steps * self.params.batch_size / seconds}
 
 
-def draw_sample(params: Pretrain, images: Tensor, labels: Tensor) -> Sample:
-    """Draw held-out queries and a bank from the train images."""
-    rows = torch.from_numpy(np.random.default_rng(params.seed).permutation(len(images)))
-    queries = rows[: min(params.watch.knn_queries, len(rows) // 2)]
-    bank = rows[len(queries) :][: params.watch.knn_bank]
-    return Sample(images[:0], images[queries], labels[queries], images[bank], labels[bank])
+def hold_out_queries(params: Pretrain, count: int) -> tuple[Tensor, Tensor]:
+    """Divide so many train images into those that are trained on, shuffled, and the queries of the kNN: row numbers."""
+    rows = torch.from_numpy(np.random.default_rng(params.seed).permutation(count))
+    queries = min(params.watch.knn_queries, count // 2)
+    return rows[queries:], rows[:queries]
 
 
 def judge_on_test(course: Course, evaluate: Evaluate, trained: Images, test_part: Images) -> dict[str, float]:
