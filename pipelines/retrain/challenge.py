@@ -46,25 +46,17 @@ def read_plan(folder: Path, promote: Mapping[str, Any]) -> Plan:
         problem = f"one that dvc.yaml has, {sorted(stages_by_probe)}, not '{promote['probe']}'"
         raise StageError(f"params.yaml: promote.probe: {problem}", USER_ERROR)
     judging_stage = stages_by_probe[promote["probe"]]
-    needed = _list_needed(judging_stage, stages)
+    needed = graph.list_needed(judging_stage, stages)
     encoder = {stage.name: files for stage in needed if (files := _find_artifact_outputs(artifact, stage))}
     if not encoder:
         problem = f"{promote['probe']} does not judge {artifact}, which is to be promoted"
         raise StageError(f"params.yaml: promote.probe: {problem}", USER_ERROR)
     producer = next(iter(encoder))
     steps = tuple(
-        stage for stage in needed if producer in {earlier.name for earlier in _list_needed(stage, stages)[:-1]}
+        stage for stage in needed if producer in {earlier.name for earlier in graph.list_needed(stage, stages)[:-1]}
     )
     metrics = next(path for path in judging_stage.metrics if path.stem == promote["probe"])
     return Plan(encoder[producer], steps, metrics, _list_predictions(judging_stage)[0])
-
-
-def _list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
-    """List all stages that a stage needs, each after those it needs itself, and then the stage."""
-    names = {stage.name}
-    for earlier in reversed(stages):
-        names |= set(earlier.needs) if earlier.name in names else set()
-    return [*(candidate for candidate in stages if candidate.name in names and candidate != stage), stage]
 
 
 def _list_predictions(stage: Stage) -> list[Path]:

@@ -21,7 +21,7 @@ from pipelines.retrain import challenge, images
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.retrain.images import ImageChanges
-from pipelines.train import plain, settings
+from pipelines.train import graph, plain, settings
 from pipelines.train.work import Work
 
 RECORD = "trigger.jsonl"  # in the scratch folder; one line for each count of the images
@@ -97,14 +97,11 @@ def count_changes(judged_folder: Path, folder: Path, retry_seconds: float, say: 
 def make_store(store: Path, folder: Path, retry_seconds: float, say: Say) -> None:
     """Bring the stages that make the store up to date, and no others. Raises StageError or GraphError."""
     work = Work.from_checkout(folder)
-    needed = {stage.name for stage in work.stages if any(store == folder / out for out in stage.outputs)}
-    if not needed:
+    maker = next((stage for stage in work.stages if any(store == folder / out for out in stage.outputs)), None)
+    if maker is None:
         raise GraphError("no stage makes path.store")
-    for stage in reversed(work.stages):
-        needed |= set(stage.needs) if stage.name in needed else set()
-    for stage in work.stages:
-        if stage.name in needed:
-            plain.update_with_retries(work, stage, say, retry_seconds)
+    for stage in graph.list_needed(maker, work.stages):
+        plain.update_with_retries(work, stage, say, retry_seconds)
 
 
 def measure_new_drift(

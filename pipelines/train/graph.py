@@ -62,6 +62,14 @@ def read_stages(root: Path) -> list[Stage]:
         return _build_stages(repo, root)
 
 
+def list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
+    """List all of the ordered stages that a stage needs, each after those it needs itself, and then the stage."""
+    names = {stage.name}
+    for earlier in reversed(stages):
+        names |= set(earlier.needs) if earlier.name in names else set()
+    return [*(candidate for candidate in stages if candidate.name in names and candidate != stage), stage]
+
+
 def repair_rwlock(root: Path) -> None:
     """Remove DVC's list of files in use if it is incomplete because a DVC process was killed while writing it."""
     with _status_lock, open_repo(root) as repo:

@@ -13,20 +13,17 @@ from components.pretrain.onnx import export_onnx
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 
 
-def make_encoder(
-    encoder: Encoder = TINY, *, channels: int = 1, side: int = 8, trained: bool = True
-) -> tuple[nn.Module, Config]:
+def make_encoder(encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -> tuple[nn.Module, Config]:
     torch.manual_seed(1)
     network = build_encoder(encoder, channels=channels, side=side).train()
     with torch.no_grad():
         width = network(torch.rand(2, channels, side, side)).shape[1]
-        if trained:
-            for _ in range(3):
-                network(3 * torch.randn(4, channels, side, side) + 1)
-            norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-            for norm in norms:
-                norm.weight.uniform_(0.2, 2.0)
-                norm.bias.uniform_(-1.0, 1.0)
+        for _ in range(3):
+            network(3 * torch.randn(4, channels, side, side) + 1)
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.weight.uniform_(0.2, 2.0)
+            norm.bias.uniform_(-1.0, 1.0)
     images = Images(
         side=side, read_side=side, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
     )
