@@ -8,36 +8,33 @@ held-out train images.
 
 import argparse
 import statistics
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks import cifar10
+from benchmarks.course import Course, Images
 from benchmarks.records import deviation, write_record
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures, Probe
 from components.evaluate.statistics import hold_out_rows
 from components.learning.device import choose_device, prepare_device
-from components.pretrain import loop as train
 from components.pretrain.checkpoint import Checkpoint, fingerprint
-from components.pretrain.params import Pretrain
-from components.pretrain.readings import Sample, embed_images, measure_knn_accuracy
+from components.pretrain.readings import embed_images
+from components.pretrain.way import prepare_repetition
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
 
-Images = tuple[Tensor, Tensor]  # (N, 3, S, S) uint8 and (N,)
-
 
 def main() -> None:
     """Train and judge every seed, then write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--cifar10", type=Path, required=True, help=cifar10.ROOT_HELP)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--preset", default="cifar10")
     parser.add_argument("--device", default="auto")
@@ -49,7 +46,8 @@ def main() -> None:
     with exit_on_error("accuracy"):
         params = cifar10.read_settings(asked.preset, epochs=asked.epochs)
         device = choose_device(asked.device, "--device")
-        prepare_device(device, params.threads)
+        prepare_repetition(params, device)
+        prepare_device(device, params.threads, deterministic=params.deterministic)
         images, labels = (part[: asked.images] for part in cifar10.read_cifar10(asked.cifar10, test=False))
         test_part = cifar10.read_cifar10(asked.cifar10, test=True)
         evaluate: Evaluate = read_params(PARAMS_FILE).evaluate
@@ -58,9 +56,8 @@ def main() -> None:
         torch.compiler.reset()  # or the compiler's limit of recompilations makes later seeds run uncompiled, in silence
         seed_params = params.model_copy(update={"seed": seed})
         key = fingerprint(seed_params.model_dump_json(), [], len(images), device)
-        course = Course(
-            seed_params, (images, labels), device, Checkpoint(asked.scratch, key) if asked.scratch else None
-        )
+        checkpoint = Checkpoint(asked.scratch, key) if asked.scratch else None
+        course = Course(seed_params, (images, labels), device, checkpoint, on_reading=partial(print, flush=True))
         course.run()
         scores = judge_on_test(course, evaluate, (images, labels), test_part)
         runs[seed] = {**course.measure_cost(), **scores, "course": course.seen}
@@ -77,55 +74,6 @@ def main() -> None:
 def drop_course(run: dict[str, Any]) -> dict[str, float]:
     """Return the final numbers of a run, without its course."""
     return {key: value for key, value in run.items() if key != "course"}
-
-
-class Course:
-    """The training of one seed, measured every few epochs; measuring and saving do not count as training time."""
-
-    def __init__(self, params: Pretrain, trained: Images, device: torch.device, checkpoint: Checkpoint | None) -> None:
-        self.params, self.checkpoint = params, checkpoint
-        rows, queries = hold_out_queries(params, len(trained[0]))
-        images, labels = trained[0][rows], trained[1][rows]
-        bank = slice(params.watch.knn_bank)  # the rows are shuffled
-        self.sample = Sample(images[:0], trained[0][queries], trained[1][queries], images[bank], labels[bank])
-        self.seen: list[dict[str, float]] = []
-        self.began = time.perf_counter()
-        self.state, self.engine, self.feed = cifar10.start_run(params, images, device)
-        if checkpoint and (remembered := checkpoint.load()):
-            train.restore(self.state, remembered["state"])
-            self.seen = remembered["seen"]
-            self.began -= self.seen[-1]["seconds"]
-
-    def run(self) -> None:
-        """Train to the last epoch."""
-        train.train(self.state, self.engine, self.feed, self.params, on_step=lambda _: None, on_epoch=self.on_epoch)
-
-    def on_epoch(self, state: train.State, record: train.EpochRecord) -> None:
-        """Measure the encoder if its turn has come. The loop has just waited for the device, so the clock is right."""
-        if record.epoch % self.params.watch.every_epochs and state.step < state.steps:
-            return
-        now = time.perf_counter()
-        state.objective.eval()
-        accuracy = measure_knn_accuracy(state, self.engine, self.sample, self.params)
-        state.objective.train()
-        seconds = now - self.began
-        self.seen.append({"epoch": record.epoch, "seconds": seconds, "loss": record.loss, "held_out_knn": accuracy})
-        print(self.seen[-1], flush=True)
-        if self.checkpoint:
-            self.checkpoint.save({"state": train.remember(state), "seen": self.seen})
-        self.began += time.perf_counter() - now
-
-    def measure_cost(self) -> dict[str, float]:
-        """Return the seconds of pretraining, compilation included, and the images per second."""
-        seconds = self.seen[-1]["seconds"]
-        return {"seconds": seconds, "images_per_second": self.state.steps * self.params.batch_size / seconds}
-
-
-def hold_out_queries(params: Pretrain, count: int) -> tuple[Tensor, Tensor]:
-    """Divide so many train images into those that are trained on, shuffled, and the queries of the kNN: row numbers."""
-    rows = torch.from_numpy(np.random.default_rng(params.seed).permutation(count))
-    queries = min(params.watch.knn_queries, count // 2)
-    return rows[queries:], rows[:queries]
 
 
 def judge_on_test(course: Course, evaluate: Evaluate, trained: Images, test_part: Images) -> dict[str, float]:

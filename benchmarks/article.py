@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks import article_images
+from benchmarks import article_images, cifar10
 from benchmarks.article_table import draw_figure, make_table
 from benchmarks.recipe import place_pretrain_outputs
 from benchmarks.records import RESULTS, write_record
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--epochs", type=int, required=True, help="the length of every run")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one core each")
-    parser.add_argument("--cifar10", type=Path, metavar="ROOT", help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--cifar10", type=Path, metavar="ROOT", help=cifar10.ROOT_HELP)
     parser.add_argument("--images", type=int, default=5000, help="images of CIFAR-10 to train on")
     asked = parser.parse_args()
     name = "article-cifar10" if asked.cifar10 else "article-digits"

@@ -1,15 +1,14 @@
-"""Measures where the time of a training step goes, and how close it comes to the limit of the device's arithmetic.
+"""Measures where the time of a training step goes, and how close it comes to the limits of the device.
 
-`python -m benchmarks.breakdown --cifar10 ROOT` needs PyTorch and torchvision. The limit is measured in the same run:
-it is the rate at which this device multiplies large matrices in the step's precision. PyTorch's own counter
+`python -m benchmarks.breakdown --cifar10 ROOT` needs PyTorch and torchvision. It times rows of whole steps with their
+views, in each way in which a step can be run here, then rows of the views alone and of the loss without its gradient,
+in the way that `auto` chooses. There are two limits, measured in the same run: the convolutions alone (ceiling.py), and
+the rate at which this device multiplies large matrices in the step's precision. PyTorch's own counter
 (torch.utils.flop_counter) counts the operations of the networks' products and convolutions, forward and backward.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,28 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import cifar10
+from benchmarks.ceiling import measure_ceiling, time_settled
 from benchmarks.records import write_record
-from components.byol.objective import regression_loss
-from components.learning.device import choose_device, prepare_device
-from components.learning.engine import Engine
-from components.learning.objective import Pair
-from components.pretrain import loop as train
-from components.pretrain.feeds.resident import ResidentFeed
+from benchmarks.rows import measure_product_rate, time_row
+from benchmarks.trainings import SETTLED, ReadyViews, Training
+from components.learning.device import choose_device, choose_precision, prepare_device
+from components.learning.engine import PLAIN, Way
+from components.pretrain.params import Pretrain
+from components.pretrain.step import define_loss
+from components.pretrain.way import find_compiler_fault
 from components.stage.command import exit_on_error
 
-SIDES = {"cpu": 2048, "cuda": 8192}  # sides of the matrices whose product is the limit: large for the device
-ROUNDS, SECONDS = 5, 5.0  # rounds of the step; seconds for the limit, before the step and after it
-RATE, SCHEDULE = 0.01, {"tau": 0.99}
+SECONDS = 5.0  # for the product of large matrices, before the steps and after them
 
 
 def main() -> None:
     """Measure, print a line per part, and write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.breakdown", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--cifar10", type=Path, required=True, help=cifar10.ROOT_HELP)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=3, help="steps in a row")
     parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
     asked = parser.parse_args()
     with exit_on_error("breakdown"):
@@ -46,98 +46,80 @@ def main() -> None:
         prepare_device(device, asked.threads)
         images, _ = cifar10.read_cifar10(asked.cifar10, test=False)
         params = cifar10.read_settings(batch_size=asked.batch, precision=asked.precision)
-        state, engine, feed = cifar10.start_run(params, images[: 4 * asked.batch], device)
-    before = measure_product_rate(device, engine.precision)
-    seconds = time_parts(state, engine, feed)
-    limit = max(before, measure_product_rate(device, engine.precision))
-    operations = count_operations(state, engine, next(iter(feed.pairs(0))))
-    rates = summarise(seconds, operations, limit, asked.batch)
-    for part, value in seconds.items():
-        print(f"{part:28}{1000 * value:10.2f} ms {100 * value / seconds['whole step']:6.1f} %")
+    images = images[: 4 * asked.batch]
+    precision = choose_precision(params.precision, device)
+    before = measure_product_rate(device, precision, seconds=SECONDS)
+    whole = {name_way(way): time_whole_step(params, images, device, way, asked.steps) for way in list_ways(device)}
+    parts = time_parts(Training(params, images, device), asked.steps)
+    ceiling = measure_ceiling(params, device, asked.steps)
+    parts["convolutions alone"] = asked.batch / ceiling["images_per_second"]
+    limit = max(before, measure_product_rate(device, precision, seconds=SECONDS))
+    operations = count_operations(params, images, device)
+    quickest = min(whole.values())
+    for part, value in {**whole, **parts}.items():
+        print(f"{part:28}{1000 * value:10.2f} ms {100 * value / quickest:6.1f} %")
+    rates = summarise(quickest, operations, limit, ceiling["images_per_second"], asked.batch)
     print({key: f"{value:.4g}" for key, value in rates.items()})
-    settings = {"batch": asked.batch, "precision": str(engine.precision).removeprefix("torch.")}
-    record = {"settings": settings, "seconds": seconds, **rates}
+    settings = {"batch": asked.batch, "steps": asked.steps, "precision": str(precision).removeprefix("torch.")}
+    record = {"settings": settings, "seconds": {**whole, **parts}, **rates}
     write_record(f"breakdown-{device.type}-{settings['precision']}", record, "torch", "torchvision")
 
 
-def time_parts(state: train.State, engine: Engine, feed: ResidentFeed) -> dict[str, float]:
-    """Return the median seconds of each part, and of a whole step with its views, which need not wait between parts."""
-    parts: dict[str, list[float]] = {}
-
-    def time_part(part: str, work: Callable[[], Any]) -> Any:
-        cifar10.synchronise(engine.device)
-        began = time.perf_counter()
-        result = work()
-        cifar10.synchronise(engine.device)
-        parts.setdefault(part, []).append(time.perf_counter() - began)
-        return result
-
-    def run_whole_step() -> None:
-        pair = next(iter(feed.pairs(0)))
-        train.train_step(state, engine, pair, learning_rate=RATE, schedule=SCHEDULE)
-
-    for _ in range(ROUNDS + 1):  # the first warms up and does not count
-        pair: Pair = time_part("views", lambda: next(iter(feed.pairs(0))))
-        predictions = time_part(
-            "online network, forward", partial(run_forward, engine.networks["online"], pair, engine)
-        )
-        with torch.no_grad():
-            targets = time_part(
-                "target network, forward", partial(run_forward, engine.networks["target"], pair, engine)
-            )
-        state.optimiser.zero_grad(set_to_none=True)
-        time_part("loss and backward", partial(run_backward, predictions, targets))
-        time_part("optimiser", state.optimiser.step)
-        time_part("target follows", lambda: state.objective.after_step(SCHEDULE))
-        time_part("whole step", run_whole_step)
-    return {part: statistics.median(times[1:]) for part, times in parts.items()}
+def list_ways(device: torch.device) -> list[Way]:
+    """List the ways in which a step can be run on the device; on a CPU the plain one, as `auto` has it."""
+    if device.type != "cuda":
+        return [PLAIN]
+    compiled = [False] if find_compiler_fault() else [False, True]
+    return [Way(compiled=fused, recorded=recorded) for recorded in (False, True) for fused in compiled]
 
 
-def run_forward(network: Callable[[Tensor], Tensor], pair: Pair, engine: Engine) -> tuple[Tensor, Tensor]:
-    """Run a network on both views, each as a batch of its own."""
-    with engine.autocast():
-        return network(pair[0]), network(pair[1])
+def name_way(way: Way) -> str:
+    """Name a whole step by the way in which it is run."""
+    return f"whole step, {' and '.join(name for name, used in way._asdict().items() if used) or 'plain'}"
 
 
-def run_backward(predictions: Pair, targets: Pair) -> None:
-    """Compute the loss and its gradients."""
-    loss = regression_loss(predictions[0], targets[1]) + regression_loss(predictions[1], targets[0])
-    loss.backward()  # type: ignore[no-untyped-call]
+def time_whole_step(params: Pretrain, images: Tensor, device: torch.device, way: Way, steps: int) -> float:
+    """Return the seconds of a step with its views, in a row."""
+    torch.compiler.reset()
+    step = Training(params, images, device, way).prepare_whole_step()
+    time_row(step, device, SETTLED[device.type])
+    return time_row(step, device, steps)
 
 
-def count_operations(state: train.State, engine: Engine, pair: Pair) -> int:
+def time_parts(training: Training, steps: int) -> dict[str, float]:
+    """Return the seconds of the views and of the forward passes to the loss, each in a row."""
+    torch.compiler.reset()
+    device, views = training.engine.device, training.make_views()
+    compute_loss = define_loss(training.state.objective, ReadyViews(len(views.online)), training.engine)
+    batch = (*views.online, *views.target)
+    works: dict[str, Callable[[], Any]] = {
+        "views": training.prepare_views(),
+        "loss without its gradient": lambda: compute_loss(batch, ()),
+    }
+    return {part: time_settled(work, device, steps) for part, work in works.items()}
+
+
+def count_operations(params: Pretrain, images: Tensor, device: torch.device) -> int:
     """Count the floating-point operations of a step's products and convolutions.
 
     The counter sees them only in networks that are not compiled.
     """
-    uncompiled = Engine(state.objective.networks, engine.device, engine.precision)
+    step = Training(params, images, device, PLAIN).prepare_step()
     with FlopCounterMode(display=False) as counter:
-        train.train_step(state, uncompiled, pair, learning_rate=RATE, schedule=SCHEDULE)
+        step()
     return int(counter.get_total_flops())
 
 
-def measure_product_rate(device: torch.device, precision: torch.dtype) -> float:
-    """Return the operations per second of a large matrix product: the best of what fits into a few seconds."""
-    side = SIDES[device.type]
-    left, right = (torch.randn(side, side, device=device, dtype=precision) for _ in range(2))
-    best, until = float("inf"), time.perf_counter() + SECONDS
-    while time.perf_counter() < until:
-        cifar10.synchronise(device)
-        began = time.perf_counter()
-        left @ right
-        cifar10.synchronise(device)
-        best = min(best, time.perf_counter() - began)
-    return 2 * side**3 / best
-
-
-def summarise(seconds: dict[str, float], operations: int, limit: float, batch: int) -> dict[str, float]:
-    """Return the rates, and the share of the limit that the whole step reaches."""
+def summarise(seconds: float, operations: int, limit: float, ceiling: float, batch: int) -> dict[str, float]:
+    """Return the rates, and the shares of both limits that the whole step reaches."""
     return {
         "operations_per_image": operations / batch,
         "product_operations_per_second": limit,
-        "images_per_second": batch / seconds["whole step"],
+        "images_per_second": batch / seconds,
         "images_per_second_at_the_limit": limit * batch / operations,
-        "share_of_the_limit": operations / seconds["whole step"] / limit,
+        "share_of_the_limit": operations / seconds / limit,
+        "images_per_second_of_the_convolutions": ceiling,
+        "share_of_the_convolutions": batch / seconds / ceiling,
     }
 
 

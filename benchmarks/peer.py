@@ -6,17 +6,15 @@ B images, P outputs of the projector.
 """
 
 import copy
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
-from torchvision.datasets import CIFAR10
+from torch.utils.data import DataLoader, Dataset
 
-from components.stage.command import USER_ERROR
+from components.byol.params import Head
+from components.stage.errors import InputError
 
 try:
     from lightly.loss import NegativeCosineSimilarity
@@ -24,19 +22,18 @@ try:
     from lightly.models.utils import deactivate_requires_grad, update_momentum
     from lightly.transforms.byol_transform import BYOLTransform, BYOLView1Transform, BYOLView2Transform
 except ImportError as error:
-    print(f"lightly is not installed ({error}): `make peers` installs it", file=sys.stderr)
-    sys.exit(USER_ERROR)
-
-HIDDEN, OUT = 1024, 256  # sizes of the example's heads
+    raise InputError(f"lightly is not installed ({error}): `make peers` installs it") from None
 
 
 class LightlyNetworks(nn.Module):
     """The online and the momentum network of lightly's example."""
 
-    def __init__(self, backbone: nn.Module, features: int) -> None:
+    def __init__(self, backbone: nn.Module, features: int, head: Head) -> None:
         super().__init__()
         self.online = nn.Sequential(
-            backbone, BYOLProjectionHead(features, HIDDEN, OUT), BYOLPredictionHead(OUT, HIDDEN, OUT)
+            backbone,
+            BYOLProjectionHead(features, head.hidden, head.out),
+            BYOLPredictionHead(head.out, head.hidden, head.out),
         )
         self.momentum = copy.deepcopy(self.online[:2])
         deactivate_requires_grad(self.momentum)
@@ -45,10 +42,12 @@ class LightlyNetworks(nn.Module):
 class LightlyLoop:
     """Runs the training loop of lightly's example, one step at a time."""
 
-    def __init__(self, backbone: nn.Module, features: int, device: torch.device, *, half: bool, tuned: bool) -> None:
+    def __init__(
+        self, backbone: nn.Module, features: int, head: Head, device: torch.device, *, half: bool, tuned: bool
+    ) -> None:
         """Build the networks. `half` means bfloat16 by autocast; `tuned` adds channels-last layout and compilation."""
         layout = torch.channels_last if tuned else torch.contiguous_format
-        self.model = LightlyNetworks(backbone, features).to(device).to(memory_format=layout)
+        self.model = LightlyNetworks(backbone, features, head).to(device).to(memory_format=layout)
         self.predict: Any = torch.compile(self.model.online) if tuned else self.model.online
         self.project: Any = torch.compile(self.model.momentum) if tuned else self.model.momentum
         self.device, self.half, self.layout = device, half, layout
@@ -70,19 +69,32 @@ class LightlyLoop:
         return loss.detach()
 
 
-def make_loader(root: Path, *, images: int, batch_size: int, workers: int) -> DataLoader[Any]:
-    """Make the example's data loader over the first `images` images; its workers stay from epoch to epoch."""
-    transform = BYOLTransform(
-        view_1_transform=BYOLView1Transform(input_size=32, gaussian_blur=0.0),
-        view_2_transform=BYOLView2Transform(input_size=32, gaussian_blur=0.0),
-    )
-    data = Subset(CIFAR10(str(root), transform=transform), range(images))
+class Pictures(Dataset[Any]):
+    """Images with lightly's views, as torchvision's data set of CIFAR-10 hands them to a transform."""
+
+    def __init__(self, images: Tensor) -> None:
+        """Keep the images, (N, 3, S, S) uint8, in the layout of pictures."""
+        self.pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
+        side = images.shape[-1]
+        self.transform = BYOLTransform(
+            view_1_transform=BYOLView1Transform(input_size=side, gaussian_blur=0.0),
+            view_2_transform=BYOLView2Transform(input_size=side, gaussian_blur=0.0),
+        )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, row: int) -> Any:
+        return self.transform(Image.fromarray(self.pixels[row]))
+
+
+def make_loader(images: Tensor, *, batch_size: int, workers: int) -> DataLoader[Any]:
+    """Make the example's data loader over images, (N, 3, S, S) uint8; its workers stay from epoch to epoch."""
     return DataLoader(
-        data, batch_size=batch_size, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0
+        Pictures(images),
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
-
-
-def iterate_pairs(batches: DataLoader[Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the pairs of views of one epoch."""
-    for (first, second), _ in batches:
-        yield first, second

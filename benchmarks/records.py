@@ -14,13 +14,26 @@ RESULTS = Path(__file__).parent / "results"
 
 def write_record(name: str, results: dict[str, Any], *packages: str) -> Path:
     """Write the record and print its path; `packages` are those whose versions matter."""
-    module = Path(sys.argv[0]).stem
-    command = f"python -m benchmarks.{module} {shlex.join(hide_folders(sys.argv[1:]))}"
-    record = {"command": command, "machine": describe_machine(*packages), **results}
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    replace_record(path, results, *packages)
     print(f"written to {path}")
     return path
+
+
+def replace_record(path: Path, results: dict[str, Any], *packages: str) -> None:
+    """Write the record to a file, which is at no moment half written."""
+    record = {"command": describe_command(), "machine": describe_machine(*packages), **results}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(record, indent=2) + "\n")
+    beside.replace(path)
+
+
+def describe_command() -> str:
+    """Return the command line of this process, without the folders of the machine."""
+    program = Path(sys.argv[0])
+    module = program.parent.name if program.stem == "__main__" else program.stem
+    return f"python -m benchmarks.{module} {shlex.join(hide_folders(sys.argv[1:]))}"
 
 
 def deviation(values: list[float]) -> float | None:

@@ -34,7 +34,7 @@ FACTORS = (1, 4, 16)
 def main() -> None:
     """Measure every size and write the record; with --store, train on that store only."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--cifar10", type=Path, required=True, help=cifar10.ROOT_HELP)
     parser.add_argument("--images", type=int, default=5000, help="in the smallest store")
     parser.add_argument("--kind", choices=["streaming", "resident"], default="streaming")
     parser.add_argument("--device", default="cpu")

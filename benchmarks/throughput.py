@@ -9,23 +9,26 @@ as many steps while views are made.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, islice, repeat
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks import cifar10, peer
+from benchmarks import cifar10
 from benchmarks.records import write_record
+from benchmarks.rows import time_row
+from benchmarks.trainings import SETTLED, Training
 from components.byol.params import Head
 from components.encoder.build import build_encoder, count_features
 from components.learning.device import choose_device, prepare_device
-from components.pretrain import loop as train
 from components.stage.command import exit_on_error
 
 Rates = dict[str, float]
-RATE, SCHEDULE = 0.01, {"tau": 0.99}  # the same for every step; any values will do
+HEAD = Head(hidden=1024, out=256)  # of lightly's example
 COMPARISONS: dict[str, tuple[dict[str, bool], dict[str, str]]] = {
     "as each comes": ({"half": False, "tuned": False}, {}),
     "both float32": ({"half": False, "tuned": False}, {"precision": "float32", "compile": "never"}),
@@ -34,44 +37,66 @@ COMPARISONS: dict[str, tuple[dict[str, bool], dict[str, str]]] = {
 }
 
 
-class Program:
-    """A program that makes views and learns from them."""
+class Program(NamedTuple):
+    """The three parts of a program; each handles so many batches in a row when it is called."""
 
-    views: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # makes the views of an epoch anew
-    learn: Callable[[tuple[Tensor, Tensor]], Tensor]
-    batch: int
-
-    def repeat_epochs(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the views of epoch after epoch without end."""
-        while True:
-            yield from self.views()
+    views: Callable[[int], None]  # makes the views
+    step: Callable[[int], None]  # learns from views that were made beforehand
+    loop: Callable[[int], None]  # learns from views that are made meanwhile
 
 
-class OurProgram(Program):
-    """This project's resident images, batched views, and the engine that params.yaml asks for."""
+def start_ours(params: Any, images: Tensor, device: torch.device) -> Program:
+    """Start this project's training on images that lie on the device, in the way that `params` ask for."""
+    training = Training(params, images, device)
 
-    def __init__(self, images: Tensor, batch: int, device: torch.device, how: dict[str, str]) -> None:
-        params = cifar10.read_settings(batch_size=batch, head=Head(hidden=peer.HIDDEN, out=peer.OUT), **how)
-        state, engine, feed = cifar10.start_run(params, images, device)
-        self.views, self.batch = lambda: feed.pairs(0), batch
-        self.learn = lambda pair: train.train_step(state, engine, pair, learning_rate=RATE, schedule=SCHEDULE)
+    def repeat_work(work: Callable[[], Any]) -> Callable[[int], None]:
+        def work_on(batches: int) -> None:
+            for _ in range(batches):
+                work()
+
+        return work_on
+
+    parts = training.prepare_views(), training.prepare_step(), training.prepare_whole_step()
+    return Program(*map(repeat_work, parts))
 
 
-class LightlyProgram(Program):
-    """The workers of lightly's loader and the loop of its example."""
+def start_lightly(
+    params: Any, images: Tensor, device: torch.device, workers: int, *, half: bool, tuned: bool
+) -> Program:
+    """Start the loop of lightly's example with our network, heads and batch, and the workers of its loader.
 
-    def __init__(self, root: Path, images: int, batch: int, workers: int, device: torch.device, **how: bool) -> None:
-        encoder = cifar10.read_settings().encoder
-        backbone = build_encoder(encoder, channels=3, side=32)
-        loop = peer.LightlyLoop(backbone, count_features(backbone, channels=3, side=32), device, **how)
-        batches = peer.make_loader(root, images=images, batch_size=batch, workers=workers)
-        self.views, self.learn, self.batch = lambda: peer.iterate_pairs(batches), lambda pair: loop.step(*pair), batch
+    Its workers are idle when a row begins, so that no row finds batches that were made while nothing was timed.
+    """
+    from benchmarks import peer
+
+    shape = {"channels": params.images.channels, "side": params.images.side}
+    backbone = build_encoder(params.encoder, **shape)
+    loop = peer.LightlyLoop(backbone, count_features(backbone, **shape), params.head, device, half=half, tuned=tuned)
+    loader = peer.make_loader(images, batch_size=params.batch_size, workers=workers)
+    first, second = (view.to(device) for view in next(iter(loader)))  # a step is timed without the transfer
+
+    def read_pairs(batches: int) -> Iterator[Any]:
+        return islice(chain.from_iterable(repeat(loader)), batches)  # epoch after epoch
+
+    def make_views(batches: int) -> None:
+        for _ in read_pairs(batches):
+            pass
+
+    def step(batches: int) -> None:
+        for _ in range(batches):
+            loop.step(first, second)
+
+    def learn(batches: int) -> None:
+        for pair in read_pairs(batches):
+            loop.step(*pair)
+
+    return Program(make_views, step, learn)
 
 
 def main() -> None:
     """Measure, print the rates and write the record."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cifar10", type=Path, required=True, help="the folder that holds cifar-10-batches-py")
+    parser.add_argument("--cifar10", type=Path, required=True, help=cifar10.ROOT_HELP)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2, help="threads of the CPU, for both")
     parser.add_argument("--batch", type=int, default=64)
@@ -88,55 +113,31 @@ def main() -> None:
         images = images[: asked.images]
         rates: dict[str, dict[str, Rates]] = {}
         for name, (settings_of_lightly, settings_of_ours) in COMPARISONS.items():
-            programs: dict[str, Program] = {
-                "lightly": LightlyProgram(
-                    asked.cifar10, len(images), asked.batch, asked.workers, device, **settings_of_lightly
-                ),
-                "ours": OurProgram(images, asked.batch, device, settings_of_ours),
+            torch.compiler.reset()  # or the compiler's limit of recompilations is reached
+            params = cifar10.read_settings(batch_size=asked.batch, head=HEAD, **settings_of_ours)
+            programs = {
+                "lightly": start_lightly(params, images, device, asked.workers, **settings_of_lightly),
+                "ours": start_ours(params, images, device),
             }
-            rates[name] = measure_rates(programs, asked.steps, asked.rounds, device)
+            rates[name] = measure_rates(programs, asked, device)
             print_rates(name, rates[name])
     settings = {key: value for key, value in vars(asked).items() if key != "cifar10"}
-    network = f"ResNet-18 for small images, heads {peer.HIDDEN}-{peer.OUT}"
+    network = f"ResNet-18 for small images, heads {HEAD.hidden}-{HEAD.out}"
     record = {"settings": {**settings, "network": network}, "images_per_second": rates}
     write_record(f"throughput-{device.type}", record, "torch", "torchvision", "lightly")
 
 
-def measure_rates(programs: dict[str, Program], steps: int, rounds: int, device: torch.device) -> dict[str, Rates]:
-    """Return the best rate of each part of each program."""
-    pairs = {name: move_to_device(next(iter(program.views())), device) for name, program in programs.items()}
-    streams = {name: program.repeat_epochs() for name, program in programs.items()}
-
-    def make_views(name: str) -> int:
-        return sum(len(first) for first, _ in programs[name].views())
-
-    def step(name: str) -> int:
-        for _ in range(steps):
-            programs[name].learn(pairs[name])
-        return steps * programs[name].batch
-
-    def loop(name: str) -> int:
-        for _ in range(steps):
-            programs[name].learn(next(streams[name]))
-        return steps * programs[name].batch
-
-    works = {"views": make_views, "step": step, "loop": loop}
-    best: dict[str, Rates] = {part: dict.fromkeys(programs, 0.0) for part in works}
-    for number in range(rounds + 1):  # the first round warms up and does not count
-        for part, work in works.items():
-            for name in programs:
-                cifar10.synchronise(device)
-                began = time.perf_counter()
-                images = work(name)
-                cifar10.synchronise(device)
-                rate = images / (time.perf_counter() - began)
-                best[part][name] = max(best[part][name], rate if number else 0.0)
+def measure_rates(programs: dict[str, Program], asked: argparse.Namespace, device: torch.device) -> dict[str, Rates]:
+    """Return the best rate of each part of each program, each in a row of an epoch of views or of some steps."""
+    best: dict[str, Rates] = {part: dict.fromkeys(programs, 0.0) for part in Program._fields}
+    rows = {"views": asked.images // asked.batch, "step": asked.steps, "loop": asked.steps}
+    for number in range(asked.rounds + 1):  # the first round warms up and does not count
+        for part, repeats in rows.items():
+            for name, program in programs.items():
+                batches = repeats if number else SETTLED[device.type]
+                seconds = time_row(partial(getattr(program, part), batches), device, 1)
+                best[part][name] = max(best[part][name], batches * asked.batch / seconds if number else 0.0)
     return best
-
-
-def move_to_device(pair: tuple[Tensor, Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Move a pair of views, so that a step is timed without the transfer, which only the whole loop has."""
-    return pair[0].to(device), pair[1].to(device)
 
 
 def print_rates(name: str, rates: dict[str, Rates]) -> None:

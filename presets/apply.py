@@ -1,8 +1,9 @@
 """Lays a preset over params.yaml.
 
 Mappings are merged key by key, and everything else is replaced. A mapping that has a `name` (an encoder, an optimiser)
-has other keys under another name, so it is replaced whole when the name changes. `views.second` states only differences
-from the first view, so it is always replaced whole. `also` in a preset lists the presets that are applied before it.
+has other keys under another name, so it is replaced whole when the name changes. `views.second` and `views.target`
+state only differences from the first view, so they are always replaced whole. `also` in a preset lists the presets that
+are applied before it.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from components.stage.command import check_params
 from components.stage.errors import InputError
 
 FOLDER = Path(__file__).parent
-WHOLE = ("second",)  # keys whose mappings are never merged
+WHOLE = ("second", "target")  # keys whose mappings are never merged
 
 
 def list_presets() -> list[str]:

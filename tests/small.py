@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 from PIL import Image
 
 from components.features.embeddings import EmbeddingsWriter
@@ -54,15 +55,15 @@ def decode_images(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np
 def make_settings(**changes: Any) -> Pretrain:
     """Make the shipped settings for 8 x 8 grays, with views that are the image, and with changes: `feed__workers=0`."""
     section = read_params(ROOT / "params.yaml").pretrain.model_dump()
-    section["views"] = {"first": dict(EVERYTHING_OFF), "second": {}}
+    section["views"] = {"online": 2, "first": dict(EVERYTHING_OFF), "second": {}, "target": None}
     section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
     for key, value in changes.items():
         set_in(section, key.split("__"), value)
     return WholePretrain.model_validate(section)
 
 
-def write_embeddings(path: Path, rows: pa.Table, features: np.ndarray) -> None:
+def write_embeddings(path: Path, rows: pa.Table, features: np.ndarray, precision: torch.dtype = torch.float32) -> None:
     """Write a whole file at once, from rows of the store with id, split and label, and their features: (N, D)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with EmbeddingsWriter(path) as writer:
+    with EmbeddingsWriter(path, precision) as writer:
         writer.add_rows(rows, features)

@@ -5,8 +5,8 @@ describe an encoder and a decoder with mean squared error (2.5, 3.1), a centre l
 discriminator that should not distinguish features of original images from those of rebuilt ones (2.5, 3.1). Its
 listings (3.2, 5.2) do not run, leave out the first and the last of these terms, and add terms up without weights.
 Encoder and decoder have separate weights, as in the listings; in section 2.3 they share them. The article trains on
-plain images; here every term is computed for each of the two views and averaged: views whose strengths are all 0 are
-the plain image twice. B images of this process, C channels, S pixels per side, D features.
+plain images; here every term is computed for each view and averaged: views whose strengths are all 0 are the plain
+image. B images of this process, C channels, S pixels per side, D features.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from components.article.decoder import build_decoder
 from components.article.params import ArticleSettings, ArticleWeights
 from components.encoder.build import count_features
 from components.learning.engine import Engine
-from components.learning.objective import Loss, Objective, Pair
+from components.learning.objective import Loss, Objective, ViewSet
 
 
 class Article(Objective):
@@ -60,14 +60,14 @@ class Article(Objective):
     def networks(self) -> dict[str, nn.Module]:  # noqa: D102
         return dict(self.parts.items())
 
-    def loss(self, pair: Pair, engine: Engine) -> Loss:
-        """Compute the weighted sum of the terms, each the average of both views.
+    def loss(self, views: ViewSet, engine: Engine) -> Loss:
+        """Compute the weighted sum of the terms, each the average over the views.
 
         The adversarial weight scales only the gradient that encoder and decoder get of that term, so that the
         discriminator learns at full rate whatever the weight.
         """
-        first, second = (self.compute_terms(view, engine) for view in pair)
-        terms = {name: (first[name] + second[name]) / 2 for name in self.terms}
+        seen = [self.compute_terms(view, engine) for view in views.online]
+        terms = {name: torch.stack([terms[name] for terms in seen]).mean() for name in self.terms}
         weights = self.weights | {"adversarial": 1.0}
         return Loss(torch.stack([weights[name] * terms[name] for name in self.terms]).sum(), terms)
 

@@ -26,6 +26,8 @@ class ArticleSettings(Training):
     def _check_weights(self) -> Self:
         if self.objective == "article" and not any(self.article.model_dump().values()):
             raise ValueError("article: every weight is 0, so there is nothing to learn; say one above 0")
+        if self.objective == "article" and self.views.target:
+            raise ValueError("views.target: this objective has no target network; leave it empty")
         return self
 
 

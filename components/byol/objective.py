@@ -4,7 +4,10 @@ An online network q(g(f(v))) learns to predict what a target network g'(f'(v')) 
 directions. The target gets no gradient: its parameters follow the online network's as a moving average. Each network
 sees each view as a batch of its own (joined batches would share BatchNorm statistics). The target runs in train mode
 and keeps its own running statistics of BatchNorm. After training, the online encoder f is kept.
-B images, C channels, S pixels per side, D features, P outputs of the projector.
+
+Beyond the paper, there may be more views than two, and views that the target alone sees: a view then predicts the mean
+of what the target makes of all other views, as in FastSiam (Pototzky et al., 2022, section 3), or of its own views.
+B images, C channels, S pixels per side, D features, P outputs of the projector, V views of the online network.
 """
 
 import copy
@@ -18,8 +21,8 @@ from torch import Tensor, nn
 from components.byol.params import ByolSettings, Head
 from components.encoder.build import count_features
 from components.learning.engine import Engine
-from components.learning.objective import Loss, Objective, Pair
-from components.learning.schedules import cosine
+from components.learning.objective import Loss, Number, Objective, ViewSet
+from components.learning.schedules import late_cosine
 
 
 class Byol(Objective):
@@ -28,19 +31,20 @@ class Byol(Objective):
     method = "BYOL, arXiv 2006.07733"
     watched = "projection"
 
-    def __init__(self, online: "Online", *, tau_base: float) -> None:
+    def __init__(self, online: "Online", *, tau_base: float, tau_hold: float) -> None:
         """Start the target as a copy of the online network's encoder and projector."""
         super().__init__()
         self.online = online
         self.target = copy.deepcopy(nn.Sequential(online.encoder, online.projector)).requires_grad_(False)
-        self.tau_base = tau_base
+        self.tau_base, self.tau_hold = tau_base, tau_hold
 
     @classmethod
     def build_around(cls, encoder: nn.Module, params: ByolSettings) -> Self:
         """Build BYOL around an encoder, with heads whose weights are drawn from torch's global generator."""
         features = count_features(encoder, channels=params.images.channels, side=params.images.side)
         head = params.head
-        return cls(Online(encoder, build_head(features, head), build_head(head.out, head)), tau_base=params.tau_base)
+        online = Online(encoder, build_head(features, head), build_head(head.out, head))
+        return cls(online, tau_base=params.tau_base, tau_hold=params.tau_hold)
 
     @property
     def encoder(self) -> nn.Module:  # noqa: D102
@@ -50,29 +54,40 @@ class Byol(Objective):
     def networks(self) -> dict[str, nn.Module]:  # noqa: D102
         return {"online": self.online, "target": self.target}
 
-    def loss(self, pair: Pair, engine: Engine) -> Loss:
+    def loss(self, views: ViewSet, engine: Engine) -> Loss:
         """Compare each view's prediction with the target's projection of the *other* view; the loss is in 0..8.
 
-        The two directions are added, not averaged: an average would halve the published learning rates.
+        The two directions of two views are added, not averaged: an average would halve the published learning rates.
+        More views weigh as much as two.
         """
-        first, second = pair
         online, target = engine.networks["online"], engine.networks["target"]
         with engine.autocast():
-            predictions = online(first), online(second)  # (B, P) each
+            predictions = [online(view) for view in views.online]  # V of (B, P)
             with torch.no_grad():
-                targets = target(first), target(second)  # (B, P) each
-        return Loss(regression_loss(predictions[0], targets[1]) + regression_loss(predictions[1], targets[0]), {})
+                projections = [target(view) for view in views.target or views.online]  # (B, P) each
+        if views.target:
+            goals = [average_directions(projections)] * len(predictions)  # V of (B, P)
+        else:
+            others = [projections[:place] + projections[place + 1 :] for place in range(len(predictions))]
+            goals = [average_directions(projected) for projected in others]  # V of (B, P)
+        losses = [regression_loss(predicted, goal) for predicted, goal in zip(predictions, goals, strict=True)]
+        return Loss(2 / len(losses) * torch.stack(losses).sum(), {})
 
     def schedule(self, step: int, steps: int) -> Mapping[str, float]:
-        """Return tau = 1 - (1 - tau_base) * (cos(pi k / K) + 1) / 2, which rises from tau_base at step k = 0 to 1."""
-        return {"tau": 1 - (1 - self.tau_base) * cosine(step, steps)}
+        """Return tau, which stays at tau_base for tau_hold of the K steps and then rises along a cosine.
+
+        Without the hold it is the paper's 1 - (1 - tau_base) * (cos(pi k / K) + 1) / 2 at step k.
+        """
+        return {"tau": 1 - (1 - self.tau_base) * late_cosine(step, steps, hold=self.tau_hold)}
 
     @torch.no_grad()
-    def after_step(self, schedule: Mapping[str, float]) -> None:
+    def after_step(self, schedule: Mapping[str, Number]) -> None:
         """Set the target's parameters to tau * target + (1 - tau) * online; buffers stay unchanged."""
         target: list[Tensor] = list(self.target.parameters())
         online: list[Tensor] = [*self.online.encoder.parameters(), *self.online.projector.parameters()]
-        torch._foreach_lerp_(target, online, 1 - schedule["tau"])
+        rest = 1 - schedule["tau"]
+        weights = [rest.to(online[0].dtype)] * len(online) if isinstance(rest, Tensor) else rest
+        torch._foreach_lerp_(target, online, weights)
 
     def compute_watched(self, features: Tensor) -> Tensor:
         """Project the features: (B, D) -> (B, P)."""
@@ -108,6 +123,14 @@ def build_head(inputs: int, params: Head) -> nn.Module:
         nn.ReLU(inplace=True),
         nn.Linear(params.hidden, params.out, bias=False),
     )
+
+
+def average_directions(projections: list[Tensor]) -> Tensor:
+    """Compute the mean of the l2-normalised projections; a single one stays as it is: (B, P) each -> (B, P)."""
+    if len(projections) == 1:
+        return projections[0]
+    dtype = torch.promote_types(projections[0].dtype, torch.float32)
+    return torch.stack([F.normalize(z.to(dtype), dim=-1) for z in projections]).mean(0)
 
 
 def regression_loss(prediction: Tensor, target: Tensor) -> Tensor:

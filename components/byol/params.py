@@ -20,6 +20,7 @@ class ByolSettings(Training):
 
     head: Head
     tau_base: Probability  # decay of the target's moving average at the first step
+    tau_hold: Probability  # share of the run for which tau stays there, before it rises to 1 along half a cosine
 
 
 OBJECTIVE = ByolSettings

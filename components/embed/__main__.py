@@ -53,8 +53,8 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     replicas.wait_for_processes()
     with ExitStack() as stack:
         writers = {
-            name: stack.enter_context(EmbeddingsWriter(locate_file(embeddings, name, replica.rank)))
-            for name in embedders
+            name: stack.enter_context(EmbeddingsWriter(locate_file(embeddings, name, replica.rank), embedder.precision))
+            for name, embedder in embedders.items()
         }
         embed_share(opened, shares[replica.rank], loaded.config.images, embedders, writers, params, replica)
         if replica.writes:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
+from components.features.embedders import place_network
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
@@ -59,7 +60,7 @@ class Given:
     def networks(self) -> dict[str, nn.Module]:
         """The trained and the untrained network in eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
         both = {OURS: self.encoder.network, UNTRAINED: build_untrained_encoder(self.encoder.config)}
-        return {name: network.to(self.device) for name, network in both.items()}
+        return {name: place_network(network, self.device, torch.float32) for name, network in both.items()}
 
     @cached_property
     def views(self) -> Views:

@@ -1,21 +1,36 @@
 """Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) uint8 -> (B, D).
 
 `byol` is the encoder; `random` is the same network with the weights that its training began with, which shows what the
-architecture alone is worth; `pixels` is the image itself. B images, C channels, S pixels per side, D features.
+architecture alone is worth; `pixels` is the image itself, without a network and so always in float32. B images, C
+channels, S pixels per side, D features.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.features.encoders import OURS, PIXELS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.learning.device import choose_memory_format
 
-Embedder = Callable[[Tensor], Tensor]
+
+@dataclass(frozen=True)
+class Embedder:
+    """Computes the features of images in its precision, without gradients, and returns them in float32."""
+
+    compute: Callable[[Tensor], Tensor]
+    device: torch.device
+    precision: torch.dtype  # of convolutions and products
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Compute features: (B, C, S, S) uint8 -> (B, D) float32."""
+        with compute_in(self.precision, self.device):
+            return self.compute(images).float()
 
 
 def make_embedders(
@@ -24,23 +39,22 @@ def make_embedders(
     """Make the embedders by name, and move their networks to the device."""
     byol, random = loaded, LoadedEncoder(build_untrained_encoder(loaded.config), loaded.config)
     for encoder in (byol, random):
-        encoder.network.to(device, memory_format=choose_memory_format(device, precision))  # type: ignore[call-overload]
+        place_network(encoder.network, device, precision)
     return {
-        OURS: run_in_precision(byol.compute_features, device, precision),
-        UNTRAINED: run_in_precision(random.compute_features, device, precision),
-        PIXELS: partial(flatten_pixels, side=pixels_side),
+        OURS: Embedder(byol.compute_features, device, precision),
+        UNTRAINED: Embedder(random.compute_features, device, precision),
+        PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32),
     }
 
 
-def run_in_precision(embedder: Embedder, device: torch.device, precision: torch.dtype) -> Embedder:
-    """Return the embedder with its convolutions in the given precision and its features in float32."""
+def place_network(network: nn.Module, device: torch.device, precision: torch.dtype) -> nn.Module:
+    """Move a network to the device, in the memory layout that suits its convolutions there."""
+    return network.to(device, memory_format=choose_memory_format(device, precision))  # type: ignore[call-overload, no-any-return]
 
-    @torch.inference_mode()
-    def embed(images: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-            return embedder(images).float()
 
-    return embed
+def compute_in(precision: torch.dtype, device: torch.device) -> torch.autocast:
+    """Return the context in which a network on the device computes features in the given precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
 def flatten_pixels(images: Tensor, side: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Writes and reads embeddings as Parquet: id, split, label and a fixed-size list of float32, one file per encoder.
 
-N images, n of the N images, D features.
+The schema's metadata name the precision in which the features were computed, since `auto` in params.yaml means another
+one on another machine. N images, n of the N images, D features.
 """
 
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
-from components.stage.errors import RunError
+from components.stage.errors import InputError, RunError
 from components.store.store import TEST, TRAIN
 
 ABOUT = ["id", "split", "label"]  # the columns beside the features
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
+PRECISION = b"precision"  # the key of the metadata
+PRECISIONS = {b"float32": torch.float32, b"bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Embeddings:
     splits: np.ndarray  # (N,) str
     labels: np.ndarray  # (N,) int64, -1 where unlabelled
     features: np.ndarray  # (N, D) float32
+    precision: torch.dtype  # of the convolutions and products that made them
 
     def select_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Select the features and labels of the labelled images of a split: (n, D), (n,)."""
@@ -51,8 +56,10 @@ class EmbeddingsWriter:
     Row groups do not depend on how the rows are portioned, so that the same rows give the same bytes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, precision: torch.dtype) -> None:
+        """`precision` is that of the features' convolutions and products."""
         self.path, self.temporary = path, path.with_name(f"{path.name}.new")
+        self.metadata = {PRECISION: next(name for name, known in PRECISIONS.items() if known == precision)}
         self.waiting: pa.Table | None = None
         self.file: pq.ParquetWriter | None = None
 
@@ -71,6 +78,7 @@ class EmbeddingsWriter:
         self.waiting = waiting
 
     def _write(self, group: pa.Table) -> None:
+        group = group.replace_schema_metadata(self.metadata)
         self.file = self.file or pq.ParquetWriter(self.temporary, group.schema)
         self.file.write_table(group.combine_chunks())  # chunks would change the pages
 
@@ -102,9 +110,15 @@ def read_tables(path: Path) -> Iterator[pa.Table]:
 
 
 def read_embeddings(path: Path) -> Embeddings:
-    """Read a whole file of embeddings. Raises RunError if a feature is not finite."""
-    table = pq.read_table(path, columns=ABOUT)
-    width = pq.read_schema(path).field("embedding").type.list_size
+    """Read a whole file of embeddings. Raises RunError if a feature is not finite, and InputError if the file does not
+    say how precise they are."""
+    table, schema = pq.read_table(path, columns=ABOUT), pq.read_schema(path)
+    precision, width = (
+        PRECISIONS.get((schema.metadata or {}).get(PRECISION, b"")),
+        schema.field("embedding").type.list_size,
+    )
+    if precision is None:
+        raise InputError(f"{path}: no precision of the features in its metadata; `dvc repro embed` writes it")
     features, first = np.empty((len(table), width), np.float32), 0
     for group in read_tables(path):  # one by one: all at once would take several times the memory
         column = group["embedding"].combine_chunks()
@@ -118,4 +132,5 @@ def read_embeddings(path: Path) -> Embeddings:
         splits=np.array(table["split"].to_pylist()),
         labels=table["label"].fill_null(-1).to_numpy(),
         features=features,
+        precision=precision,
     )

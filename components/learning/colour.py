@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
-from components.learning.geometry import draw_bernoulli, draw_uniform
+from components.learning.geometry import Uniforms, draw_bernoulli, draw_uniform
 from components.learning.params import View
 
 Operation = Callable[[Tensor, Tensor], Tensor]  # images and one amount per image -> images
@@ -41,18 +41,18 @@ def compute_factor_range(strength: float) -> tuple[float, float]:
     return max(0.0, 1 - strength), 1 + strength
 
 
-def draw_jitter(view: View, batch: int, generator: Generator) -> Jitter | None:
+def draw_jitter(view: View, batch: int, uniforms: Uniforms) -> Jitter | None:
     """Draw the colour jitter of a batch, or None if every strength is zero."""
     if not view.jitter or not any((view.brightness, view.contrast, view.saturation, view.hue)):
         return None
 
     return Jitter(
-        brightness=draw_uniform(*compute_factor_range(view.brightness), batch, generator),
-        contrast=draw_uniform(*compute_factor_range(view.contrast), batch, generator),
-        saturation=draw_uniform(*compute_factor_range(view.saturation), batch, generator),
-        hue=draw_uniform(-view.hue, view.hue, batch, generator),
-        order=torch.rand(batch, 4, generator=generator, device=generator.device).argsort(dim=1),
-        applies=draw_bernoulli(view.jitter, batch, generator),
+        brightness=draw_uniform(*compute_factor_range(view.brightness), batch, uniforms),
+        contrast=draw_uniform(*compute_factor_range(view.contrast), batch, uniforms),
+        saturation=draw_uniform(*compute_factor_range(view.saturation), batch, uniforms),
+        hue=draw_uniform(-view.hue, view.hue, batch, uniforms),
+        order=uniforms.take(batch * 4).view(batch, 4).argsort(dim=1),
+        applies=draw_bernoulli(view.jitter, batch, uniforms),
     )
 
 
@@ -82,9 +82,10 @@ def jitter_colours(images: Tensor, view: View, drawn: Jitter) -> Tensor:
 def apply_where(rows: Tensor, images: Tensor, operate: Operation, amount: Tensor | None = None) -> Tensor:
     """Apply `operate` to the images whose row (B,) is true, with their amounts (B,), and leave the others unchanged.
 
-    On a CPU only those images are computed; elsewhere all are, since finding the rows would wait for the device.
+    On a CPU only those images are computed. Elsewhere all are, since finding the rows would wait for the device, and in
+    compiled code, which needs to know beforehand how many there are.
     """
-    apply = apply_to_some if images.device.type == "cpu" else apply_to_all
+    apply = apply_to_some if images.device.type == "cpu" and not torch.compiler.is_compiling() else apply_to_all
     return apply(rows, images, operate, rows if amount is None else amount)
 
 

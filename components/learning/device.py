@@ -53,15 +53,20 @@ def choose_memory_format(device: torch.device, precision: torch.dtype) -> torch.
     return torch.channels_last if fits else torch.contiguous_format
 
 
-def prepare_device(device: torch.device, threads: int) -> None:
-    """Set the number of threads; allow only operations that repeat their bits on a CPU, and the quickest ones on CUDA.
+def choose_double_device(device: torch.device) -> torch.device:
+    """Choose where numbers of this device are computed with in double precision, which MPS lacks."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
+def prepare_device(device: torch.device, threads: int, *, deterministic: bool = False) -> None:
+    """Set the number of threads; allow only operations that repeat their bits, or on CUDA, if asked, the quickest ones.
 
     OpenMP's threads wait for each other by spinning: two threads on two cores that other programs use as well were
     measured at 30 times the time of one.
     """
     torch.set_num_threads(threads)
     threadpool_limits(threads)  # the linear algebra under NumPy and scikit-learn
-    on_cuda = device.type == "cuda"
-    torch.use_deterministic_algorithms(not on_cuda, warn_only=True)
-    torch.backends.cudnn.benchmark = on_cuda  # all batches have one shape: one search for the quickest
+    quickest = device.type == "cuda" and not deterministic
+    torch.use_deterministic_algorithms(not quickest, warn_only=device.type != "cuda")
+    torch.backends.cudnn.benchmark = quickest  # all batches have one shape: one search for the quickest
     torch.set_float32_matmul_precision("highest")  # for the views; the networks multiply bfloat16

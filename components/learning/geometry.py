@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
+from torch import Tensor
 
 from components.learning.params import View
 
@@ -33,14 +33,26 @@ class Crop:
     mirrored: Tensor  # bool
 
 
-def draw_uniform(low: float, high: float, batch: int, generator: Generator) -> Tensor:
+class Uniforms:
+    """Uniform numbers in 0..1, drawn beforehand: (U,). They are handed out in their order, each of them once."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        self.numbers, self.used = numbers, 0
+
+    def take(self, count: int) -> Tensor:
+        """Return the next numbers: (count,)."""
+        self.used += count
+        return self.numbers[self.used - count : self.used]
+
+
+def draw_uniform(low: float, high: float, batch: int, uniforms: Uniforms) -> Tensor:
     """Draw uniform numbers in low..high: (B,)."""
-    return low + (high - low) * torch.rand(batch, generator=generator, device=generator.device)
+    return low + (high - low) * uniforms.take(batch)
 
 
-def draw_bernoulli(probability: float, batch: int, generator: Generator) -> Tensor:
+def draw_bernoulli(probability: float, batch: int, uniforms: Uniforms) -> Tensor:
     """Draw booleans that are true with the given probability: (B,)."""
-    return torch.rand(batch, generator=generator, device=generator.device) < probability
+    return uniforms.take(batch) < probability
 
 
 def needs_crop(view: View) -> bool:
@@ -53,12 +65,11 @@ def needs_warp(view: View) -> bool:
     return any((view.rotate, view.scale, view.shift, view.shear))
 
 
-def draw_crop(view: View, batch: int, side: int, generator: Generator) -> Crop:
+def draw_crop(view: View, batch: int, side: int, uniforms: Uniforms) -> Crop:
     """Draw one crop for each image of R = `side` pixels per side."""
-    device = generator.device
-    shares = draw_uniform(*view.crop_area, batch * TRIES, generator)
+    shares = draw_uniform(*view.crop_area, batch * TRIES, uniforms)
     log_low, log_high = (math.log(ratio) for ratio in view.crop_ratio)
-    ratios = draw_uniform(log_low, log_high, batch * TRIES, generator).exp()
+    ratios = draw_uniform(log_low, log_high, batch * TRIES, uniforms).exp()
     widths = (side * (shares * ratios).sqrt()).round().view(batch, TRIES)
     heights = (side * (shares / ratios).sqrt()).round().view(batch, TRIES)
     fits = (widths >= 1) & (widths <= side) & (heights >= 1) & (heights <= side)  # (B, TRIES)
@@ -69,11 +80,11 @@ def draw_crop(view: View, batch: int, side: int, generator: Generator) -> Crop:
     height = torch.where(any_fits, heights.gather(1, first)[:, 0], max(1, highest))
 
     def draw_start(length: Tensor) -> Tensor:
-        drawn = (torch.rand(batch, generator=generator, device=device) * (side - length + 1)).floor()
+        drawn = (uniforms.take(batch) * (side - length + 1)).floor()
         middle = ((side - length) / 2).round()
         return torch.where(any_fits, drawn.minimum(side - length), middle)
 
-    return Crop(draw_start(width), draw_start(height), width, height, draw_bernoulli(view.flip, batch, generator))
+    return Crop(draw_start(width), draw_start(height), width, height, draw_bernoulli(view.flip, batch, uniforms))
 
 
 def resize(images: Tensor, crop: Crop, side: int) -> Tensor:
@@ -97,7 +108,7 @@ def compute_bicubic_weights(begin: Tensor, length: Tensor, side: int, read_side:
     return weight / weight.sum(-1, keepdim=True)
 
 
-def draw_affine(view: View, crop: Crop, side: int, generator: Generator) -> Tensor:
+def draw_affine(view: View, crop: Crop, side: int, uniforms: Uniforms) -> Tensor:
     """Draw affine maps from output to input coordinates, the crop included, for R = `side` pixels: (B, 2, 3)."""
     batch = len(crop.left)
     width, height = crop.width / side, crop.height / side
@@ -105,12 +116,12 @@ def draw_affine(view: View, crop: Crop, side: int, generator: Generator) -> Tens
     centre_y = (2 * crop.top + crop.height) / side - 1
     mirror = 1 - 2 * crop.mirrored.float()
 
-    angle = torch.deg2rad(draw_uniform(-view.rotate, view.rotate, batch, generator))
-    shear = torch.deg2rad(draw_uniform(-view.shear, view.shear, batch, generator)).tan()
-    zoom = 1 / draw_uniform(1 - view.scale, 1 + view.scale, batch, generator)
+    angle = torch.deg2rad(draw_uniform(-view.rotate, view.rotate, batch, uniforms))
+    shear = torch.deg2rad(draw_uniform(-view.shear, view.shear, batch, uniforms)).tan()
+    zoom = 1 / draw_uniform(1 - view.scale, 1 + view.scale, batch, uniforms)
     cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    shift_x = 2 * draw_uniform(-view.shift, view.shift, batch, generator)  # a share of the side is twice that of -1..1
-    shift_y = 2 * draw_uniform(-view.shift, view.shift, batch, generator)
+    shift_x = 2 * draw_uniform(-view.shift, view.shift, batch, uniforms)  # a share of the side is twice that of -1..1
+    shift_y = 2 * draw_uniform(-view.shift, view.shift, batch, uniforms)
     return torch.stack(
         [
             torch.stack([width * cos * mirror, width * (cos * shear - sin), centre_x + width * shift_x], 1),

@@ -50,17 +50,19 @@ class LARS(optim.Optimizer):
                 self._move(weights, group)
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        """Move the L tensors by one step with list operations; the product with the trusts is one kernel per tensor."""
+        """Move the L tensors by one step with list operations; each product with a () is one kernel per tensor."""
+        lr: float | Tensor = group["lr"]
+        rate = lr if isinstance(lr, Tensor) else torch.full_like(weights[0][:0].sum(), lr)  # ()
         velocities = [self._get_velocity(w) for w in weights]
         gradients = [w.grad for w in weights if w.grad is not None]
         updates = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))
         torch._foreach_mul_(velocities, group["momentum"])
         if group["adapt"]:
-            trusts = compute_trust_ratios(weights, updates, group)  # (L,)
+            trusts = compute_trust_ratios(weights, updates, group, rate)  # (L,)
             torch._foreach_addcmul_(velocities, updates, list(trusts.unbind()))
         else:
             torch._foreach_add_(velocities, updates)
-        torch._foreach_add_(weights, velocities, alpha=-group["lr"])
+        torch._foreach_addcmul_(weights, velocities, [-rate] * len(weights))
 
     def _get_velocity(self, weight: Tensor) -> Tensor:
         """Return the momentum buffer of a weight, of the weight's shape; it is 0 before the first step."""
@@ -71,11 +73,11 @@ class LARS(optim.Optimizer):
         return buffer
 
 
-def compute_trust_ratios(weights: list[Tensor], updates: list[Tensor], group: dict[str, Any]) -> Tensor:
-    """Compute the trust ratio, the factor of the update, of each of the L tensors: (L,)."""
+def compute_trust_ratios(weights: list[Tensor], updates: list[Tensor], group: dict[str, Any], rate: Tensor) -> Tensor:
+    """Compute the trust ratio, the factor of the update, of each of the L tensors at the learning rate (): (L,)."""
     weight_norms = torch.stack(torch._foreach_norm(weights))  # (L,)
     update_norms = torch.stack(torch._foreach_norm(updates))  # (L,)
     ratios = group["trust_coefficient"] * weight_norms / update_norms  # (L,)
     if group["trust_clip"]:
-        ratios = (ratios / max(group["lr"], SMALLEST)).clamp(max=1)  # (L,)
+        ratios = (ratios / rate.clamp(min=SMALLEST)).clamp(max=1)  # (L,)
     return torch.where((weight_norms > 0) & (update_norms > 0), ratios, 1.0)  # (L,)

@@ -2,7 +2,7 @@
 
 An objective holds all networks that a step needs, including the encoder, and computes their loss. How they are run
 (precision, compilation, several processes), optimised, saved and monitored is the same for all objectives.
-B images of this process, C channels, S pixels per side, D features.
+B images of this process, C channels, R and S pixels per side, read and seen, D features.
 """
 
 from abc import ABC, abstractmethod
@@ -13,16 +13,42 @@ from torch import Tensor, nn
 
 from components.learning.engine import Engine
 
-Pair = tuple[Tensor, Tensor]  # two (B, C, S, S), normalised, of the same images in the same order
+Batch = tuple[Tensor, ...]  # what a feed gives at a step: images, (B, C, R, R) uint8, or views of them made before
+Draws = tuple[Tensor, ...]  # the random numbers that the views of a batch are read from
+Number = float | Tensor  # a tensor () on the device where a CUDA graph repeats the step
+
+
+class ViewSet(NamedTuple):
+    """The views of a batch, each (B, C, S, S), normalised, of the same images in the same order."""
+
+    online: tuple[Tensor, ...]  # two or more
+    target: tuple[Tensor, ...] = ()  # what a target network sees; if empty, it sees the online network's views
+
+
+class ViewMaker(Protocol):
+    """What turns a feed's batches into views."""
+
+    def draw(self, step: int) -> Draws:
+        """Draw the numbers for the views of a step, which depend on the seed and the step alone."""
+        ...
+
+    def make(self, batch: Batch, draws: Draws) -> ViewSet:
+        """Make the views, by arithmetic on the device alone."""
+        ...
 
 
 class Feed(Protocol):
-    """The source of the training loop's images, as pairs of views."""
+    """The source of the training loop's images."""
 
     steps_per_epoch: int
 
-    def pairs(self, step: int) -> Iterator[Pair]:
-        """Yield the pairs from step `step` of the run to the end of its epoch, except for an incomplete batch."""
+    @property
+    def maker(self) -> ViewMaker:
+        """What makes the views of its batches."""
+        ...
+
+    def batches(self, step: int) -> Iterator[Batch]:
+        """Yield the batches from step `step` of the run to the end of its epoch, except for an incomplete one."""
         ...
 
 
@@ -60,8 +86,8 @@ class Objective(nn.Module, ABC):
         """The networks that `loss` runs through the engine, by name; they include every network that learns."""
 
     @abstractmethod
-    def loss(self, pair: Pair, engine: Engine) -> Loss:
-        """Compute the loss of two views of the same images."""
+    def loss(self, views: ViewSet, engine: Engine) -> Loss:
+        """Compute the loss of the views of a batch."""
 
     @abstractmethod
     def compute_watched(self, features: Tensor) -> Tensor:
@@ -75,5 +101,5 @@ class Objective(nn.Module, ABC):
         """Return the objective's own numbers at step `step` of `steps`, from 0, for the log and `after_step`."""
         return {}
 
-    def after_step(self, schedule: Mapping[str, float]) -> None:
+    def after_step(self, schedule: Mapping[str, Number]) -> None:
         """Update what follows the networks; the training loop calls this after each step of the optimiser."""

@@ -9,9 +9,13 @@ from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sg
 
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
-    """Build the optimiser over two groups, with and without weight decay; the schedule sets the rate at every step."""
+    """Build the optimiser over two groups, with and without weight decay; the schedule sets the rate at every step.
+
+    On CUDA a step of it can be captured in a graph: it reads its rate, and whatever it counts, from the device.
+    """
     decayed, plain = split_parameters(network, params.weight_decay)
     rate = params.learning_rate
+    on_cuda = next(network.parameters()).is_cuda
     match params:
         case Lars():
             return LARS(
@@ -24,11 +28,17 @@ def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
         case Sgd():
             return optim.SGD([decayed, plain], lr=rate, momentum=params.momentum, fused=True)
         case Adam():
-            return optim.Adam([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
+            return optim.Adam(
+                [decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda
+            )
         case AdamW():
-            return optim.AdamW([decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True)
+            return optim.AdamW(
+                [decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda
+            )
         case RmsProp():
-            return optim.RMSprop([decayed, plain], lr=rate, alpha=params.smoothing, momentum=params.momentum)
+            return optim.RMSprop(
+                [decayed, plain], lr=rate, alpha=params.smoothing, momentum=params.momentum, capturable=on_cuda
+            )
 
 
 def split_parameters(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -22,6 +22,13 @@ class Cosine(Params):
     name: Literal["cosine"]
 
 
+class LateCosine(Params):
+    """A learning rate that stays constant for a share of the run, and then decays along half a cosine to 0."""
+
+    name: Literal["late_cosine"]
+    hold: Annotated[float, Field(ge=0, lt=1)]  # share of the run's steps, the warm-up included
+
+
 class Constant(Params):
     """A learning rate that stays constant after the warm-up."""
 
@@ -36,7 +43,7 @@ class Step(Params):
     every_epochs: Count
 
 
-Decay = Annotated[Cosine | Constant | Step, Field(discriminator="name")]
+Decay = Annotated[Cosine | LateCosine | Constant | Step, Field(discriminator="name")]
 
 
 class Schedule(Params):
@@ -129,19 +136,38 @@ class View(Params):
         return self.model_copy(update=dict.fromkeys(("jitter", "grayscale", "blur", "solarise", "noise"), 0.0))
 
 
-class Views(Params):
-    """The two views: the first is stated in full, the second by its differences from the first."""
+class TargetView(View):
+    """A view that the target network alone sees."""
 
+    count: Count  # of such views per image
+
+
+class Views(Params):
+    """The views: the first is stated in full, the others by their differences from the first.
+
+    The online network sees `first` and `second` by turns, `online` views in all. The target network sees the same
+    views, or views of its own, if there is a `target`.
+    """
+
+    online: Annotated[int, Field(ge=2)]
     first: View
-    second: View  # built from `first` and the differences that params.yaml states
+    second: View  # built from `first` and the differences that params.yaml states, like `target`
+    target: TargetView | None
 
     @model_validator(mode="before")
     @classmethod
-    def _complete_second(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and isinstance(raw.get("second"), dict):
-            first = raw.get("first")
-            return {**raw, "second": first | raw["second"] if isinstance(first, dict) else first}
-        return raw
+    def _complete_others(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or not isinstance(first := raw.get("first"), dict):
+            return raw
+        return raw | {key: first | raw[key] for key in ("second", "target") if isinstance(raw.get(key), dict)}
+
+    def list_online(self) -> list[View]:
+        """List the views that the online network sees of each image."""
+        return [(self.first, self.second)[number % 2] for number in range(self.online)]
+
+    def list_target(self) -> list[View]:
+        """List the views that the target network alone sees of each image."""
+        return [self.target] * self.target.count if self.target else []
 
 
 class Training(Params):
@@ -153,6 +179,7 @@ class Training(Params):
     threads: Count  # CPU threads; their number decides the order of sums, and so the bits
     precision: Precision
     compile: Literal["auto", "always", "never"]
+    deterministic: bool  # whether a seed gives the same bits on CUDA too; on a CPU it always does
     epochs: Count
     batch_size: Annotated[int, Field(ge=2)]  # over all processes
     images: Images

@@ -1,10 +1,13 @@
 """Makes random views of a whole batch of images at once, on the device that the images are on.
 
-Drawing is kept apart from applying: `draw_view` draws one row of numbers per image, `apply_view` follows them. The
-order is geometry (crop, flip, rotation, scale, shift and shear as one resampling), colour, grayscale, blur, solarise
-(arXiv 2006.07733, appendix B), then noise, which the paper does not have. Brightness and contrast are torchvision's
-(multiplicative; contrast about the mean gray of the image), not DeepMind's (additive; contrast about the mean of each
-channel).
+Drawing is kept apart from applying. `draw_numbers` takes from the generator all that a batch needs, in one call or two;
+`read_numbers` turns that into the draws of each image; `apply_view` follows them. The last two are arithmetic alone, so
+that a compiler can follow them and a CUDA graph can repeat them.
+
+The order is geometry (crop, flip, rotation, scale, shift and shear as one resampling), colour, grayscale, blur,
+solarise (arXiv 2006.07733, appendix B), then noise, which the paper does not have. Brightness and contrast are
+torchvision's (multiplicative; contrast about the mean gray of the image), not DeepMind's (additive; contrast about the
+mean of each channel).
 
 Alpha, the last of 2 or 4 channels, takes part in the geometry alone. It is not blurred either: blur is there to take
 detail away, and a soft outline is a different shape rather than less detail.
@@ -14,6 +17,7 @@ B images, C channels, K of them colours, R pixels per side of the image that is 
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -21,10 +25,11 @@ from torch import Generator, Tensor
 
 from components.learning import colour, geometry
 from components.learning.colour import apply_where
-from components.learning.geometry import draw_bernoulli, draw_uniform
+from components.learning.geometry import Uniforms, draw_bernoulli, draw_uniform
 from components.learning.params import View
 
-Draws = TypeVar("Draws")
+Rows = TypeVar("Rows")
+AMPLE = 100  # more uniform numbers than any view needs per image
 
 
 class Shape(NamedTuple):
@@ -50,28 +55,54 @@ class Drawn:
     noise: Tensor | None  # (B, K, S, S)
 
 
+Numbers = tuple[Tensor, Tensor]  # what a view of a batch is read from: uniform (U,), and normal (B, K, S, S) or (0,)
+
+
+def draw_numbers(view: View, shape: Shape, generator: Generator) -> Numbers:
+    """Draw the numbers of a batch on the generator's device; the normal ones are the noise, if the view has any."""
+    uniform = torch.rand(count_uniforms(view, shape), generator=generator, device=generator.device)
+    noisy = (shape.batch, colour.count_colours(shape.channels), shape.side, shape.side) if view.noise else (0,)
+    return uniform, torch.randn(noisy, generator=generator, device=generator.device)
+
+
+@cache
+def count_uniforms(view: View, shape: Shape) -> int:
+    """Count the uniform numbers that a batch of views is read from, by reading them where no number is stored."""
+    uniforms = Uniforms(torch.empty(shape.batch * AMPLE, device="meta"))
+    read_draws(view, shape, uniforms, torch.empty(0, device="meta"))
+    return uniforms.used
+
+
+def read_numbers(view: View, shape: Shape, numbers: Numbers) -> Drawn:
+    """Read the view of every image of a batch, each independently, from what `draw_numbers` drew."""
+    return read_draws(view, shape, Uniforms(numbers[0]), numbers[1])
+
+
 def draw_view(view: View, shape: Shape, generator: Generator) -> Drawn:
     """Draw a view for every image of a batch, each independently, on the generator's device."""
+    return read_numbers(view, shape, draw_numbers(view, shape, generator))
+
+
+def read_draws(view: View, shape: Shape, uniforms: Uniforms, normal: Tensor) -> Drawn:
+    """Read the draws of a batch in their fixed order, on which the bits of every run depend."""
     batch, channels, read_side, side = shape
     colours = colour.count_colours(channels)
     resampled = geometry.needs_crop(view) or geometry.needs_warp(view) or read_side != side
-    crop = geometry.draw_crop(view, batch, read_side, generator) if resampled else None
+    crop = geometry.draw_crop(view, batch, read_side, uniforms) if resampled else None
     warped = crop is not None and geometry.needs_warp(view)
     return Drawn(
         crop=crop,
-        affine=geometry.draw_affine(view, crop, read_side, generator) if crop and warped else None,
-        jitter=colour.draw_jitter(view, batch, generator),
-        grayscale=draw_bernoulli(view.grayscale, batch, generator) if view.grayscale and colours == 3 else None,
-        blurred=draw_bernoulli(view.blur, batch, generator) if view.blur else None,
-        blur_sigma=draw_uniform(*view.blur_sigma, batch, generator) if view.blur else None,
-        solarise=draw_bernoulli(view.solarise, batch, generator) if view.solarise else None,
-        noise=view.noise * torch.randn(batch, colours, side, side, generator=generator, device=generator.device)
-        if view.noise
-        else None,
+        affine=geometry.draw_affine(view, crop, read_side, uniforms) if crop and warped else None,
+        jitter=colour.draw_jitter(view, batch, uniforms),
+        grayscale=draw_bernoulli(view.grayscale, batch, uniforms) if view.grayscale and colours == 3 else None,
+        blurred=draw_bernoulli(view.blur, batch, uniforms) if view.blur else None,
+        blur_sigma=draw_uniform(*view.blur_sigma, batch, uniforms) if view.blur else None,
+        solarise=draw_bernoulli(view.solarise, batch, uniforms) if view.solarise else None,
+        noise=view.noise * normal if view.noise else None,
     )
 
 
-def select_rows(drawn: Draws, part: slice) -> Draws:
+def select_rows(drawn: Rows, part: slice) -> Rows:
     """Select the numbers that were drawn for a part of the batch."""
 
     def select(value: Any) -> Any:

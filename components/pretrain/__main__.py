@@ -16,7 +16,7 @@ from components.encoder.build import build_encoder, count_features
 from components.encoder.saved import ONNX, Config, save_encoder
 from components.learning import replicas
 from components.learning.device import choose_device, choose_precision, prepare_device
-from components.learning.engine import compiles_networks, start_engine
+from components.learning.engine import Way, start_engine
 from components.learning.replicas import Replica
 from components.pretrain import loop
 from components.pretrain.checkpoint import Checkpoint, fingerprint
@@ -27,6 +27,7 @@ from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
+from components.pretrain.way import choose_way, prepare_compiler, prepare_repetition
 from components.stage.command import main
 from components.stage.errors import InputError
 from components.stage.files import write_json
@@ -43,18 +44,21 @@ def run(
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     device = choose_device(params.device, "pretrain.device")
-    prepare_device(device, params.threads)
+    prepare_repetition(params, device)
+    prepare_device(device, params.threads, deterministic=params.deterministic)
     replica = replicas.join_processes(params.batch_size, device)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
-    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica))
+    way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
+    prepare_compiler(way, scratch / "compiler", says=replica.writes)
+    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way))
     remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
     feed = open_feed(kind, opened, SPLITS, params, device, replica)
     state = loop.build_state(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
     if remembered:
         loop.restore(state, remembered["state"])
-    engine = start_engine(state.objective.networks, params, device, replica)
+    engine = start_engine(state.objective.networks, params, device, replica, way)
     if not replica.writes:
         loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave_processes()
@@ -73,11 +77,10 @@ def run(
     checkpoint.remove()
 
 
-def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica) -> str:
+def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica, way: Way) -> str:
     """Return the fingerprint of all that the run's result depends on, with what `auto` chooses on this machine."""
     loop.load_objective(params.objective)  # before the fingerprint, which covers the code that is imported
-    precision, compiled = choose_precision(params.precision, device), compiles_networks(params, device, replica)
-    facts = device.type, replica.world, precision, compiled
+    facts = device.type, replica.world, choose_precision(params.precision, device), way
     return replicas.broadcast_value(
         fingerprint(json.dumps(dump_used(params)), store.shards, *facts) if replica.writes else ""
     )

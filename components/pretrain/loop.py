@@ -1,7 +1,7 @@
 """The training loop over one typed state, for every objective.
 
-Each step computes the loss of two views, takes an optimiser step, and lets the objective do what follows it. Nothing in
-a step waits for the device, except PyTorch's norms over several GPUs.
+A step (step.py) gets its images and numbers from the feed, and its rates from schedules. Nothing in the loop waits for
+the device before the end of an epoch, except PyTorch's norms over several GPUs.
 L numbers per step: the loss and its terms.
 """
 
@@ -17,10 +17,11 @@ from components.encoder.build import build_encoder
 from components.learning import schedules
 from components.learning.device import choose_memory_format, choose_precision
 from components.learning.engine import Engine
-from components.learning.objective import Feed, Objective, Pair
+from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, scale_learning_rate
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
 from components.pretrain.params import Pretrain
+from components.pretrain.step import choose_step
 from components.stage.errors import RunError
 
 
@@ -99,21 +100,6 @@ def restore(state: State, remembered: dict[str, Any]) -> None:
     state.step = remembered["step"]
 
 
-def train_step(
-    state: State, engine: Engine, pair: Pair, *, learning_rate: float, schedule: Mapping[str, float]
-) -> Tensor:
-    """Take one step; return the loss and its terms, (L,), without waiting for the device."""
-    loss = state.objective.loss(pair, engine)
-    for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.total.backward()  # type: ignore[no-untyped-call]
-    state.optimiser.step()
-    state.objective.after_step(schedule)
-    state.step += 1
-    return torch.stack([loss.total, *(loss.terms[name] for name in state.objective.terms)]).detach()
-
-
 def train(
     state: State,
     engine: Engine,
@@ -125,18 +111,19 @@ def train(
 ) -> None:
     """Train from the state's step to its last step."""
     optimiser, epoch = params.optimiser, feed.steps_per_epoch
+    run_step = choose_step(state.objective, state.optimiser, feed.maker, engine)
     warmup = round(optimiser.warmup_epochs * epoch)
     peak = scale_learning_rate(optimiser, params.batch_size)
     while state.step < state.steps:
-        for pair in feed.pairs(state.step):
+        for batch in feed.batches(state.step):
             rate = schedules.learning_rate(
                 state.step, state.steps, base=peak, warmup=warmup, decay=optimiser.decay, epoch=epoch
             )
             schedule = state.objective.schedule(state.step, state.steps)
             place = state.step % epoch
-            state.losses[place] = average_over_processes(
-                train_step(state, engine, pair, learning_rate=rate, schedule=schedule)
-            )
+            losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
+            state.losses[place] = average_over_processes(losses)
+            state.step += 1
             if state.step % epoch:
                 on_step(state)
         on_epoch(state, finish_epoch(state, rate, schedule))

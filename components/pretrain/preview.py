@@ -1,6 +1,6 @@
-"""A picture of what the encoder learns from: originals, and below each of them its first and its second view.
+"""A picture of what the encoder learns from: originals, and below each of them its views, one of each kind.
 
-N images, B of them drawn, C channels, R and S pixels per side, read and seen.
+N images, B of them drawn, C channels, R and S pixels per side, read and seen, K rows of pictures.
 """
 
 from pathlib import Path
@@ -24,11 +24,11 @@ def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:
     originals = images[:COLUMNS].float() / 255  # (B, C, R, R)
     side = params.images.side
     generator = Generator().manual_seed(derive_seed(params.seed, PREVIEW))
-    first = views.make_view(originals, params.views.first, generator, side)
-    second = views.make_view(originals, params.views.second, generator, side)
-    rows = torch.stack([F.interpolate(originals, (side, side), mode="area"), first, second])  # (3, B, C, S, S)
+    kinds = [params.views.first, params.views.second, *params.views.list_target()[:1]]
+    shown = [views.make_view(originals, view, generator, side) for view in kinds]
+    rows = torch.stack([F.interpolate(originals, (side, side), mode="area"), *shown])  # (K, B, C, S, S)
     rows = F.pad(rows, (1, 1, 1, 1), value=1.0)  # a white frame around each image
-    grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (3 (S + 2), B (S + 2), C)
+    grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (K (S + 2), B (S + 2), C)
     scale = max(1, WIDTH // grid.shape[1])
     pixels = (grid * 255).byte().numpy().repeat(scale, 0).repeat(scale, 1)
     path.parent.mkdir(parents=True, exist_ok=True)

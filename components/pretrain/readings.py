@@ -14,11 +14,12 @@ from torch import Tensor
 
 from components.encoder.normalise import normalise
 from components.learning import health
+from components.learning.device import choose_double_device
 from components.learning.engine import Engine
 from components.learning.randomness import SAMPLE, derive_seed
 from components.learning.replicas import Replica
 from components.learning.vote import vote
-from components.pretrain.feeds.resident import PairMaker
+from components.pretrain.feeds.maker import build_batched_maker
 from components.pretrain.loop import State
 from components.pretrain.params import Pretrain
 from components.stage.errors import RunError
@@ -63,19 +64,20 @@ def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) 
     seed = derive_seed(params.seed, SAMPLE)
     first, second = [], []
     for number, portion in enumerate(split_into_portions(images)):
-        maker = PairMaker(params.views, params.images, seed=seed, batch_size=len(portion), replica=Replica(0, 1))
-        pair = maker.make(portion.to(engine.device), number)
-        first.append(embed_views(state.objective.encoder, pair[0], engine).cpu())
-        second.append(embed_views(state.objective.encoder, pair[1], engine).cpu())
+        settings = params.model_copy(update={"seed": seed, "batch_size": len(portion)})
+        maker = build_batched_maker(settings, engine.device, Replica(0, 1))
+        seen = maker.make((portion.to(engine.device),), maker.draw(number)).online
+        first.append(embed_views(state.objective.encoder, seen[0], engine))
+        second.append(embed_views(state.objective.encoder, seen[1], engine))
     features = embed_images(state.objective.encoder, images, engine, params)  # (N, D)
-    watched = state.objective.compute_watched(features).cpu()  # (N, P)
-    features = features.cpu()  # on the host, since health.py needs double precision, which not every device has
+    watched = state.objective.compute_watched(features)  # (N, P)
+    where = choose_double_device(engine.device)
     return {
-        "z_std": health.z_std(features),
-        "rank_me": health.rank_me(features),
-        "alignment": health.alignment(torch.cat(first), torch.cat(second)),
-        "uniformity": health.uniformity(features),
-        f"{state.objective.watched}_spread": health.spread(watched),
+        "z_std": health.z_std(features.to(where)),
+        "rank_me": health.rank_me(features.to(where)),
+        "alignment": health.alignment(torch.cat(first).to(where), torch.cat(second).to(where)),
+        "uniformity": health.uniformity(features.to(where)),
+        f"{state.objective.watched}_spread": health.spread(watched.to(where)),
     }
 
 

@@ -4,30 +4,35 @@
 Training is by SGD with Nesterov's momentum and a cosine to 0; norms and biases are not decayed; the linear layer begins
 at 0 (BiT, arXiv 1912.11370). Views have the geometry of pretraining without its colours; plain images are judged. The
 learning rate is the best on held-out images of the same share; then the whole share is learned again. The interval
-accounts for the test images alone: a share is drawn once, the same for every encoder.
+accounts for the test images alone: a share is drawn once (components/evaluate/portions.py).
 
-M train images, n of them in a share, h of these held out, N test images, B a batch, C channels, R and S pixels per side
-as read and as seen, D features, K classes.
+All images lie on the device as bytes, and a step waits for nothing from the host; on CUDA it is one graph.
+
+M train images, n of them in a share, N test images, B a batch, C channels, R and S pixels per side as read and as seen,
+D features, K classes.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from components.encoder.normalise import normalise
 from components.encoder.params import Images
+from components.evaluate.batches import draw_batches
 from components.evaluate.given import Given, find_labelled_rows, select_labelled
 from components.evaluate.outcome import Curve, Outcome
-from components.evaluate.params import Evaluate, Finetune, Shared
+from components.evaluate.params import Evaluate, Finetune
+from components.evaluate.portions import Portion, count_fit_steps, count_steps, draw_portions
 from components.evaluate.probe import complement
-from components.evaluate.statistics import count_share_per_class, draw_rows_per_class, estimate_accuracy, hold_out_rows
+from components.evaluate.statistics import estimate_accuracy
+from components.evaluate.supervised import SupervisedStep
 from components.features.encoders import OURS
-from components.learning import geometry, views
+from components.learning import geometry
+from components.learning.graph import RepeatedStep
 from components.learning.optimiser import split_parameters
 from components.learning.params import View
 from components.learning.schedules import cosine
@@ -42,14 +47,13 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     settings, table = params.finetune, given.table(OURS)
     part, shape = select_labelled(table), given.encoder.config.images
     pictures = Pictures(
-        train=given.read_images(table, find_labelled_rows(table, TRAIN), shape.read_side),
+        train=given.read_images(table, find_labelled_rows(table, TRAIN), shape.read_side).to(given.device),
         labels=part.labels,
-        test=given.read_images(table, find_labelled_rows(table, TEST), shape.side),
+        test=given.read_images(table, find_labelled_rows(table, TEST), shape.side).to(given.device),
         truth=part.truth,
         ids=part.ids,
         shape=shape,
         view=given.views.first,
-        device=given.device,
     )
     portions = draw_portions(part.labels, settings, params.shared)
     progress = Progress("evaluate finetune", len(given.networks) * count_steps(portions, settings), "steps")
@@ -61,7 +65,7 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The images to learn from and to be judged by, and how the encoder sees them."""
+    """The images to learn from and to be judged by, on the device of the fits, and how the encoder sees them."""
 
     train: Tensor  # (M, C, R, R) uint8
     labels: np.ndarray  # (M,) int64
@@ -70,53 +74,16 @@ class Pictures:
     ids: np.ndarray  # (N,) str, of the test images
     shape: Images
     view: View  # of pretraining
-    device: torch.device
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the images."""
+        return self.train.device
 
     @property
     def classes(self) -> int:
         """The number of classes K."""
         return int(max(self.labels.max(), self.truth.max())) + 1
-
-
-@dataclass(frozen=True)
-class Portion:
-    """A share of the train labels."""
-
-    ending: str  # of its metrics' names; empty for all labels
-    rows: np.ndarray  # (n,) of the train images
-    held: np.ndarray  # (h,) places in `rows`; empty if they are too few to choose by
-
-
-def draw_portions(labels: np.ndarray, params: Finetune, shared: Shared) -> list[Portion]:
-    """Draw the shares, the largest first; a class gives at least one label. Fewer held-out images than classes cannot
-    choose a learning rate: such a share is learned at the rate that params.yaml gives for few labels."""
-    generator = np.random.default_rng(shared.seed)
-    classes = len(np.unique(labels))
-    portions = []
-    for fraction in params.fractions:
-        rows = draw_rows_per_class(labels, count_share_per_class(labels, fraction), generator)
-        held = hold_out_rows(labels[rows], shared.validation_fraction, generator)
-        ending = "" if fraction == 1 else f"_{100 * fraction:g}_percent"
-        portions.append(Portion(ending, rows, held if len(held) >= classes else held[:0]))
-    return sorted(portions, key=lambda portion: -len(portion.rows))
-
-
-def count_steps(portions: list[Portion], params: Finetune) -> int:
-    """Return the number of steps of all the fits that `finetune` does for one encoder."""
-    return sum(
-        count_fit_steps(len(portion.rows), params)
-        + (
-            len(params.learning_rates) * count_fit_steps(len(portion.rows) - len(portion.held), params)
-            if len(portion.held)
-            else 0
-        )
-        for portion in portions
-    )
-
-
-def count_fit_steps(images: int, params: Finetune) -> int:
-    """Return the number of steps of one fit: the whole batches of all epochs, but at least params.yaml's minimum."""
-    return max(params.min_steps, params.epochs * (images // min(params.batch_size, images)))
 
 
 def finetune(
@@ -155,68 +122,64 @@ class Tuner:
         self, encoder: nn.Module, pictures: Pictures, params: Finetune, seed: int, advance: Callable[[int], None]
     ) -> None:
         self.encoder, self.pictures, self.params, self.seed, self.advance = encoder, pictures, params, seed, advance
-        self.view = pictures.view.colourless
-        self.labels = torch.from_numpy(pictures.labels)
+        self.labels = torch.from_numpy(pictures.labels).to(pictures.device)
 
     def choose(self, portion: Portion) -> float:
         """Return the learning rate that gets most held-out images right; of equals, the first."""
         if not len(portion.held):
             return self.params.few_label_learning_rate
         held, fitting = portion.rows[portion.held], portion.rows[complement(portion.held, len(portion.rows))]
-        images, truth = self.pictures.train[held], self.pictures.labels[held]
+        images, truth = self.pictures.train[torch.from_numpy(held)], self.pictures.labels[held]
         right = [np.mean(self.predict(self.fit(fitting, rate), images) == truth) for rate in self.params.learning_rates]
         return self.params.learning_rates[int(np.argmax(right))]
 
     def fit(self, rows: np.ndarray, rate: float) -> nn.Module:
         """Train encoder and linear layer on the images of these rows; return the network: (B, C, S, S) -> (B, K)."""
+        pictures = self.pictures
+        step, total = self.make_step(rate), count_fit_steps(len(rows), self.params)
+        learn = RepeatedStep(step, on_failure=explain_plain_step) if pictures.device.type == "cuda" else step
+        places = torch.from_numpy(rows).to(pictures.device)  # (n,)
+        size, orders = min(self.params.batch_size, len(rows)), Generator().manual_seed(self.seed)
+        for number, batch in enumerate(draw_batches(len(rows), size, total, orders, pictures.device)):
+            chosen = places[batch]  # (B,)
+            learn((pictures.train[chosen], self.labels[chosen]), step.draw(size), rate * cosine(number, total), {})
+            self.advance(1)
+        return step.network.eval()
+
+    def make_step(self, rate: float) -> SupervisedStep:
+        """Make the step that trains a new network, by an optimiser of its own."""
         network = self.build_network()
         optimiser = torch.optim.SGD(
             split_parameters(network, self.params.weight_decay),
             lr=rate,
             momentum=self.params.momentum,
             nesterov=self.params.momentum > 0,
+            fused=self.pictures.device.type == "cuda",  # one kernel in place of several for every group
         )
-        total = count_fit_steps(len(rows), self.params)
-        for step, (images, labels) in enumerate(self.draw_batches(rows, total)):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, total)
-            optimiser.zero_grad()
-            F.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            self.advance(1)
-        return network.eval()
+        generator = Generator(self.pictures.device).manual_seed(self.seed)
+        return SupervisedStep(network, optimiser, generator, self.pictures.view.colourless, self.pictures.shape)
 
     def build_network(self) -> nn.Module:
         """Return a copy of the encoder under a linear layer of zeros, in train mode."""
         encoder = copy.deepcopy(self.encoder).eval()
         with torch.no_grad():
-            features = encoder(normalise(self.pictures.test[:1].to(self.pictures.device), self.pictures.shape)).shape[1]
+            features = encoder(normalise(self.pictures.test[:1], self.pictures.shape)).shape[1]
         top = nn.Linear(features, self.pictures.classes, device=self.pictures.device)
         nn.init.zeros_(top.weight)
         nn.init.zeros_(top.bias)
         return nn.Sequential(encoder, top).train()
 
-    def draw_batches(self, rows: np.ndarray, total: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield `total` batches of normalised views (B, C, S, S) and labels (B,). The images get a new order each time
-        all were used; the rest that does not fill a batch is left out."""
-        shape, device = self.pictures.shape, self.pictures.device
-        orders, draws = Generator().manual_seed(self.seed), Generator(device).manual_seed(self.seed)
-        size = min(self.params.batch_size, len(rows))
-        order = torch.empty(0, dtype=torch.long)
-        for _ in range(total):
-            if len(order) < size:
-                order = torch.randperm(len(rows), generator=orders)
-            batch, order = rows[order[:size].numpy()], order[size:]
-            images = self.pictures.train[batch].to(device).float() / 255
-            view = views.make_view(images, self.view, draws, shape.side)
-            yield normalise(view, shape), self.labels[batch].to(device)
-
     @torch.no_grad()
     def predict(self, network: nn.Module, images: Tensor) -> np.ndarray:
         """Predict the classes of plain images: (N, C, R or S, R or S) uint8 -> (N,)."""
-        shape, device = self.pictures.shape, self.pictures.device
-        batches = (scale_plain(batch.to(device), shape.side) for batch in torch.split(images, PORTION))
+        shape = self.pictures.shape
+        batches = (scale_plain(batch, shape.side) for batch in torch.split(images, PORTION))
         return torch.cat([network(normalise(batch, shape)).argmax(1) for batch in batches]).cpu().numpy()
+
+
+def explain_plain_step(reason: str) -> None:
+    """Print why the steps run without a graph."""
+    print(f"evaluate finetune: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
 
 
 def scale_plain(images: Tensor, side: int) -> Tensor:

@@ -1,10 +1,11 @@
 """Health: measures of features that need no label, so that two encoders can be compared without labels.
 
-RankMe, uniformity, alignment and z-std are those that watch pretraining (learning/health.py). alpha-ReQ is the
-exponent of the power law that the eigenvalues of the features' covariance follow (Agrawal et al., "alpha-ReQ: Assessing
-Representation Quality in Self-Supervised Learning by measuring eigenspectrum decay", NeurIPS 2022), fitted as in its
-authors' code (fastssl, utils/powerlaw.py, after Stringer et al., Nature 571, 2019): least squares of log eigenvalue on
-log rank, weighted by 1 / rank, ranks 4 to 100. Values near 1 went with good features there.
+RankMe, uniformity, alignment and z-std are those that watch pretraining (learning/health.py); like the eigenvalues they
+are computed in double precision on the device. alpha-ReQ is the exponent of the power law that the eigenvalues of the
+features' covariance follow (Agrawal et al., "alpha-ReQ: Assessing Representation Quality in Self-Supervised Learning by
+measuring eigenspectrum decay", NeurIPS 2022), fitted as in its authors' code (fastssl, utils/powerlaw.py, after
+Stringer et al., Nature 571, 2019): least squares of log eigenvalue on log rank, weighted by 1 / rank, ranks 4 to 100.
+Values near 1 went with good features there.
 
 N images, C channels, R pixels per side, D features.
 """
@@ -31,7 +32,7 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     """Judge every encoder's features, and how alike each network's features of two views of an image are."""
     table, seed = given.table(OURS), params.shared.seed
     chosen = draw_rows(np.arange(len(table.ids)), params.health.images, np.random.default_rng(seed))
-    images = given.read_images(table, chosen, given.encoder.config.images.read_side)
+    images = given.read_images(table, chosen, given.encoder.config.images.read_side).to(given.device)
     progress = Progress("evaluate health", len(given.networks) * len(chosen), "images")
     outcomes = {}
     for encoder in given.encoders:
@@ -53,7 +54,7 @@ def embed_views(
     first: list[Tensor] = []
     second: list[Tensor] = []
     for batch in torch.split(images, PORTION):
-        pixels = batch.to(given.device).float() / 255
+        pixels = batch.float() / 255
         for view, parts in ((given.views.first, first), (given.views.second, second)):
             pictures = make_view(pixels, view, generator, shape.side)
             parts.append(network(normalise(pictures, shape)))

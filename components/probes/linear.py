@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.evaluate.batches import draw_batches
 from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
@@ -91,11 +92,7 @@ def fit_layers(
     velocity = torch.zeros_like(weights)
     less = inputs.new_tensor(-1.0).expand(each, batch, 1, beside)
     steps = params.epochs * (images // batch)
-    order = torch.empty(0, dtype=torch.long)
-    for step in range(steps):
-        if len(order) < batch:
-            order = torch.randperm(images, generator=generator)
-        rows, order = order[:batch].to(inputs.device), order[batch:]
+    for step, rows in enumerate(draw_batches(images, batch, steps, generator, inputs.device)):
         batched = inputs[:, rows]  # (S or 1, B, D + 1)
         logits = (batched @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
         known = labels[:, rows, None, None].expand(-1, -1, 1, beside)

@@ -1,11 +1,12 @@
 """Robustness: the accuracy of a linear classifier on the features when the test images are disturbed.
 
-The classifier is a logistic regression on clean train features. Common corruptions change the pixels as in Hendrycks &
-Dietterich (arXiv 1903.12261): noise, blur, JPEG, brightness. Attacks know the network and the classifier, and change
-each pixel by at most a radius: FGSM (Goodfellow et al., arXiv 1412.6572), and PGD from a random start with steps that
-add up to 2.5 radii (Madry et al., arXiv 1706.06083, and their challenges' code). Alpha is not disturbed.
+The classifier is a logistic regression on clean train features, and the network judges in the precision in which these
+were computed. Common corruptions change the pixels as in Hendrycks & Dietterich (arXiv 1903.12261): noise, blur, JPEG,
+brightness. Attacks know the network and the classifier, and change each pixel by at most a radius: FGSM (Goodfellow et
+al., arXiv 1412.6572), and PGD from a random start with steps that add up to 2.5 radii (Madry et al., arXiv 1706.06083,
+and their challenges' code). Alpha is not disturbed. The images lie on the device; JPEG alone is written on the host.
 
-B images, C channels, L of them colours, S pixels per side, D features, K classes.
+N test images, B of them at once, C channels, L of them colours, S pixels per side, D features, K classes.
 """
 
 import math
@@ -19,20 +20,20 @@ from torch import Generator, Tensor, nn
 
 from components.encoder.normalise import normalise
 from components.encoder.params import Images
+from components.evaluate.classifier import Classifier, fit_classifier
 from components.evaluate.given import Given, find_labelled_rows, select_labelled
 from components.evaluate.jpeg import compress_jpeg
 from components.evaluate.outcome import Outcome
-from components.evaluate.params import Evaluate, Robustness, Shared
+from components.evaluate.params import Evaluate, Robustness
 from components.evaluate.probe import LabelledFeatures
-from components.evaluate.regression import Regression
-from components.evaluate.statistics import estimate_accuracy, hold_out_rows
+from components.evaluate.statistics import estimate_accuracy
+from components.features.embedders import compute_in, place_network
 from components.features.encoders import OURS
 from components.learning.colour import count_colours
 from components.show.progress import Progress
 from components.store.squares import draw_rows
 from components.store.store import TEST
 
-NEVER = -1e9  # the logit of a class that no train image has
 PORTION = 64  # images at once: gradients are taken through the whole network
 Judge = Callable[[Tensor], Tensor]  # colours (B, L, S, S) in 0..1 -> logits (B, K)
 Disturb = Callable[[Tensor, Tensor, Judge, Generator], Tensor]  # colours, labels (B,) -> colours, all in 0..1
@@ -47,16 +48,20 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     parts = {encoder: select_labelled(table) for encoder, table in tables.items()}
     chosen = draw_rows(np.arange(len(parts[OURS].truth)), settings.images, np.random.default_rng(seed))
     shape = given.encoder.config.images
-    images = given.read_images(tables[OURS], find_labelled_rows(tables[OURS], TEST)[chosen], shape.side)
+    rows = find_labelled_rows(tables[OURS], TEST)[chosen]
+    images = given.read_images(tables[OURS], rows, shape.side).to(given.device)  # (N, C, S, S) uint8
     ways = list_disturbances(settings, compress_jpeg)
     progress = Progress("evaluate robustness", len(networks) * len(ways) * len(chosen), "images")
     return {
         encoder: measure_robustness(
-            network,
-            fit_classifier(parts[encoder], settings, params.shared, given.device),
+            JudgedNetwork(
+                place_network(network, given.device, tables[encoder].precision),
+                tables[encoder].precision,
+                fit_classifier(parts[encoder], settings.classifier, params.shared, given.device),
+                shape,
+            ),
             images,
             select_test_images(parts[encoder], chosen),
-            shape,
             ways,
             seed,
             progress.advance,
@@ -68,31 +73,6 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 def select_test_images(part: LabelledFeatures, chosen: np.ndarray) -> LabelledFeatures:
     """Keep only the chosen test images: (n,)."""
     return replace(part, test=part.test[chosen], truth=part.truth[chosen], ids=part.ids[chosen])
-
-
-@dataclass(frozen=True)
-class Classifier:
-    """A linear classifier: features (B, D) -> logits (B, K)."""
-
-    weights: Tensor  # (D, K) float64
-    bias: Tensor  # (K,) float64
-    c: float  # the chosen C
-
-    def __call__(self, features: Tensor) -> Tensor:  # noqa: D102
-        return features.double() @ self.weights + self.bias
-
-
-def fit_classifier(part: LabelledFeatures, params: Robustness, shared: Shared, device: torch.device) -> Classifier:
-    """Fit a logistic regression to all train labels, as one layer on features that are not standardised: its values at
-    zero and at the unit vectors determine a linear map. Classes without a train image are never predicted."""
-    features = part.train.shape[1]
-    units = np.concatenate([np.zeros((1, features)), np.eye(features)])
-    regression = Regression(replace(part, test=units), params.classifier, device)
-    generator = np.random.default_rng(shared.seed)
-    weights, c = regression.choose(hold_out_rows(part.labels, shared.validation_fraction, generator))
-    logits = torch.full((len(units), part.classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
-    logits[:, torch.from_numpy(regression.names)] = regression.test @ weights[0]
-    return Classifier(logits[1:] - logits[0], logits[0], c)
 
 
 def list_disturbances(params: Robustness, compress: Compress) -> dict[str, Disturb]:
@@ -107,27 +87,41 @@ def list_disturbances(params: Robustness, compress: Compress) -> dict[str, Distu
     return ways
 
 
+@dataclass(frozen=True)
+class JudgedNetwork:
+    """An encoder in eval mode under a linear classifier."""
+
+    network: nn.Module  # (B, C, S, S) normalised -> (B, D)
+    precision: torch.dtype  # in which the classifier's features were computed
+    classifier: Classifier
+    shape: Images
+
+    def compute_logits(self, alpha: Tensor, colours: Tensor) -> Tensor:
+        """Compute the classifier's logits for images in 0..1: (B, C - L, S, S), (B, L, S, S) -> (B, K)."""
+        pixels = normalise(torch.cat([colours, alpha], dim=1), self.shape)
+        with compute_in(self.precision, pixels.device):
+            features = self.network(pixels)  # (B, D)
+        return self.classifier(features)
+
+
 def measure_robustness(
-    network: nn.Module,
-    classifier: Classifier,
+    judged: JudgedNetwork,
     images: Tensor,
     part: LabelledFeatures,
-    shape: Images,
     ways: dict[str, Disturb],
     seed: int,
     advance: Callable[[int], None],
 ) -> Outcome:
-    """Judge an encoder in eval mode by test images (N, C, S, S) uint8 with the labels in `part` under each disturbance;
-    `advance` is called with the number of images done."""
-    truth = torch.from_numpy(part.truth)
-    device = classifier.weights.device
+    """Judge an encoder by test images (N, C, S, S) uint8, which lie on its device, with the labels in `part` under each
+    disturbance; `advance` is called with the number of images done."""
+    truth = torch.from_numpy(part.truth).to(images.device)
     predictions: dict[str, np.ndarray] = {}
     for name, disturb in ways.items():
-        generator = Generator(device).manual_seed(seed)  # the same whatever other disturbances there are
+        generator = Generator(images.device).manual_seed(seed)  # the same whatever other disturbances there are
         answers = []
-        for batch, labels in zip(torch.split(images, PORTION), torch.split(truth.to(device), PORTION), strict=True):
-            colours, alpha = (batch.to(device).float() / 255).tensor_split([count_colours(batch.shape[1])], dim=1)
-            judge = partial(compute_logits, network, classifier, shape, alpha)
+        for batch, labels in zip(torch.split(images, PORTION), torch.split(truth, PORTION), strict=True):
+            colours, alpha = (batch.float() / 255).tensor_split([count_colours(batch.shape[1])], dim=1)
+            judge = partial(judged.compute_logits, alpha)
             disturbed = disturb(colours, labels, judge, generator)
             with torch.no_grad():
                 answers.append(judge(disturbed).argmax(1))
@@ -135,17 +129,12 @@ def measure_robustness(
         predictions[name] = torch.cat(answers).cpu().numpy()
     scores = {name: predicted == part.truth for name, predicted in predictions.items()}
     return Outcome(
-        metrics={name: estimate_accuracy(right) for name, right in scores.items()} | {"c": classifier.c},
+        metrics={name: estimate_accuracy(right) for name, right in scores.items()} | {"c": judged.classifier.c},
         ids=part.ids,
         actual=part.truth,
         predicted=predictions["accuracy"],
         scores=scores,
     )
-
-
-def compute_logits(network: nn.Module, classifier: Classifier, shape: Images, alpha: Tensor, colours: Tensor) -> Tensor:
-    """Return the classifier's logits for images in 0..1: (B, C - L, S, S), (B, L, S, S) -> (B, K)."""
-    return classifier(network(normalise(torch.cat([colours, alpha], dim=1), shape)))
 
 
 def add_noise(deviation: float, colours: Tensor, labels: Tensor, judge: Judge, generator: Generator) -> Tensor:

@@ -49,7 +49,7 @@ def check_params(raw: Any, path: Path) -> Any:
 
 
 def _format_errors(path: Path, raw: Any, error: ValidationError) -> list[str]:
-    """Return one line per mistake; a mistake that the second view inherits is reported for the first view only."""
+    """Return one line per mistake; a mistake that other views inherit is reported for the first view only."""
     lines: dict[tuple[object, ...], str] = {}
     slips = error.errors(include_url=False)
     for slip in slips:
@@ -68,7 +68,7 @@ def _format_errors(path: Path, raw: Any, error: ValidationError) -> list[str]:
             key, message = (*key, slip["ctx"]["discriminator"].strip("'")), "missing"
         elif slip["type"] != "value_error":
             message += f", not {slip['input']!r}"
-        origin = tuple("first" if part == "second" else part for part in key)
+        origin = tuple("first" if part in ("second", "target") else part for part in key)
         lines.setdefault((origin, message), f"{path}: {_spell_key(raw, key)}: {message}")
     return list(lines.values())
 

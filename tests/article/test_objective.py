@@ -1,6 +1,7 @@
 """Tests the article's objective as a whole: its networks, its views, the gradients of its terms, and BatchNorm."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,13 @@ from torch import Tensor, nn
 
 from components.article.objective import Article
 from components.learning.engine import start_engine
+from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
-from components.pretrain.loop import State, build_objective, start_state, train_step
-from tests.pretrain.tiny import CPU, SGD, draw_pairs
+from components.pretrain.loop import State, build_objective, start_state
+from components.stage.command import read_params
+from components.stage.errors import InputError
+from tests.conftest import ROOT, set_params
+from tests.pretrain.tiny import CPU, SGD, draw_pairs, take_step
 from tests.small import make_settings
 
 TERMS = ("reconstruction", "centre", "contrastive", "adversarial")
@@ -49,13 +54,24 @@ def test_a_part_without_weight_is_not_there() -> None:
         state, engine, objective = begin(make_weights(**{term: 1.0}))
         assert set(objective.networks) == networks
         assert objective.terms == (term,)
-        assert train_step(state, engine, draw_pairs(1)[0], learning_rate=0.0, schedule={}).shape == (2,)
+        assert take_step(state, engine, draw_pairs(1)[0], learning_rate=0.0, schedule={}).shape == (2,)
 
 
 def test_without_any_weight_there_is_nothing_to_learn() -> None:
     with pytest.raises(ValidationError, match="article: every weight is 0"):
         make_settings(objective="article", article=make_weights())
     assert make_settings(objective="byol", article=make_weights()).objective == "byol", "which asks for none of them"
+
+
+def test_views_of_a_target_network_are_refused_where_there_is_none(tmp_path: Path) -> None:
+    """They would be made at every step, and nobody would look at them."""
+    file = tmp_path / "params.yaml"
+    file.write_bytes((ROOT / "params.yaml").read_bytes())
+    set_params(file, {"pretrain.views.target": {"count": 1}})
+    assert read_params(file).pretrain.views.target.count == 1, "which BYOL takes"
+    set_params(file, {"pretrain.objective": "article"})
+    with pytest.raises(InputError, match=r"^[^\n]*params\.yaml: pretrain: views\.target: .*; leave it empty$"):
+        read_params(file)
 
 
 def compute_by_hand(objective: Article, view: Tensor, term: str) -> Tensor:
@@ -93,7 +109,7 @@ def test_every_term_is_the_average_of_both_views_and_the_loss_their_weighted_sum
     state.objective.double()
     pair = draw_pairs(1, dtype=torch.float64)[0]
     with torch.no_grad():
-        loss = objective.loss(pair, engine)
+        loss = objective.loss(ViewSet(pair), engine)
         expected = {term: float(average_by_hand(objective, pair, term)) for term in TERMS}
     assert {term: float(value) for term, value in loss.terms.items()} == pytest.approx(expected, rel=1e-9)
     summed = sum((weights | {"adversarial": 1.0})[term] * expected[term] for term in TERMS)
@@ -106,7 +122,7 @@ def test_every_network_gets_the_terms_gradient_by_its_weight(term: str) -> None:
     state, engine, objective = begin(make_weights(**{term: 0.5}))
     state.objective.double()
     pair = draw_pairs(1, dtype=torch.float64)[0]
-    objective.loss(pair, engine).total.backward()
+    objective.loss(ViewSet(pair), engine).total.backward()
     named = dict(objective.named_parameters())
     plain = torch.autograd.grad(average_by_hand(objective, pair, term), list(named.values()))
     for (name, parameter), gradient in zip(named.items(), plain, strict=True):
@@ -116,11 +132,23 @@ def test_every_network_gets_the_terms_gradient_by_its_weight(term: str) -> None:
     assert any(bool(gradient.any()) for name, gradient in zip(named, plain, strict=True) if "encoder" in name)
 
 
+def test_each_of_many_views_counts_as_much() -> None:
+    """Two views of four would else be trained on, and the others made in vain."""
+    state, engine, objective = begin(make_weights(reconstruction=1.0, centre=0.5))
+    state.objective.double()
+    first, second = draw_pairs(2, dtype=torch.float64)
+    with torch.no_grad():
+        loss = objective.loss(ViewSet((*first, *second)), engine)
+        for term in objective.terms:
+            expected = (average_by_hand(objective, first, term) + average_by_hand(objective, second, term)) / 2
+            assert float(loss.terms[term]) == pytest.approx(float(expected), rel=1e-9)
+
+
 def test_two_equal_views_are_the_plain_image() -> None:
     """The article trains on plain images: strengths of 0 make both views the image."""
     _, engine, objective = begin(make_weights(reconstruction=1.0, centre=1.0))
     view = draw_pairs(1)[0][0]
-    loss = objective.loss((view, view), engine)
+    loss = objective.loss(ViewSet((view, view)), engine)
     assert float(loss.terms["centre"].detach()) == pytest.approx(
         float(compute_by_hand(objective, view, "centre").detach()), rel=1e-5
     )
@@ -133,9 +161,9 @@ def test_the_discriminator_learns_to_tell_and_the_encoder_to_fool_it() -> None:
         state, engine, objective = begin(make_weights(adversarial=1.0))
         for name, network in objective.networks.items():
             network.requires_grad_(name in moved)
-        before = float(objective.loss(draw_pairs(1, batch=32)[0], engine).total.detach())
-        train_step(state, engine, draw_pairs(1, batch=32)[0], learning_rate=0.05, schedule={})
-        return float(objective.loss(draw_pairs(1, batch=32)[0], engine).total.detach()) - before
+        before = float(objective.loss(ViewSet(draw_pairs(1, batch=32)[0]), engine).total.detach())
+        take_step(state, engine, draw_pairs(1, batch=32)[0], learning_rate=0.05, schedule={})
+        return float(objective.loss(ViewSet(draw_pairs(1, batch=32)[0]), engine).total.detach()) - before
 
     assert change_loss(("discriminator",)) < 0
     assert change_loss(("encoder",)) > 0
@@ -147,7 +175,7 @@ def test_rebuilt_images_leave_no_trace_in_the_encoders_statistics() -> None:
     statistics = {}
     for name, adversarial in {"with": 1.0, "without": 0.0}.items():
         _, engine, objective = begin(make_weights(reconstruction=1.0, adversarial=adversarial), TINY)
-        objective.loss(draw_pairs(1)[0], engine)
+        objective.loss(ViewSet(draw_pairs(1)[0]), engine)
         statistics[name] = {key: value for key, value in objective.encoder.named_buffers() if "running" in key}
         assert {module.momentum for module in objective.encoder.modules() if isinstance(module, nn.BatchNorm2d)} == {
             0.1
@@ -163,7 +191,7 @@ def test_a_step_is_finite_whatever_the_features(batch: int, scale: float, precis
     """This holds for a batch of one, for equal and for very large images, and in half precision."""
     state, engine, objective = begin(dict.fromkeys(TERMS, 1.0), precision=precision)
     pair = tuple(scale * view for view in draw_pairs(1, batch=batch)[0])
-    losses = train_step(state, engine, pair, learning_rate=1e-12, schedule={})
+    losses = take_step(state, engine, pair, learning_rate=1e-12, schedule={})
     assert losses.dtype == torch.float32
     assert bool(losses.isfinite().all())
     assert all(
@@ -177,7 +205,10 @@ def test_half_precision_is_the_same_but_for_rounding() -> None:
     for precision in ("float32", "bfloat16"):
         _, engine, objective = begin(dict.fromkeys(TERMS, 1.0), precision=precision)
         terms.append(
-            {name: float(value.detach()) for name, value in objective.loss(draw_pairs(1)[0], engine).terms.items()}
+            {
+                name: float(value.detach())
+                for name, value in objective.loss(ViewSet(draw_pairs(1)[0]), engine).terms.items()
+            }
         )
     assert terms[0] != terms[1]
     assert terms[1] == pytest.approx(terms[0], rel=0.02)
@@ -188,7 +219,7 @@ def test_a_lone_centre_loss_collapses_the_features() -> None:
     state, engine, objective = begin(make_weights(centre=1.0), optimiser=SGD.model_copy(update={"weight_decay": 0.0}))
     before = copy.deepcopy(objective)
     for _ in range(200):
-        train_step(state, engine, draw_pairs(1)[0], learning_rate=0.5, schedule={})
+        take_step(state, engine, draw_pairs(1)[0], learning_rate=0.5, schedule={})
     view = draw_pairs(1)[0][0]
     assert compute_relative_distance(objective, view) < 0.1 * compute_relative_distance(before, view)
 

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.byol.objective import Online
-from components.learning.objective import Pair
 
 MOMENTUM, DECAY = 0.9, 0.01
 
@@ -70,7 +69,7 @@ class ReferenceByol:
         self.target = Reference(copy.deepcopy(nn.Sequential(online.encoder, online.projector)))
         self.velocity = {name: torch.zeros_like(value) for name, value in self.online.values.items()}
 
-    def step(self, pair: Pair, *, rate: float, tau: float) -> float:
+    def step(self, pair: tuple[Tensor, Tensor], *, rate: float, tau: float) -> float:
         """Take a training step: predict, descend, and let the target follow. Return the loss before the step."""
         online, target = self.online, self.target
         online.values = {name: value.requires_grad_() for name, value in online.values.items()}

@@ -1,6 +1,6 @@
 """Tests BYOL's loss against squared distances of normalised vectors in float64 NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from components.byol.objective import regression_loss
 from components.learning.engine import Engine
-from components.learning.objective import Pair
+from components.learning.objective import ViewSet
 from tests.pretrain.tiny import CPU, build_byol
 
 
@@ -20,14 +20,21 @@ def squared_distance(prediction: Tensor, target: Tensor) -> float:
     return float(((p - z) ** 2).sum(1).mean())
 
 
-def byol_loss(predictions: Pair, targets: Pair) -> Tensor:
-    """Compute the objective's loss of two views for which the networks give these predictions and targets."""
+def byol_loss(predictions: Sequence[Tensor], projections: Sequence[Tensor], *, apart: bool = False) -> Tensor:
+    """Compute the objective's loss of views for which the networks give these predictions and projections.
 
-    def answer_with(answers: Pair) -> Callable[[Tensor], Tensor]:
-        return lambda view: answers[int(view)]
+    The target sees the online network's views, or with `apart` views of its own. A network that sees what it should not
+    has no answer.
+    """
+    seen = [torch.tensor(float(number)) for number in range(len(predictions))]
+    own = [torch.tensor(100.0 + number) for number in range(len(projections))] if apart else []
 
-    engine = Engine({"online": answer_with(predictions), "target": answer_with(targets)}, CPU, torch.float32)
-    return build_byol().loss((torch.tensor(0), torch.tensor(1)), engine).total
+    def answer_with(views: list[Tensor], answers: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+        by_view = {float(view): answer for view, answer in zip(views, answers, strict=True)}
+        return lambda view: by_view[float(view)]
+
+    networks = {"online": answer_with(seen, predictions), "target": answer_with(own or seen, projections)}
+    return build_byol().loss(ViewSet(tuple(seen), tuple(own)), Engine(networks, CPU, torch.float32)).total
 
 
 def draw_tensors(*shape: int, count: int = 4, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -100,3 +107,53 @@ def test_the_gradient_is_the_derivative_of_the_squared_distance() -> None:
     p, z = p / length, z / np.sqrt((z**2).sum(1, keepdims=True))
     expected = -2 * (z - (p * z).sum(1, keepdims=True) * p) / length / len(p)
     np.testing.assert_allclose(p0.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
+
+
+def average_normalised(projections: Sequence[Tensor]) -> Tensor:
+    """Compute the mean of z/|z| in float64."""
+    each = [z.detach().double().numpy() for z in projections]
+    return torch.from_numpy(np.mean([z / np.sqrt((z**2).sum(1, keepdims=True)) for z in each], axis=0))
+
+
+def test_each_of_four_views_predicts_the_mean_of_the_other_three() -> None:
+    """Lengths do not count in that mean, and four views weigh as much as two."""
+    predictions, projections = draw_tensors(16, 8), draw_tensors(16, 8, seed=1)
+    projections[2] *= 100
+    directions = [
+        squared_distance(predicted, average_normalised(projections[:place] + projections[place + 1 :]))
+        for place, predicted in enumerate(predictions)
+    ]
+    expected = 2 * sum(directions) / 4
+    assert float(byol_loss(predictions, projections)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("online", [2, 3])
+@pytest.mark.parametrize("target", [1, 3])
+def test_every_view_predicts_the_mean_of_the_targets_own_views(online: int, target: int) -> None:
+    predictions, projections = draw_tensors(16, 8, count=online), draw_tensors(16, 8, count=target, seed=1)
+    goal = average_normalised(projections)
+    expected = 2 * sum(squared_distance(predicted, goal) for predicted in predictions) / online
+    assert float(byol_loss(predictions, projections, apart=True)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_two_views_are_the_papers_two_directions_to_the_bit(dtype: torch.dtype) -> None:
+    """A published run that were repeated with another rounding would not give its numbers again."""
+    p0, p1, z0, z1 = draw_tensors(16, 8, dtype=dtype)
+    assert torch.equal(byol_loss((p0, p1), (z0, z1)), regression_loss(p0, z1) + regression_loss(p1, z0))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_of_many_views_too_no_gradient_reaches_the_target(apart: bool) -> None:
+    predictions, projections = draw_tensors(8, 4, count=3), draw_tensors(8, 4, count=3, seed=1)
+    for tensor in (*predictions, *projections):
+        tensor.requires_grad_()
+    byol_loss(predictions, projections, apart=apart).backward()
+    assert all(z.grad is None for z in projections)
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in predictions)
+
+
+def test_many_views_reach_both_ends_of_the_range_of_two() -> None:
+    (p,) = draw_tensors(8, 4, count=1)
+    assert float(byol_loss([p] * 5, [p] * 5)) == pytest.approx(0, abs=1e-5)
+    assert float(byol_loss([p] * 5, [-p] * 5)) == pytest.approx(8, abs=1e-5)

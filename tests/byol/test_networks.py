@@ -14,8 +14,8 @@ from tests.pretrain.tiny import build_byol
 HEAD = Head(hidden=12, out=6)
 
 
-def compute_tau(step: int, steps: int, *, base: float) -> float:
-    return build_byol(tau_base=base).schedule(step, steps)["tau"]
+def compute_tau(step: int, steps: int, *, base: float, hold: float = 0.0) -> float:
+    return build_byol(tau_base=base, tau_hold=hold).schedule(step, steps)["tau"]
 
 
 def test_heads_are_those_of_the_paper() -> None:
@@ -73,6 +73,19 @@ def test_signals_neither_die_nor_explode_on_their_way_through_a_fresh_network() 
 )
 def test_tau_rises_from_its_base_to_one_along_a_cosine(step: int, base: float, expected: float) -> None:
     assert compute_tau(step, 12, base=base) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("hold", "expected"),
+    [
+        (0.0, [0.9, 0.9066987, 0.925, 0.95, 0.975, 0.9933013, 1.0]),  # 30 degrees apart
+        (0.5, [0.9, 0.9, 0.9, 0.9, 0.925, 0.975, 1.0]),  # half the run, then 60 degrees apart
+        (1.0, [0.9] * 7),  # to the end
+    ],
+)
+def test_tau_stays_at_its_base_for_as_long_as_params_say(hold: float, expected: list[float]) -> None:
+    taus = [compute_tau(step, 12, base=0.9, hold=hold) for step in range(0, 13, 2)]
+    assert taus == pytest.approx(expected, abs=1e-7)
 
 
 def test_the_target_slows_down_at_every_step_and_moves_until_the_last() -> None:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from components.pretrain.loop import State, train_step
+from components.pretrain.loop import State
 from tests.byol.reference import ReferenceByol
-from tests.pretrain.tiny import SGD, begin_training, build_byol, copy_parameters, draw_pairs
+from tests.pretrain.tiny import SGD, begin_training, build_byol, copy_parameters, draw_pairs, take_step
 from tests.small import make_settings
 
 RATES_AND_TAUS = [(0.1, 0.9), (0.05, 0.5), (0.2, 0.99)]
@@ -20,7 +20,7 @@ def three_steps() -> tuple[State, ReferenceByol, list[tuple[float, float]]]:
     state, engine = begin_training(make_settings(optimiser=SGD), objective=byol)
     losses = []
     for pair, (rate, tau) in zip(draw_pairs(3, dtype=torch.float64), RATES_AND_TAUS, strict=True):
-        by_state = float(train_step(state, engine, pair, learning_rate=rate, schedule={"tau": tau}))
+        by_state = float(take_step(state, engine, pair, learning_rate=rate, schedule={"tau": tau}))
         losses.append((by_state, reference.step(pair, rate=rate, tau=tau)))
     return state, reference, losses
 
@@ -78,7 +78,7 @@ def test_the_target_learns_by_no_gradient_and_normalises_with_its_own_batch() ->
     state, engine = begin_training(make_settings(optimiser=SGD), objective=byol)
     assert all(module.training for module in byol.target.modules())
     assert all(module.training for module in byol.online.modules())
-    train_step(state, engine, draw_pairs(1)[0], learning_rate=0.1, schedule={"tau": 0.9})
+    take_step(state, engine, draw_pairs(1)[0], learning_rate=0.1, schedule={"tau": 0.9})
     assert all(not parameter.requires_grad and parameter.grad is None for parameter in byol.target.parameters())
     optimised = {id(parameter) for group in state.optimiser.param_groups for parameter in group["params"]}
     assert not optimised & {id(parameter) for parameter in byol.target.parameters()}
@@ -90,7 +90,7 @@ def test_every_view_is_a_batch_of_its_own() -> None:
     byol = build_byol()
     state, engine = begin_training(make_settings(optimiser=SGD), objective=byol)
     for done, pair in enumerate(draw_pairs(3), start=1):
-        train_step(state, engine, pair, learning_rate=0.1, schedule={"tau": 0.9})
+        take_step(state, engine, pair, learning_rate=0.1, schedule={"tau": 0.9})
         for network in (byol.online, byol.target):
             counts = {int(value) for name, value in network.named_buffers() if "num_batches" in name}
             assert counts == {2 * done}
@@ -101,7 +101,7 @@ def test_tau_zero_makes_the_target_the_online_network_that_the_step_has_left() -
     byol = build_byol()
     state, engine = begin_training(make_settings(optimiser=SGD), objective=byol)
     before = copy_parameters(byol.online)
-    train_step(state, engine, draw_pairs(1)[0], learning_rate=0.1, schedule={"tau": 0.0})
+    take_step(state, engine, draw_pairs(1)[0], learning_rate=0.1, schedule={"tau": 0.0})
     after = copy_parameters(nn.Sequential(byol.online.encoder, byol.online.projector))
     for name, value in copy_parameters(byol.target).items():
         assert torch.equal(value, after[name])
@@ -113,7 +113,7 @@ def test_tau_one_leaves_the_target_where_it_began() -> None:
     state, engine = begin_training(make_settings(optimiser=SGD), objective=byol)
     before = copy_parameters(byol.target)
     for pair in draw_pairs(3):
-        train_step(state, engine, pair, learning_rate=0.1, schedule={"tau": 1.0})
+        take_step(state, engine, pair, learning_rate=0.1, schedule={"tau": 1.0})
     assert all(torch.equal(before[name], value) for name, value in copy_parameters(byol.target).items())
     assert not torch.equal(before["0.0.weight"], byol.online.encoder[0].weight)
 
@@ -136,7 +136,7 @@ def test_half_precision_is_the_same_step_but_for_rounding() -> None:
     for precision in ("float32", "bfloat16"):
         byol = build_byol()
         state, engine = begin_training(make_settings(optimiser=SGD, precision=precision), objective=byol)
-        losses.append(float(train_step(state, engine, draw_pairs(1)[0], learning_rate=0.01, schedule={"tau": 0.9})))
+        losses.append(float(take_step(state, engine, draw_pairs(1)[0], learning_rate=0.01, schedule={"tau": 0.9})))
         assert all(value.dtype == torch.float32 for value in copy_parameters(byol.online).values())
     assert losses[0] != losses[1]
     assert losses[1] == pytest.approx(losses[0], rel=0.01)

@@ -10,6 +10,7 @@ import torch
 
 from components.features import embeddings as files
 from components.features.load import build_untrained_encoder, load_encoder
+from components.stage.errors import InputError
 from components.store.decode import decode_square
 from tests.embed.embedded import COUNT, NAMES, make_inputs, read_contents, run_embed
 
@@ -60,6 +61,24 @@ def test_portions_and_threads_change_nothing(changes: dict[str, int], folder: Pa
         np.testing.assert_allclose(second[name].features, first[name].features, atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_files_say_how_precise_their_features_are(precision: str, folder: Path, tmp_path: Path) -> None:
+    """Robustness runs the networks in the same precision, which `auto` leaves to the device."""
+    written = run_embed(folder, tmp_path / "e", precision=precision)
+    for name in ("byol", "random"):
+        assert written[name].precision == getattr(torch, precision)
+    assert written["pixels"].precision == torch.float32
+    assert pq.read_schema(tmp_path / "e" / "byol.parquet").metadata == {b"precision": precision.encode()}
+
+
+def test_a_file_that_does_not_say_it_is_refused(folder: Path, tmp_path: Path) -> None:
+    run_embed(folder, tmp_path / "e")
+    silent = pq.read_table(tmp_path / "e" / "byol.parquet").replace_schema_metadata(None)
+    pq.write_table(silent, tmp_path / "silent.parquet")
+    with pytest.raises(InputError, match=r"silent\.parquet: no precision .*`dvc repro embed` writes it"):
+        files.read_embeddings(tmp_path / "silent.parquet")
+
+
 def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         run_embed(folder, tmp_path / name)
@@ -81,7 +100,7 @@ def test_a_file_of_many_row_groups_has_the_same_bytes_in_whatever_portions_it_ca
     rows = pa.table({"id": [f"{n}" for n in range(count)], "split": ["train"] * count, "label": [0] * count})
     written = []
     for portion in (7, 1000, files.GROUP_ROWS, count):
-        with files.EmbeddingsWriter(tmp_path / f"{portion}.parquet") as writer:
+        with files.EmbeddingsWriter(tmp_path / f"{portion}.parquet", torch.float32) as writer:
             for first in range(0, count, portion):
                 writer.add_rows(rows.slice(first, portion), features[first : first + portion])
         written.append((tmp_path / f"{portion}.parquet").read_bytes())

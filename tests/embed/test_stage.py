@@ -128,7 +128,7 @@ def test_a_part_that_is_not_there_is_named(tmp_path: Path) -> None:
     """Without this error the file would lack half of the images if the machines do not share the folder."""
     with (
         pytest.raises(InputError, match=r"byol\.parquet\.part-1: not there: .* must share the folder"),
-        files.EmbeddingsWriter(tmp_path / "byol.parquet") as writer,
+        files.EmbeddingsWriter(tmp_path / "byol.parquet", torch.float32) as writer,
     ):
         embed.join_parts(tmp_path, {"byol": writer}, [range(8), range(8, 16)])
     assert not list(tmp_path.iterdir())

@@ -29,3 +29,5 @@ def test_networks_compute_in_that_precision_and_features_are_float32(precision: 
     features = made["byol"](torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
     assert network.types == [precision]
     assert features.dtype == torch.float32
+    assert made["byol"].precision == made["random"].precision == precision
+    assert made["pixels"].precision == torch.float32, "no network computes them"

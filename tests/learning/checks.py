@@ -1,4 +1,4 @@
-"""Helpers that the tests of the views share: images, generators, and checks within five standard errors."""
+"""Helpers that the tests of the views share: images, random numbers, and checks within five standard errors."""
 
 import math
 
@@ -6,12 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from components.learning.geometry import Uniforms
+from components.learning.views import AMPLE
+
 SIDE = 16
 MANY = 8000
 
 
 def make_generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def make_uniforms(batch: int) -> Uniforms:
+    """Make as many uniform numbers as any view of a batch needs."""
+    return Uniforms(torch.rand(batch * AMPLE, generator=make_generator()))
 
 
 def draw_photos(batch: int, channels: int = 3, side: int = SIDE) -> Tensor:

@@ -7,7 +7,6 @@ A jittered picture may differ by 2e-5, as hue is divided by small spans; solaris
 threshold into a large one, so that the threshold is at white.
 """
 
-import functools
 from collections.abc import Callable
 
 import pytest
@@ -16,10 +15,11 @@ from torch import Tensor
 
 from components.encoder.params import Images
 from components.learning import colour, views
-from components.learning.params import View, Views
+from components.learning.params import TargetView, View, Views
 from components.learning.replicas import Replica
-from components.pretrain.feeds.resident import PairMaker
+from components.pretrain.feeds.maker import BatchedMaker
 from tests.learning.checks import SIDE, draw_photos, make_generator
+from tests.pretrain.tiny import CPU
 
 CLOSE = {"rtol": 0, "atol": 2e-5}
 ALL = {"crop_area": [0.3, 1.0], "flip": 0.5, "jitter": 0.8, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4}
@@ -43,24 +43,16 @@ def drawn(view: View) -> views.Drawn:
     return views.draw_view(view, views.Shape(BATCH, 3, SIDE, SIDE), make_generator())
 
 
-@pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: monkeypatch.setattr(colour, "apply_to_some", colour.apply_to_all)
-
-
 def test_the_picture_is_the_same(
-    view: View, images: Tensor, drawn: views.Drawn, as_on_a_gpu: Callable[[], None]
+    view: View, images: Tensor, drawn: views.Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = views.apply_view(images, view, drawn, SIDE)
-    as_on_a_gpu()
+    monkeypatch.setattr(colour, "apply_to_some", colour.apply_to_all)
     torch.testing.assert_close(views.apply_view(images, view, drawn, SIDE), few, **CLOSE)
 
 
-def test_a_compiler_can_follow_the_views_from_end_to_end(
-    view: View, images: Tensor, drawn: views.Drawn, as_on_a_gpu: Callable[[], None]
-) -> None:
+def test_a_compiler_can_follow_the_views_from_end_to_end(view: View, images: Tensor, drawn: views.Drawn) -> None:
     """A break in its graph would leave hundreds of small kernels to launch at every step."""
-    as_on_a_gpu()
     compiled = torch.compile(views.apply_view, fullgraph=True, backend="eager")
     expected = views.apply_view(images, view, drawn, SIDE)
     torch.testing.assert_close(compiled(images, view, drawn, SIDE), expected, **CLOSE)
@@ -68,30 +60,28 @@ def test_a_compiler_can_follow_the_views_from_end_to_end(
 
 @pytest.mark.slow
 def test_the_code_that_a_compiler_makes_of_them_gives_the_same_picture(
-    view_with: Callable[..., View], images: Tensor, as_on_a_gpu: Callable[[], None]
+    view_with: Callable[..., View], images: Tensor
 ) -> None:
-    as_on_a_gpu()
     view = view_with(**ALL)
     drawn = views.draw_view(view, views.Shape(BATCH, 3, SIDE, SIDE), make_generator())
     expected = views.apply_view(images, view, drawn, SIDE)
     torch.testing.assert_close(torch.compile(views.apply_view)(images, view, drawn, SIDE), expected, **CLOSE)
 
 
-def test_a_pair_is_one_graph_for_all_steps(
-    view: View, as_on_a_gpu: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_views_of_a_batch_are_one_graph_for_all_steps(view: View) -> None:
     """A step that is compiled anew, or in pieces, would cost more than compiling saves."""
-    as_on_a_gpu()
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    target = TargetView(**view.model_dump() | {"count": 1, "jitter": 0.0})
+    table = Views(online=3, first=view, second=view.model_copy(update={"blur": 0.1}), target=target)
     params = Images(side=SIDE, read_side=SIDE, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
-    both = Views(first=view, second=view.model_copy(update={"blur": 0.1}))
-    plain, compiled = (
-        PairMaker(both, params, seed=0, batch_size=BATCH, replica=Replica(0, 1), compiled=way) for way in (False, True)
-    )
-    images = (draw_photos(BATCH) * 255).byte()
+    maker = BatchedMaker(table, params, seed=0, batch_size=BATCH, replica=Replica(0, 1), device=CPU)
+    batch = ((draw_photos(BATCH) * 255).byte(),)
     torch.compiler.reset()
+    compiled = torch.compile(maker.make, fullgraph=True, dynamic=False, backend="eager")
     for step in range(3):
+        draws = maker.draw(step)
         with torch.compiler.set_stance("default" if step == 0 else "fail_on_recompile"):
-            found = compiled.make(images, step)
-        for one, expected in zip(found, plain.make(images, step), strict=True):
-            torch.testing.assert_close(one, expected, rtol=0, atol=2e-4)  # the deviations above divided by 0.2
+            found = compiled(batch, draws)
+        expected = maker.make(batch, draws)
+        assert (len(found.online), len(found.target)) == (3, 1)
+        for one, other in zip((*found.online, *found.target), (*expected.online, *expected.target), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=2e-4)  # the deviations above divided by 0.2

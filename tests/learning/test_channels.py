@@ -107,8 +107,7 @@ def test_the_colours_are_those_of_images_without_alpha(
     assert torch.equal(with_alpha.get_state(), without.get_state())
 
 
-def test_a_compiler_can_follow_the_views_from_end_to_end(view_with: ViewWith, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(colour, "apply_to_some", colour.apply_to_all)
+def test_a_compiler_can_follow_the_views_from_end_to_end(view_with: ViewWith) -> None:
     view = view_with(**EVERYTHING | {"solarise_threshold": 1.0})
     drawn = views.draw_view(view, views.Shape(20, 4, SIDE, SIDE), make_generator())
     compiled = torch.compile(views.apply_view, fullgraph=True, backend="eager")

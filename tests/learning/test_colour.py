@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from components.learning import colour
 from components.learning.params import View
-from tests.learning.checks import MANY, assert_frequency, assert_uniform, draw_photos, make_generator
+from tests.learning.checks import MANY, assert_frequency, assert_uniform, draw_photos, make_uniforms
 
 FORMULA = {"rtol": 0, "atol": 2e-6}
 HUE = {"rtol": 0, "atol": 2e-5}
@@ -79,7 +79,7 @@ def test_the_four_operations_come_in_the_order_that_was_drawn_for_each_image(vie
 
 
 def test_the_order_of_the_jitter_varies_from_image_to_image(view_with: ViewWith) -> None:
-    drawn = colour.draw_jitter(view_with(jitter=1.0, contrast=0.4, hue=0.1), 24 * 400, make_generator())
+    drawn = colour.draw_jitter(view_with(jitter=1.0, contrast=0.4, hue=0.1), 24 * 400, make_uniforms(24 * 400))
     assert drawn is not None
     counts = [int((drawn.order == torch.tensor(order)).all(1).sum()) for order in permutations(range(4))]
     assert sum(counts) == 24 * 400
@@ -89,7 +89,7 @@ def test_the_order_of_the_jitter_varies_from_image_to_image(view_with: ViewWith)
 
 def test_the_jitter_is_drawn_as_params_say(view_with: ViewWith) -> None:
     view = view_with(jitter=0.8, brightness=0.4, contrast=0.3, saturation=0.2, hue=0.1)
-    drawn = colour.draw_jitter(view, MANY, make_generator())
+    drawn = colour.draw_jitter(view, MANY, make_uniforms(MANY))
     assert drawn is not None
     assert_uniform(drawn.brightness, 0.6, 1.4)
     assert_uniform(drawn.contrast, 0.7, 1.3)
@@ -101,7 +101,7 @@ def test_the_jitter_is_drawn_as_params_say(view_with: ViewWith) -> None:
 
 
 def test_a_strength_above_one_never_draws_a_negative_factor(view_with: ViewWith) -> None:
-    drawn = colour.draw_jitter(view_with(jitter=1.0, brightness=1.5), MANY, make_generator())
+    drawn = colour.draw_jitter(view_with(jitter=1.0, brightness=1.5), MANY, make_uniforms(MANY))
     assert drawn is not None
     assert_uniform(drawn.brightness, 0, 2.5)
 

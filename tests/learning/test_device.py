@@ -1,15 +1,28 @@
 """Tests what the hardware decides: device, precision and memory layout."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from components.learning import device
-from components.learning.device import choose_device, choose_memory_format, choose_precision
+from components.learning.device import choose_device, choose_memory_format, choose_precision, prepare_device
 from components.stage.errors import InputError
 from components.stage.types import Precision
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 HALF, FULL = torch.bfloat16, torch.float32
+
+
+@pytest.fixture
+def switches() -> Iterator[None]:
+    """Put PyTorch's switches back as they were."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    searching, warning = torch.backends.cudnn.benchmark, torch.is_deterministic_algorithms_warn_only_enabled()
+    yield
+    prepare_device(CPU, threads)
+    torch.use_deterministic_algorithms(deterministic, warn_only=warning)
+    torch.backends.cudnn.benchmark = searching
 
 
 @pytest.fixture
@@ -69,3 +82,18 @@ def test_auto_takes_the_cpu_where_there_is_nothing_better(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert choose_device("auto", "pretrain.device") == CPU
+
+
+@pytest.mark.parametrize(
+    ("where", "asked", "repeats", "refuses"),
+    [(CPU, False, True, False), (CPU, True, True, False), (CUDA, False, False, False), (CUDA, True, True, True)],
+)
+@pytest.mark.usefixtures("switches")
+def test_bits_repeat_on_a_cpu_and_where_they_are_asked_for(
+    where: torch.device, asked: bool, repeats: bool, refuses: bool
+) -> None:
+    """On CUDA who asks is told of an operation that cannot; who does not ask gets the quickest ones."""
+    prepare_device(where, 1, deterministic=asked)
+    assert torch.are_deterministic_algorithms_enabled() is repeats
+    assert (repeats and not torch.is_deterministic_algorithms_warn_only_enabled()) is refuses
+    assert torch.backends.cudnn.benchmark is not repeats

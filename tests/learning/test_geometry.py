@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from components.learning import geometry
 from components.learning.params import View
-from tests.learning.checks import MANY, SIDE, assert_frequency, assert_uniform, draw_photos, make_generator
+from tests.learning.checks import MANY, SIDE, assert_frequency, assert_uniform, draw_photos, make_uniforms
 
 FORMULA = {"rtol": 0, "atol": 2e-5}
 WARPED = {"rtol": 0, "atol": 1e-4}
@@ -97,7 +97,7 @@ def test_a_warped_view_shows_the_crop_that_was_drawn(view_with: ViewWith) -> Non
     images = draw_photos(2)
     drawn = make_crop(2, 3, 12, 10, mirrored=True, batch=2)
     view = view_with(rotate=1e-6)
-    actual = geometry.warp(images, geometry.draw_affine(view, drawn, SIDE, make_generator()), SIDE)
+    actual = geometry.warp(images, geometry.draw_affine(view, drawn, SIDE, make_uniforms(2)), SIDE)
     bicubic = InterpolationMode.BICUBIC
     expected = tv.horizontal_flip(tv.resized_crop(images, 3, 2, 10, 12, [SIDE, SIDE], bicubic, antialias=False))
     inside = (..., slice(5, -5), slice(5, -5))  # a bicubic patch reaches so far
@@ -123,9 +123,9 @@ def decompose_affine(affine: Tensor) -> dict[str, Tensor]:
 
 def test_rotation_scale_shift_shear_and_flip_are_drawn_as_params_say_even_all_at_once(view_with: ViewWith) -> None:
     view = view_with(flip=0.3, rotate=20.0, scale=0.2, shift=0.125, shear=40.0)
-    drawing = make_generator()
-    whole = geometry.draw_crop(view, MANY, SIDE, drawing)
-    drawn = decompose_affine(geometry.draw_affine(view, whole, SIDE, drawing))
+    uniforms = make_uniforms(MANY)
+    whole = geometry.draw_crop(view, MANY, SIDE, uniforms)
+    drawn = decompose_affine(geometry.draw_affine(view, whole, SIDE, uniforms))
     assert_frequency(drawn["mirror"] < 0, 0.3)
     assert_uniform(drawn["angle"], -20, 20)
     assert_uniform(1 / drawn["zoom"], 0.8, 1.2)
@@ -144,7 +144,7 @@ def test_scale_above_one_enlarges_the_image(view_with: ViewWith) -> None:
     """The light of a smooth spot in the middle grows by the square of the size, to a few percent."""
     offsets = torch.arange(32) - 15.5
     spot = torch.exp(-(offsets[:, None] ** 2 + offsets**2) / 24)  # (S, S)
-    drawn = geometry.draw_affine(view_with(scale=0.3), make_crop(0, 0, 32, 32, batch=400), 32, make_generator())
+    drawn = geometry.draw_affine(view_with(scale=0.3), make_crop(0, 0, 32, 32, batch=400), 32, make_uniforms(400))
     light = geometry.warp(spot.expand(400, 1, 32, 32), drawn, 32).sum((1, 2, 3)) / spot.sum()
     size = 1 / drawn[:, 0, 0]
     assert float(light.max()) > 1.2**2
@@ -161,7 +161,7 @@ def test_crops_are_distributed_as_torchvisions(area: list[float], ratio: list[fl
     theirs = torch.tensor(
         [RandomResizedCrop.get_params(image, area, ratio) for _ in range(MANY // 2)]
     )  # top, left, h, w
-    drawn = geometry.draw_crop(view_with(crop_area=area, crop_ratio=ratio), MANY // 2, side, make_generator())
+    drawn = geometry.draw_crop(view_with(crop_area=area, crop_ratio=ratio), MANY // 2, side, make_uniforms(MANY // 2))
     ours = torch.stack([drawn.top, drawn.left, drawn.height, drawn.width], 1)
     for column, name in enumerate(("top", "left", "height", "width")):
         assert ks_2samp(ours[:, column], theirs[:, column]).pvalue > 1e-3, name
@@ -170,13 +170,13 @@ def test_crops_are_distributed_as_torchvisions(area: list[float], ratio: list[fl
 
 
 def test_a_flip_is_drawn_as_often_as_params_say(view_with: ViewWith) -> None:
-    assert_frequency(geometry.draw_crop(view_with(flip=0.3), MANY, SIDE, make_generator()).mirrored, 0.3)
+    assert_frequency(geometry.draw_crop(view_with(flip=0.3), MANY, SIDE, make_uniforms(MANY)).mirrored, 0.3)
 
 
 @pytest.mark.parametrize("ratio", [[4.0, 4.0], [0.25, 0.25], [1.5, 2.0]])
 def test_a_crop_that_never_fits_is_torchvisions_in_the_middle(ratio: list[float], view_with: ViewWith) -> None:
     top, left, height, width = RandomResizedCrop.get_params(torch.zeros(1, SIDE, SIDE), [1.0, 1.0], ratio)
-    drawn = geometry.draw_crop(view_with(crop_area=[1.0, 1.0], crop_ratio=ratio), 50, SIDE, make_generator())
+    drawn = geometry.draw_crop(view_with(crop_area=[1.0, 1.0], crop_ratio=ratio), 50, SIDE, make_uniforms(50))
     expected = {"left": left, "top": top, "width": width, "height": height}
     for name, value in expected.items():
         assert float((getattr(drawn, name) - value).abs().max()) <= 1, name  # where a half is rounded to is its own

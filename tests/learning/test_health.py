@@ -50,6 +50,42 @@ def test_the_rank_does_not_change_with_scale_rotation_or_padding() -> None:
     assert rank_me(torch.cat([features, torch.zeros(60, 24)], 1)) == pytest.approx(rank_me(features), rel=1e-9)
 
 
+def compute_rank(features: torch.Tensor) -> float:
+    """Compute RankMe from singular values that were found without squares."""
+    singular = torch.linalg.svdvals(features.double())
+    share = singular[singular > 0] / singular.sum()
+    return math.exp(-float((share * share.log()).sum()))
+
+
+@pytest.mark.parametrize("size", [(500, 64), (40, 300), (64, 64), (1, 8)], ids=str)
+def test_the_rank_is_that_of_the_singular_values(size: tuple[int, int]) -> None:
+    features = draw_gaussian(*size)
+    assert rank_me(features) == pytest.approx(compute_rank(features), rel=1e-12)
+    uneven = features * torch.logspace(0, -6, size[1])  # the square one has a singular value that drowns
+    assert rank_me(uneven) == pytest.approx(compute_rank(uneven), rel=1e-12 if size[0] != size[1] else 1e-6)
+
+
+@pytest.mark.parametrize("size", [(400, 64), (40, 300)], ids=str)
+@pytest.mark.parametrize("rank", [1, 5])
+def test_the_rank_of_few_directions_is_not_raised_by_rounding(size: tuple[int, int], rank: int) -> None:
+    features = draw_gaussian(size[0], rank).double() @ draw_gaussian(rank, size[1]).double()
+    assert rank_me(features) == pytest.approx(compute_rank(features), rel=1e-9)
+
+
+@pytest.mark.parametrize("deviation", [1e-6, 1e-7, 1e-8])
+def test_what_squares_lose_is_less_than_a_thousandth_of_a_dimension(deviation: float) -> None:
+    nearly_collapsed = draw_gaussian(1, 64).double() + deviation * draw_gaussian(400, 64).double()
+    assert rank_me(nearly_collapsed) == pytest.approx(compute_rank(nearly_collapsed), abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_features_on_a_gpu_have_the_same_numbers() -> None:
+    first, second = draw_gaussian(700, 64), draw_gaussian(700, 64) + 1
+    for measure in (z_std, spread, rank_me, uniformity):
+        assert measure(first.cuda()) == pytest.approx(measure(first), rel=1e-9)
+    assert alignment(first.cuda(), second.cuda()) == pytest.approx(alignment(first, second), rel=1e-9)
+
+
 @pytest.mark.parametrize("features", [16, 128])
 def test_spread_features_have_the_deviation_that_the_report_calls_healthy(features: int) -> None:
     assert z_std(draw_gaussian(4000, features)) == pytest.approx(features**-0.5, rel=0.02)

@@ -8,6 +8,7 @@ import torch
 
 from components.learning import replicas
 from components.learning.engine import start_engine
+from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
 from components.pretrain.loop import start_state
 from components.stage.errors import InputError
@@ -56,7 +57,7 @@ def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
         state.optimiser.zero_grad()
         total = torch.zeros(())
         for rows in (slice(0, BATCH // 2), slice(BATCH // 2, BATCH)):
-            loss = state.objective.loss((first[rows], second[rows]), engine).total / 2
+            loss = state.objective.loss(ViewSet((first[rows], second[rows])), engine).total / 2
             loss.backward()
             total += loss.detach()
         state.optimiser.param_groups[0]["lr"] = state.optimiser.param_groups[1]["lr"] = 0.1

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 
 from components.learning import schedules
-from components.learning.params import Constant, Cosine, Decay, Step
+from components.learning.params import Constant, Cosine, Decay, LateCosine, Step
 
 COSINE, CONSTANT = Cosine(name="cosine"), Constant(name="constant")
+LATE = LateCosine(name="late_cosine", hold=0.6)
 HALVES = Step(name="step", factor=0.5, every_epochs=2)
 
 
@@ -69,6 +70,25 @@ def test_a_rate_that_stays_and_one_that_falls_by_steps(decay: Decay, expected: l
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("decay", [COSINE, CONSTANT, HALVES], ids=lambda decay: decay.name)
+@pytest.mark.parametrize(
+    ("hold", "warmup", "expected"),
+    [
+        # held to step 6 of 10; then 4 steps of cosine: 45, 90 and 135 degrees
+        (0.6, 0, [0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.6828427, 0.4, 0.1171573]),
+        # the warm-up is a part of what is held
+        (0.6, 2, [0.0, 0.4, 0.8, 0.8, 0.8, 0.8, 0.8, 0.6828427, 0.4, 0.1171573]),
+        # a warm-up of 4 steps outlasts the hold of 2: then 6 steps of cosine, 30 degrees each, with no jump
+        (0.2, 4, [0.0, 0.2, 0.4, 0.6, 0.8, 0.7464102, 0.6, 0.4, 0.2, 0.0535898]),
+        (0.0, 0, [0.8, 0.7804226, 0.7236068, 0.6351141, 0.5236068, 0.4, 0.2763932, 0.1648859, 0.0763932, 0.0195774]),
+    ],
+    ids=["without warm-up", "with warm-up", "a longer warm-up", "without hold"],
+)
+def test_a_late_cosine_keeps_its_rate_for_a_share_of_the_run(hold: float, warmup: int, expected: list[float]) -> None:
+    decay = LateCosine(name="late_cosine", hold=hold)
+    rates = [learning_rate(step, 10, base=0.8, warmup=warmup, decay=decay) for step in range(10)]
+    assert rates == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize("decay", [COSINE, CONSTANT, HALVES, LATE], ids=lambda decay: decay.name)
 def test_every_decay_begins_at_the_whole_rate(decay: Decay) -> None:
     assert learning_rate(0, 9, base=0.3, warmup=0, decay=decay) == 0.3

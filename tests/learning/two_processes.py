@@ -10,10 +10,10 @@ from components.learning import replicas
 from components.learning.engine import start_engine
 from components.learning.objective import Objective
 from components.learning.replicas import Replica
-from components.pretrain.loop import start_state, train_step
+from components.pretrain.loop import start_state
 from components.pretrain.params import Pretrain
 from components.stage.command import read_params
-from tests.pretrain.tiny import CPU, SGD, build_article, build_byol, draw_pairs
+from tests.pretrain.tiny import CPU, SGD, build_article, build_byol, draw_pairs, take_step
 
 BATCH, STEPS = 8, 3
 BUILDERS = {"byol": build_byol, "article": build_article}
@@ -38,7 +38,7 @@ def train_some_steps(objective: Objective, params: Pretrain, replica: Replica) -
     engine = start_engine(state.objective.networks, params, CPU, replica)
     for number, (first, second) in enumerate(draw_pairs(STEPS, batch=BATCH)):
         views = first[rows], second[rows]
-        state.losses[number] = train_step(state, engine, views, learning_rate=0.1, schedule={"tau": 0.9})
+        state.losses[number] = take_step(state, engine, views, learning_rate=0.1, schedule={"tau": 0.9})
     return {"objective": state.objective.state_dict(), "losses": replicas.average_over_processes(state.losses)}
 
 

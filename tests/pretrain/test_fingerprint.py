@@ -70,6 +70,7 @@ def test_an_edit_of_the_code_is_another_run(name: str, tmp_path: Path, monkeypat
 
 KEY = """
 import sys, torch
+from components.learning.engine import PLAIN
 from components.learning.replicas import Replica
 from components.pretrain import __main__ as pretrain, checkpoint
 from components.stage.command import PARAMS_FILE, read_params
@@ -77,7 +78,7 @@ params = read_params(PARAMS_FILE).pretrain.model_copy(update={"objective": sys.a
 imported = []
 pretrain.fingerprint = lambda *_: imported.extend(sys.modules) or ""
 store = type("Store", (), {"shards": []})
-pretrain.identify_run(params, store, torch.device("cpu"), Replica(0, 1))
+pretrain.identify_run(params, store, torch.device("cpu"), Replica(0, 1), PLAIN)
 print(*imported)
 """
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from components.encoder.params import Images, TinyResNet
 from components.learning.device import choose_memory_format
-from components.learning.objective import Pair
+from components.learning.objective import Batch
 from components.learning.params import Optimiser, View, Views
 from components.learning.replicas import Replica
-from components.pretrain.feeds.resident import PairMaker, ResidentFeed
+from components.pretrain.feeds.maker import BatchedMaker
+from components.pretrain.feeds.resident import ResidentFeed
 from components.pretrain.loop import EpochRecord, State, remember, restore, train
 from components.stage.errors import RunError
 from tests.pretrain.tiny import (
@@ -21,6 +22,7 @@ from tests.pretrain.tiny import (
     LARS,
     SGD,
     PretrainWith,
+    SameViews,
     begin_training,
     build_byol,
     copy_parameters,
@@ -34,8 +36,9 @@ class FixedFeed:
     """A feed of the same two batches every epoch, in the same order."""
 
     steps_per_epoch = 2
+    maker = SameViews()
 
-    def pairs(self, step: int) -> Iterator[Pair]:
+    def batches(self, step: int) -> Iterator[Batch]:
         """Yield the batches from this step to the end of its epoch."""
         yield from draw_pairs(2)[step % 2 :]
 
@@ -74,7 +77,7 @@ def test_the_rate_of_the_schedule_reaches_the_optimiser(pretrain_with: PretrainW
     class OneBatch(FixedFeed):
         steps_per_epoch = 1
 
-        def pairs(self, step: int) -> Iterator[Pair]:
+        def batches(self, step: int) -> Iterator[Batch]:
             yield draw_pairs(1)[0]
 
     params = pretrain_with(optimiser=ADAMW, epochs=1)
@@ -98,7 +101,7 @@ def test_a_diverged_run_stops_with_one_line_that_names_what_to_change(run: Run) 
 
 def test_a_broken_image_is_not_trained_on_silently(pretrain_with: PretrainWith) -> None:
     class BrokenFeed(FixedFeed):
-        def pairs(self, step: int) -> Iterator[Pair]:
+        def batches(self, step: int) -> Iterator[Batch]:
             first, second = draw_pairs(2)
             yield first
             yield second[0] * torch.nan, second[1]
@@ -133,9 +136,9 @@ def make_feed(view_with: Callable[..., View]) -> MakeFeed:
     view = view_with(rotate=15.0, shift=0.1, jitter=1.0, contrast=0.4, noise=0.05)
     images = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     params = Images(side=8, read_side=8, mean=(0.5,), std=(0.3,))
-    both = Views(first=view, second=view)
+    both, alone = Views(online=2, first=view, second=view, target=None), Replica(0, 1)
     return lambda seed: ResidentFeed(
-        images, PairMaker(both, params, seed=seed, batch_size=6, replica=Replica(0, 1)), CPU
+        images, BatchedMaker(both, params, seed=seed, batch_size=6, replica=alone, device=CPU)
     )
 
 

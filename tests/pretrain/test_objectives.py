@@ -45,5 +45,5 @@ def test_all_that_learns_is_run_by_the_engine(objective: str) -> None:
 def test_the_settings_of_an_objective_that_is_not_in_use_are_no_part_of_a_run() -> None:
     """Otherwise config.json, and with it all that comes after, would change with a weight that nobody used."""
     keys = {objective: dump_used(make_settings(objective=objective)).keys() for objective in ("byol", "article")}
-    assert keys["byol"] ^ keys["article"] == {"head", "tau_base", "article"}
-    assert {"head", "tau_base"} <= keys["byol"]
+    assert keys["byol"] ^ keys["article"] == {"head", "tau_base", "tau_hold", "article"}
+    assert {"head", "tau_base", "tau_hold"} <= keys["byol"]

@@ -12,6 +12,7 @@ import torch
 
 from components.encoder.saved import CONFIG, ONNX, WEIGHTS
 from components.learning import device
+from components.learning.engine import PLAIN, Way
 from components.learning.replicas import Replica
 from components.pretrain import __main__ as pretrain
 from components.pretrain.checkpoint import Checkpoint
@@ -96,7 +97,7 @@ def test_an_interrupt_is_one_line(new_run: Callable[..., Run]) -> None:
 def test_a_checkpoint_of_other_parameters_is_not_taken_up(digits: Path) -> None:
     params = read_params(ROOT / "params.yaml").pretrain
     keys = {
-        pretrain.identify_run(one, Store(digits), torch.device("cpu"), Replica(0, 1))
+        pretrain.identify_run(one, Store(digits), torch.device("cpu"), Replica(0, 1), PLAIN)
         for one in (params, params.model_copy(update={"seed": 1}), params.model_copy(update={"epochs": 81}))
     }
     assert len(keys) == 3
@@ -155,8 +156,16 @@ def test_half_precision_that_auto_took_is_another_run(monkeypatch: Any, digits: 
     keys = []
     for there in (True, False):
         monkeypatch.setattr(device, "has_amx", lambda there=there: there)
-        keys.append(pretrain.identify_run(params, Store(digits), torch.device("cpu"), Replica(0, 1)))
+        keys.append(pretrain.identify_run(params, Store(digits), torch.device("cpu"), Replica(0, 1), PLAIN))
     assert keys[0] != keys[1]
+
+
+def test_steps_that_are_run_in_another_way_are_another_run(digits: Path) -> None:
+    """Installing a compiler in mid-run would else change the bits without a word."""
+    params, store = read_params(ROOT / "params.yaml").pretrain, Store(digits)
+    ways = [PLAIN, Way(compiled=True, recorded=False), Way(compiled=False, recorded=True)]
+    keys = {pretrain.identify_run(params, store, torch.device("cpu"), Replica(0, 1), way) for way in ways}
+    assert len(keys) == 3
 
 
 def test_processes_that_find_different_checkpoints_do_not_go_on(tmp_path: Path, monkeypatch: Any) -> None:

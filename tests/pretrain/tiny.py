@@ -9,12 +9,13 @@ from components.byol.objective import Byol, Online, build_head
 from components.byol.params import Head
 from components.encoder.build import build_encoder
 from components.encoder.params import TinyResNet
-from components.learning.engine import Engine, start_engine
-from components.learning.objective import Objective, Pair
+from components.learning.engine import PLAIN, Engine, Way, start_engine
+from components.learning.objective import Batch, Draws, Objective, ViewSet
 from components.learning.params import AdamW, Cosine, Lars, Sgd
 from components.learning.replicas import Replica
 from components.pretrain.loop import State, build_objective, start_state
 from components.pretrain.params import Pretrain
+from components.pretrain.step import train_step
 from tests.byol.reference import DECAY, MOMENTUM
 from tests.small import make_settings
 
@@ -39,11 +40,12 @@ LARS = Lars(
 PretrainWith = Callable[..., Pretrain]
 
 
-def build_byol(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9) -> Byol:
+def build_byol(seed: int = 0, encoder: TinyResNet = TINY, *, tau_base: float = 0.9, tau_hold: float = 0.0) -> Byol:
     torch.manual_seed(seed)
     features = encoder.widths[-1]
     network = build_encoder(encoder, channels=1, side=8)
-    return Byol(Online(network, build_head(features, HEAD), build_head(HEAD.out, HEAD)), tau_base=tau_base)
+    online = Online(network, build_head(features, HEAD), build_head(HEAD.out, HEAD))
+    return Byol(online, tau_base=tau_base, tau_hold=tau_hold)
 
 
 def build_article() -> Objective:
@@ -54,14 +56,43 @@ def build_article() -> Objective:
 
 
 def begin_training(
-    params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None
+    params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None, way: Way = PLAIN
 ) -> tuple[State, Engine]:
     """Return a state before its first step and its engine; the objective is a tiny BYOL unless one is passed."""
     state = start_state(objective or build_byol(tau_base=params.tau_base), params, steps_per_epoch=steps_per_epoch)
-    return state, start_engine(state.objective.networks, params, CPU, Replica(0, 1))
+    return state, start_engine(state.objective.networks, params, CPU, Replica(0, 1), way)
 
 
-def draw_pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[Pair]:
+def take_step(
+    state: State, engine: Engine, views: Batch, *, learning_rate: float, schedule: dict[str, float]
+) -> Tensor:
+    """Take a step on views as they are; return the loss and its terms."""
+    step = train_step(
+        state.objective,
+        state.optimiser,
+        lambda batch, _: state.objective.loss(ViewSet(batch), engine),
+        views,
+        (),
+        learning_rate,
+        schedule,
+    )
+    state.step += 1
+    return step
+
+
+class SameViews:
+    """A maker whose views are the batch itself."""
+
+    def draw(self, step: int) -> Draws:
+        """Draw nothing."""
+        return ()
+
+    def make(self, batch: Batch, draws: Draws) -> ViewSet:
+        """Return the batch."""
+        return ViewSet(batch)
+
+
+def draw_pairs(count: int, *, batch: int = 6, dtype: torch.dtype = torch.float32) -> list[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(1)
     return [
         (

@@ -12,8 +12,10 @@ from torch import nn
 from components.encoder.params import Images
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Finetune, Shared
+from components.evaluate.portions import count_steps, draw_portions
+from components.evaluate.supervised import SupervisedStep
 from components.learning.params import View
-from components.probes.finetune import Pictures, Tuner, count_steps, draw_portions, finetune, scale_plain
+from components.probes.finetune import Pictures, Tuner, finetune, scale_plain
 from components.stage.command import read_params
 from tests.conftest import EVERYTHING_OFF, ROOT
 
@@ -50,7 +52,6 @@ def make_pictures(*, shuffled: bool = False, images: int = 120, **view: Any) -> 
         ids=np.arange(images).astype(str),
         shape=Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,)),
         view=View.model_validate(EVERYTHING_OFF | view),
-        device=torch.device("cpu"),
     )
 
 
@@ -108,30 +109,29 @@ def test_the_test_images_decide_no_setting() -> None:
     assert rates[0] == rates[1]
 
 
-def test_every_class_gives_a_label_and_no_rate_is_chosen_by_fewer_images_than_classes() -> None:
-    labels = np.repeat([0, 1, 2], [3, 50, 200])
-    few, some, whole = draw_portions(labels, PARAMS.model_copy(update={"fractions": (1.0, 0.01, 0.1)}), SHARED)[::-1]
-    sizes = [np.bincount(labels[portion.rows]).tolist() for portion in (few, some, whole)]
-    assert sizes == [[1, 1, 2], [1, 5, 20], [3, 50, 200]]
-    assert [portion.ending for portion in (few, some, whole)] == ["_1_percent", "_10_percent", ""]
-    assert len(few.held) == 0
-    assert np.bincount(labels[some.rows][some.held], minlength=3).tolist() == [0, 1, 4]
-    assert np.bincount(labels[whole.rows][whole.held], minlength=3).tolist() == [1, 10, 40]
-    for portion in (few, some, whole):
-        assert len(np.unique(portion.rows)) == len(portion.rows)
-
-
 def test_views_keep_the_geometry_of_pretraining_and_leave_its_colours() -> None:
     colours = {"jitter": 1.0, "brightness": 0.8, "contrast": 0.8, "solarise": 1.0, "blur": 1.0, "noise": 0.5}
     for shift, alike in ((0.0, True), (0.3, False)):
         pictures = make_pictures(shift=shift, **colours)  # type: ignore[arg-type]
-        tuner = Tuner(make_encoder(), pictures, PARAMS, 0, lambda _: None)
-        images, labels = next(tuner.draw_batches(np.arange(20), 1))
+        step = Tuner(make_encoder(), pictures, PARAMS, 0, lambda _: None).make_step(0.1)
+        images = step.make_views(pictures.train[:20], step.draw(20))
         originals = (pictures.train[:20].float() / 255 - 0.4) / 0.25
         nearest = torch.cdist(images.flatten(1), originals.flatten(1)).min(1)
         assert bool((nearest.values < 1e-3).all()) == alike
         if alike:
-            assert labels.tolist() == pictures.labels[nearest.indices].tolist()
+            assert nearest.indices.tolist() == list(range(20))
+
+
+def test_each_image_is_learned_with_its_own_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, seen = make_pictures(), []
+    monkeypatch.setattr(SupervisedStep, "__call__", lambda self, batch, *_: seen.append(batch))
+    rows = np.arange(119, 0, -2)
+    Tuner(make_encoder(), pictures, PARAMS.model_copy(update={"batch_size": 16}), 0, lambda _: None).fit(rows, 0.1)
+    assert len(seen) == PARAMS.min_steps
+    for images, labels in seen:
+        places = [int((pictures.train == image).flatten(1).all(1).nonzero()) for image in images]
+        assert set(places) <= set(rows.tolist())
+        assert labels.tolist() == pictures.labels[places].tolist()
 
 
 def test_images_read_larger_are_judged_as_they_are_seen() -> None:

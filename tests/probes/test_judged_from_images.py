@@ -16,9 +16,9 @@ from components.evaluate.given import Given
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.evaluate.statistics import Estimate
-from components.features.load import LoadedEncoder, build_untrained_encoder
+from components.features.embedders import make_embedders
 from components.pretrain.params import Pretrain, WholePretrain
-from components.probes import finetune, health, logistic, robustness
+from components.probes import finetune, health, knn, linear, logistic, retrieval, robustness, verification
 from components.stage.command import read_params
 from components.stage.errors import InputError
 from components.store.store import SPLITS
@@ -45,15 +45,13 @@ def params() -> Evaluate:
     return whole.model_copy(update={name: getattr(whole, name).model_copy(update=new) for name, new in changes.items()})
 
 
-def embed_all(given: Given, images: torch.Tensor) -> None:
+def embed_all(given: Given, images: torch.Tensor, precision: torch.dtype) -> None:
     """Write embeddings as the stage embed does; `byol` and `random` have different weights."""
-    loaded = given.encoder
     rows = given.store.read_columns(["id", "split", "label"])
-    with torch.no_grad():
-        for name, network in (("byol", loaded.network), ("random", build_untrained_encoder(loaded.config))):
-            features = LoadedEncoder(network, loaded.config).compute_features(images)
-            write_embeddings(given.embeddings_folder / f"{name}.parquet", rows, features.numpy())
-    write_embeddings(given.embeddings_folder / "pixels.parquet", rows, images.flatten(1).float().numpy() / 255)
+    for name, embedder in make_embedders(given.encoder, given.device, precision, pixels_side=8).items():
+        write_embeddings(
+            given.embeddings_folder / f"{name}.parquet", rows, embedder(images).numpy(), embedder.precision
+        )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,9 @@ def make_inputs(tmp_path_factory: pytest.TempPathFactory) -> MakeInputs:
     digits = load_digits(n_class=3)
     pixels = np.kron(digits.images[:IMAGES] * 15.9, np.ones((2, 2)))[:, 2:14, 2:14]
 
-    def write_inputs(labels: list[int | None], pretrain: Pretrain | None = PRETRAIN) -> Given:
+    def write_inputs(
+        labels: list[int | None], pretrain: Pretrain | None = PRETRAIN, precision: torch.dtype = torch.float32
+    ) -> Given:
         folder = tmp_path_factory.mktemp("given")
         splits = ["train" if n < TRAIN else "test" for n in range(IMAGES)]
         splits = [split if label is not None else "unlabelled" for split, label in zip(splits, labels, strict=True)]
@@ -73,7 +73,7 @@ def make_inputs(tmp_path_factory: pytest.TempPathFactory) -> MakeInputs:
         config = Config(encoder=PRETRAIN.encoder, images=PRETRAIN.images, features=16, seed=0, provenance=provenance)
         save_encoder(folder / "encoder", network, config)
         given = Given(folder / "store", folder / "encoder", folder / "embeddings", torch.device("cpu"))
-        embed_all(given, torch.from_numpy(decode_images(given.store, SPLITS)))
+        embed_all(given, torch.from_numpy(decode_images(given.store, SPLITS)), precision)
         return given
 
     return write_inputs
@@ -82,8 +82,12 @@ def make_inputs(tmp_path_factory: pytest.TempPathFactory) -> MakeInputs:
 @pytest.fixture(scope="module")
 def given(make_inputs: MakeInputs) -> Given:
     """The inputs with the digits' own labels, except for two images that have none."""
-    labels: list[int | None] = load_digits(n_class=3).target[:IMAGES].tolist()
-    return make_inputs([None, *labels[1:-1], None])
+    return make_inputs(list_labels())
+
+
+def list_labels() -> list[int | None]:
+    """List the digits' own labels, but for the first and the last."""
+    return [None, *load_digits(n_class=3).target[1 : IMAGES - 1].tolist(), None]
 
 
 def list_test_ids(given: Given) -> list[str]:
@@ -116,9 +120,11 @@ def test_fine_tuning_cuts_views_from_what_is_read_and_judges_what_is_embedded(
     assert seen[0].test.shape == (IMAGES - TRAIN - 1, 1, 8, 8)
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
 def test_undisturbed_images_are_told_as_the_logistic_probe_tells_their_embeddings(
-    params: Evaluate, given: Given
+    precision: torch.dtype, params: Evaluate, make_inputs: MakeInputs
 ) -> None:
+    given = make_inputs(list_labels(), precision=precision)
     outcomes, expected = robustness.judge(params, given), logistic.judge(params, given)
     assert set(outcomes) == {"byol", "random"}
     for encoder, outcome in outcomes.items():
@@ -126,6 +132,23 @@ def test_undisturbed_images_are_told_as_the_logistic_probe_tells_their_embedding
         np.testing.assert_array_equal(outcome.ids, expected[encoder].ids)
         assert outcome.metrics["accuracy"] == expected[encoder].metrics["accuracy"]
         assert outcome.scores["accuracy_noise_0.3"].mean() < outcome.scores["accuracy"].mean()
+
+
+def test_robustness_judges_in_the_precision_of_the_embeddings(
+    params: Evaluate, make_inputs: MakeInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undisturbed images have the logits of the stored features, from which those of the other precision are far."""
+    given, judged = make_inputs(list_labels(), precision=torch.bfloat16), []
+    monkeypatch.setattr(robustness, "measure_robustness", lambda network, *_: judged.append(network))
+    robustness.judge(params, given)
+    images = torch.from_numpy(decode_images(given.store, SPLITS))
+    for network, encoder in zip(judged, ("byol", "random"), strict=True):
+        stored = network.classifier(torch.from_numpy(given.table(encoder).features))  # (N, K)
+        right, wrong = (
+            each.compute_logits(images[:, :0], images.float() / 255)
+            for each in (network, replace(network, precision=torch.float32))
+        )
+        assert (right - stored).abs().max() < 1e-6 < (wrong - stored).abs().max()
 
 
 def test_a_sample_of_the_test_images_is_judged_each_as_among_all(params: Evaluate, given: Given) -> None:
@@ -151,7 +174,7 @@ def test_health_is_of_the_same_sample_for_every_encoder_and_needs_no_label(
 
 
 def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evaluate, make_inputs: MakeInputs) -> None:
-    views = {"first": PRETRAIN.views.first.model_dump(), "second": {"rotate": 90.0}}
+    views = PRETRAIN.views.model_dump() | {"second": {"rotate": 90.0}}
     given = make_inputs([None] * IMAGES, WholePretrain.model_validate(PRETRAIN.model_dump() | {"views": views}))
     outcomes = [health.judge(params, given) for _ in range(2)]
     assert outcomes[0]["byol"].metrics["alignment"] > 0.001  # type: ignore[operator]
@@ -186,3 +209,26 @@ def test_a_probe_reads_its_own_parameters_and_the_shared_ones_alone(probe: Any, 
     """DVC reruns a probe when these change; if it read another section, its numbers could become stale unnoticed."""
     others = [name for name in Evaluate.model_fields if name not in ("shared", probe.__name__.rpartition(".")[2])]
     assert probe.judge(params.model_copy(update=dict.fromkeys(others)), given)["byol"].metrics
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize(
+    "probe",
+    [finetune, health, knn, linear, logistic, retrieval, robustness, verification],
+    ids=lambda probe: probe.__name__,
+)
+def test_a_probe_measures_on_a_gpu_what_it_measures_on_a_cpu(probe: Any, params: Evaluate, given: Given) -> None:
+    """A GPU draws other random numbers, so that what is trained or attacked may differ in some of the 44 images."""
+    pairs = params.verification.model_copy(update={"folds": 2})
+    here, there = (
+        probe.judge(params.model_copy(update={"verification": pairs}), replace(given, device=device))
+        for device in (given.device, torch.device("cuda"))
+    )
+    for encoder, outcome in here.items():
+        for name, expected in outcome.metrics.items():
+            found = there[encoder].metrics[name]
+            if isinstance(expected, Estimate):
+                assert isinstance(found, Estimate)
+                assert found.value == pytest.approx(expected.value, abs=0.2), name
+            elif probe is health and name != "alignment":
+                assert found == pytest.approx(expected, rel=1e-6), name

@@ -9,13 +9,12 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from components.encoder.params import Images
+from components.evaluate.classifier import Classifier
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import hold_out_rows
 from components.probes import robustness
-from components.probes.logistic import LogisticProbe
-from components.probes.robustness import Classifier, fit_classifier, list_disturbances, measure_robustness
+from components.probes.robustness import JudgedNetwork, list_disturbances, measure_robustness
 from components.stage.command import read_params
 from tests.conftest import ROOT
 
@@ -58,9 +57,8 @@ def judge_linear_case(sureness: float) -> tuple[Outcome, np.ndarray]:
     both = torch.from_numpy(np.stack([-weights, weights], 1) / 2)
     classifier = Classifier(both, torch.tensor([-bias, bias], dtype=torch.float64) / 2, c=1.0)
     part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, np.arange(300).astype(str))
-    return measure_robustness(
-        nn.Flatten(), classifier, torch.from_numpy(images), part, SHAPE, WAYS, 0, lambda _: None
-    ), margin
+    judged = JudgedNetwork(nn.Flatten(), torch.float32, classifier, SHAPE)
+    return measure_robustness(judged, torch.from_numpy(images), part, WAYS, 0, lambda _: None), margin
 
 
 @pytest.mark.parametrize("sureness", [0.1, 1e5], ids=["unsure", "so sure that its gradient rounds to 0"])
@@ -157,32 +155,37 @@ def test_alpha_is_never_disturbed(channels: int) -> None:
     truth = np.arange(6) % 3
     part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
     encoder = RecordingEncoder()
-    measure_robustness(encoder, Classifier(weights, torch.zeros(3), 1.0), drawn, part, shape, WAYS, 0, lambda _: None)
+    judged = JudgedNetwork(encoder, torch.float32, Classifier(weights, torch.zeros(3), 1.0), shape)
+    measure_robustness(judged, drawn, part, WAYS, 0, lambda _: None)
     shown = torch.stack(encoder.seen)
     assert torch.equal(shown[:, :, -1], (drawn[:, -1].float() / 255).expand(len(shown), -1, -1, -1))
     assert not torch.equal(shown[-1][:, :-1], shown[0][:, :-1])
 
 
-def test_one_layer_on_raw_features_says_what_the_logistic_probe_says() -> None:
-    """The features are far from 0, on scales that differ by orders of magnitude, and one of them is constant."""
-    drawn = np.random.default_rng(0)
-    labels = np.arange(240) % 4
-    features = drawn.normal(size=(240, 10)) + np.eye(10)[labels] * 1.5
-    features = (features * np.geomspace(1e-3, 1e3, 10) + 1000).astype(np.float32)
-    features[:, 5] = 3
-    part = LabelledFeatures(features[:160], labels[:160], features[160:], labels[160:], np.arange(80).astype(str))
-    few = {"c_count": 9}
-    params = EVALUATE.model_copy(
-        update={
-            "logistic": EVALUATE.logistic.model_copy(update=few),
-            "robustness": ATTACKS.model_copy(update={"classifier": ATTACKS.classifier.model_copy(update=few)}),
-        }
-    )
-    cpu = torch.device("cpu")
-    layer = fit_classifier(part, params.robustness, params.shared, cpu)
-    held = hold_out_rows(part.labels, params.shared.validation_fraction, np.random.default_rng(params.shared.seed))
-    expected = LogisticProbe(part, params.logistic, params.shared.seed, cpu).from_all(held)
-    predicted = layer(torch.from_numpy(part.test)).argmax(1).numpy()
-    np.testing.assert_array_equal(predicted, expected.predictions["accuracy"])
-    assert layer.c == expected.chosen["c"]
-    assert len(np.unique(predicted)) == 4
+def test_an_attack_asks_for_no_value_and_mixes_no_devices() -> None:
+    """Tensors on `meta` have no values: whatever would fetch one to the host, as a GPU would have to, raises."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 5)).to("meta")
+    colours, labels = draw_rgb().to("meta"), torch.zeros(4, dtype=torch.long, device="meta")
+    for name, disturb in WAYS.items():
+        if "jpeg" not in name:  # which is written on the host
+            assert network(disturb(colours, labels, network, make_generator())).shape == (4, 5)
+
+
+def make_network_on_gpu() -> JudgedNetwork:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten()).cuda()
+    weights = torch.randn(8 * 14 * 14, 5, generator=make_generator(), dtype=torch.float64)
+    shape = Images(side=16, read_side=16, mean=(0.4,) * 3, std=(0.25,) * 3)
+    return JudgedNetwork(network, torch.bfloat16, Classifier(weights.cuda(), torch.zeros(5).cuda(), 1.0), shape)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_an_attack_on_a_gpu_does_not_wait_for_the_host() -> None:
+    colours, labels = draw_rgb().cuda(), torch.zeros(4, dtype=torch.long, device="cuda")
+    judge = partial(make_network_on_gpu().compute_logits, colours[:, :0])
+    attack = partial(robustness.attack_pgd, 0.1, 3, colours, labels, judge, torch.Generator("cuda"))
+    attack()  # the first call chooses algorithms
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        attack()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

@@ -43,6 +43,7 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("pretrain.tau_base", float("nan"), "pretrain.tau_base: Input should be a finite number, not nan"),
         ("pretrain.views.first.flip", -1, "first.flip: Input should be greater than or equal to 0, not -1"),
         ("pretrain.views.second", {"flipp": 1}, "second.flipp: unknown key; did you mean 'flip'?"),
+        ("pretrain.views.target", {"jitter": 0.0}, "pretrain.views.target.count: missing"),
         ("pretrain.views.first.blur_sigma", [2, 1], "first: blur_sigma needs two numbers above 0, the smaller first"),
         ("pretrain.images.std", [0.1, 0.2], "pretrain.images: mean and std need one number per channel"),
         ("pretrain.encoder.name", "resnet19", "pretrain.encoder.name: one of 'tiny_resnet', 'resnet18', "),

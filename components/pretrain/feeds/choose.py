@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from components.encoder.normalise import normalise
 from components.learning import replicas
-from components.learning.objective import Feed, Pair
+from components.learning.objective import Batch, Feed
 from components.learning.randomness import VIEWS, derive_seed
 from components.learning.replicas import Replica
 from components.pretrain.feeds import albumentation
-from components.pretrain.feeds.resident import PairMaker, ResidentFeed, build_pair_maker
-from components.pretrain.feeds.streaming import Batch, MakeBatch, StreamingFeed, make_plan
+from components.pretrain.feeds.maker import BatchedMaker, ReadyMaker, build_batched_maker
+from components.pretrain.feeds.resident import ResidentFeed
+from components.pretrain.feeds.streaming import MakeBatch, StreamingFeed, make_plan
 from components.pretrain.params import FeedParams, Pretrain
 from components.show.progress import Progress
 from components.stage.errors import InputError
@@ -79,9 +79,9 @@ def open_feed(
     kind: Kind, store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
 ) -> Feed:
     """Open the feed of this kind."""
-    maker = build_pair_maker(params, device, replica)
+    maker = build_batched_maker(params, device, replica)
     if kind == "resident":
-        return ResidentFeed(decode_all(store, splits, params, device, replica), maker, device)
+        return ResidentFeed(decode_all(store, splits, params, device, replica), maker)
     return open_stream(store, splits, params, maker, device, replica)
 
 
@@ -106,7 +106,7 @@ def decode_all(
 
 
 def open_stream(
-    store: Store, splits: tuple[str, ...], params: Pretrain, maker: PairMaker, device: torch.device, replica: Replica
+    store: Store, splits: tuple[str, ...], params: Pretrain, maker: BatchedMaker, device: torch.device, replica: Replica
 ) -> StreamingFeed:
     """Open a stream whose workers decode the images, or decode them and make the views."""
     plan = make_plan(
@@ -119,13 +119,14 @@ def open_stream(
     )
     in_workers = params.feed.executor == "albumentations"
     make_batch: MakeBatch = Albumentations(params, replica.rank) if in_workers else Squares(params)
-
-    def finish(batch: Batch, step: int) -> Pair:
-        if isinstance(batch, Tensor):
-            return maker.make(batch, step)
-        return normalise(batch[0], params.images), normalise(batch[1], params.images)
-
-    return StreamingFeed(store, plan, workers=params.feed.workers, make_batch=make_batch, finish=finish, device=device)
+    return StreamingFeed(
+        store,
+        plan,
+        workers=params.feed.workers,
+        make_batch=make_batch,
+        maker=ReadyMaker(params.views, params.images) if in_workers else maker,
+        device=device,
+    )
 
 
 class Squares:
@@ -134,31 +135,32 @@ class Squares:
     def __init__(self, params: Pretrain) -> None:
         self.shape = {"side": params.images.read_side, "channels": params.images.channels}
 
-    def __call__(self, encoded: list[bytes], step: int) -> Tensor:
+    def __call__(self, encoded: list[bytes], step: int) -> Batch:
         """Decode the images of a batch: (b, C, R, R) uint8."""
-        return torch.from_numpy(np.stack([decode_square(image, **self.shape) for image in encoded]))
+        return (torch.from_numpy(np.stack([decode_square(image, **self.shape) for image in encoded])),)
 
 
 class Albumentations:
-    """Makes a worker's batch of both views, each from the whole image at its stored size."""
+    """Makes a worker's batch of views, each from the whole image at its stored size."""
 
     def __init__(self, params: Pretrain, rank: int) -> None:
         self.channels, self.seed, self.rank = params.images.channels, params.seed, rank
-        views = (params.views.first, params.views.second)
+        views = params.views.list_online() + params.views.list_target()
         self.composed = [
             albumentation.build_chain(view, side=params.images.side, channels=params.images.channels) for view in views
         ]
 
-    def __call__(self, encoded: list[bytes], step: int) -> tuple[Tensor, Tensor]:
-        """Make both views of the images of a batch: two (b, C, S, S) uint8."""
+    def __call__(self, encoded: list[bytes], step: int) -> Batch:
+        """Make the views of the images of a batch: (b, C, S, S) uint8 each."""
         for number, compose in enumerate(self.composed):
             compose.set_random_seed(derive_seed(self.seed, VIEWS, step, self.rank, number) % 2**32)
         images = [decode_whole(image, channels=self.channels) for image in encoded]
-        first, second = (
-            torch.from_numpy(np.stack([compose(image=image)["image"] for image in images])).permute(0, 3, 1, 2)
+        return tuple(
+            torch.from_numpy(np.stack([compose(image=image)["image"] for image in images]))
+            .permute(0, 3, 1, 2)
+            .contiguous()
             for compose in self.composed
         )
-        return first.contiguous(), second.contiguous()
 
 
 def count_copies(device: torch.device, replica: Replica) -> int:

@@ -16,16 +16,14 @@ from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from components.learning.objective import Pair
+from components.learning.objective import Batch, ViewMaker
 from components.learning.randomness import ORDER, derive_seed
 from components.learning.replicas import Replica
 from components.stage.errors import InputError
 from components.store.store import Group, Store
 
-Batch = Tensor | tuple[Tensor, Tensor]  # images to make views of, or views: (b, C, S, S) uint8
 MakeBatch = Callable[[list[bytes], int], Batch]  # encoded images and the step -> what the worker hands over
 
 
@@ -135,32 +133,28 @@ class StreamingFeed:
         *,
         workers: int,
         make_batch: MakeBatch,
-        finish: Callable[[Batch, int], Pair],
+        maker: ViewMaker,
         device: torch.device,
     ) -> None:
         """Let this process do the work of the plan's workers if `workers` is 0.
 
-        `finish` turns a batch on the device into a pair. Raises InputError if the images do not fill a batch.
+        Raises InputError if the images do not fill a batch.
         """
         if plan.steps_per_epoch == 0:
             raise InputError("params.yaml: pretrain.batch_size: more than the images that there are")
-        self.store, self.plan, self.make_batch, self.finish, self.device = store, plan, make_batch, finish, device
+        self.store, self.plan, self.make_batch, self.maker, self.device = store, plan, make_batch, maker, device
         self.workers = plan.workers if workers else 0
         self.steps_per_epoch = plan.steps_per_epoch
         self.step = -1  # of the run: what the open stream gives next; nothing is open yet
-        self.batches: Iterator[Batch] = iter(())
+        self.stream: Iterator[Batch] = iter(())
 
-    def pairs(self, step: int) -> Iterator[Pair]:  # noqa: D102
+    def batches(self, step: int) -> Iterator[Batch]:  # noqa: D102
         if step != self.step:
-            self.batches, self.step = self._open(step), step
+            self.stream, self.step = self._open(step), step
         for number in range(step, (step // self.steps_per_epoch + 1) * self.steps_per_epoch):
-            batch = next(self.batches)
+            batch = next(self.stream)
             self.step = number + 1
-            if isinstance(batch, Tensor):
-                yield self.finish(batch.to(self.device, non_blocking=True), number)
-            else:
-                first, second = (view.to(self.device, non_blocking=True) for view in batch)
-                yield self.finish((first, second), number)
+            yield tuple(part.to(self.device, non_blocking=True) for part in batch)
 
     def _open(self, step: int) -> Iterator[Batch]:
         stream = Stream(self.store, self.plan, self.make_batch, step)

@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 
-from components.learning.objective import Pair
+from components.learning.objective import Batch, Draws, ViewSet
 from components.learning.replicas import Replica
-from components.pretrain.feeds.streaming import Batch, Plan, StreamingFeed, make_plan
+from components.pretrain.feeds.streaming import Plan, StreamingFeed, make_plan
 from components.store.store import Group, Store
 
 SIZES = (7, 1, 12, 5, 9, 3, 13)  # images per row group
@@ -33,11 +33,16 @@ def make_number_batch(encoded: list[bytes], step: int) -> Batch:
     return torch.tensor([int(text) for text in encoded]), torch.tensor(step)
 
 
-def check_step(batch: Batch, step: int) -> Pair:
-    """Check that the worker made the batch for the step that takes it."""
-    images, made_for = batch
-    assert int(made_for) == step
-    return images, made_for
+class NoViews:
+    """A maker of a feed whose batches are looked at and never made views of."""
+
+    def draw(self, step: int) -> Draws:
+        """Refuse to draw."""
+        raise NotImplementedError
+
+    def make(self, batch: Batch, draws: Draws) -> ViewSet:
+        """Refuse to make views."""
+        raise NotImplementedError
 
 
 def make_number_plan(
@@ -49,9 +54,16 @@ def make_number_plan(
 def open_number_feed(*case: Any, workers: int = 0, store: Numbers | None = None, **options: Any) -> StreamingFeed:
     store = store or Numbers()
     plan = make_number_plan(store, *case, **options)
-    return StreamingFeed(store, plan, workers=workers, make_batch=make_number_batch, finish=check_step, device=CPU)
+    return StreamingFeed(store, plan, workers=workers, make_batch=make_number_batch, maker=NoViews(), device=CPU)
 
 
 def collect_batches(feed: StreamingFeed, count: int = 1) -> list[list[int]]:
     """Collect every batch of `count` epochs."""
-    return [batch.tolist() for epoch in range(count) for batch, _ in feed.pairs(epoch * feed.steps_per_epoch)]
+    return [numbers for epoch in range(count) for numbers in collect_from(feed, epoch * feed.steps_per_epoch)]
+
+
+def collect_from(feed: StreamingFeed, step: int) -> list[list[int]]:
+    """Collect the batches from a step to the end of its epoch, each of which must have been made for its own step."""
+    batches = list(feed.batches(step))
+    assert [int(made_for) for _, made_for in batches] == list(range(step, step + len(batches)))
+    return [images.tolist() for images, _ in batches]

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from components.learning.objective import Pair
+from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
 from components.pretrain.feeds.choose import open_feed
 from components.pretrain.params import Pretrain
@@ -35,9 +36,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return fill_store(tmp_path_factory.mktemp("photos"), [rng.integers(0, 256, (20, 30, 3)) for _ in range(12)])
 
 
-def collect_pairs(store: Store, params: Pretrain, step: int = 0) -> list[Pair]:
+def collect_views(store: Store, params: Pretrain, step: int = 0) -> list[ViewSet]:
+    """Collect the views of every batch from this step to the end of its epoch."""
     assert params.feed.kind != "auto"
-    return list(open_feed(params.feed.kind, store, SPLITS, params, torch.device("cpu"), Replica(0, 1)).pairs(step))
+    feed = open_feed(params.feed.kind, store, SPLITS, params, torch.device("cpu"), Replica(0, 1))
+    return [
+        feed.maker.make(batch, feed.maker.draw(number)) for number, batch in enumerate(feed.batches(step), start=step)
+    ]
+
+
+def collect_pairs(store: Store, params: Pretrain, step: int = 0) -> list[tuple[Tensor, ...]]:
+    """Collect the online network's views alone."""
+    return [views.online for views in collect_views(store, params, step)]
 
 
 @pytest.mark.parametrize(
@@ -107,3 +117,17 @@ def test_the_seed_decides_the_views(changes: dict[str, object], photos: Store) -
         collect_pairs(photos, make_settings(**PHOTO, **RANDOM, **changes, batch_size=12, seed=seed)) for seed in (1, 2)
     )
     assert not torch.equal(first[0][0], reseeded[0][0])
+
+
+@pytest.mark.parametrize("changes", FEEDS)
+def test_each_network_gets_as_many_views_as_params_say_and_its_own(changes: dict[str, object], tmp_path: Path) -> None:
+    """Gray 64 stays so in `first`, is inverted in `second`, by turns, and is noisy in both of the target's views."""
+    store = fill_store(tmp_path, [np.full((8, 8), 64)] * 4)
+    kinds = {"views__online": 3, "views__second": {"solarise": 1.0, "solarise_threshold": 0.1}}
+    kinds |= {"views__target": {"count": 2, "noise": 0.1}}
+    (views,) = collect_views(store, make_settings(**changes, **kinds, batch_size=4))
+    grays = [(view * 0.25 + 0.5).mul(255).round().unique().tolist() for view in views.online]
+    assert grays == [[64], [191], [64]]
+    assert [view.shape for view in views.target] == [(4, 1, 8, 8)] * 2
+    assert all(len(view.unique()) > 20 for view in views.target)
+    assert not torch.equal(*views.target)

@@ -1,6 +1,6 @@
-"""An epoch of the resident feed: which images it shows, in which order, and as which pairs."""
+"""An epoch of the resident feed: which images it shows, in which order, and as which views."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -9,9 +9,11 @@ from torch import Tensor
 
 from components.encoder.normalise import normalise
 from components.encoder.params import Images
-from components.learning.params import View, Views
+from components.learning.params import TargetView, View, Views
 from components.learning.replicas import Replica
-from components.pretrain.feeds.resident import PairMaker, ResidentFeed
+from components.pretrain.feeds.maker import BatchedMaker
+from components.pretrain.feeds.resident import ResidentFeed
+from tests.pretrain.tiny import CPU
 
 ALONE = Replica(0, 1)
 RAW = Images(side=8, read_side=8, mean=(0.0,), std=(1.0,))
@@ -25,9 +27,15 @@ def make_numbered_images(count: int) -> Tensor:
 def make_feed(
     count: int, batch: int, view: View, *, seed: int = 0, second: View | None = None, replica: Replica = ALONE
 ) -> ResidentFeed:
-    views = Views(first=view, second=second or view)
-    maker = PairMaker(views, RAW, seed=seed, batch_size=batch, replica=replica)
-    return ResidentFeed(make_numbered_images(count), maker, torch.device("cpu"))
+    views = Views(online=2, first=view, second=second or view, target=None)
+    maker = BatchedMaker(views, RAW, seed=seed, batch_size=batch, replica=replica, device=CPU)
+    return ResidentFeed(make_numbered_images(count), maker)
+
+
+def show(feed: ResidentFeed, step: int = 0) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the online network's views of every batch from this step to the end of its epoch."""
+    for number, batch in enumerate(feed.batches(step), start=step):
+        yield feed.maker.make(batch, feed.maker.draw(number)).online
 
 
 def read_numbers(view: Tensor) -> list[int]:
@@ -36,7 +44,7 @@ def read_numbers(view: Tensor) -> list[int]:
 
 
 def collect_epoch(feed: ResidentFeed, epoch: int = 0) -> list[list[int]]:
-    return [read_numbers(first) for first, _ in feed.pairs(epoch * feed.steps_per_epoch)]
+    return [read_numbers(first) for first, _ in show(feed, epoch * feed.steps_per_epoch)]
 
 
 def test_an_epoch_shows_each_image_at_most_once_and_only_whole_batches(view_with: Callable[..., View]) -> None:
@@ -64,14 +72,14 @@ def test_images_that_fill_the_batches_are_all_shown(view_with: Callable[..., Vie
 def test_both_views_of_a_row_are_of_the_same_image(view_with: Callable[..., View]) -> None:
     """A mismatched row teaches the encoder that different images are alike."""
     feed = make_feed(20, 5, view_with(flip=0.5), second=view_with(noise=0.0005))
-    for first, second in feed.pairs(0):
+    for first, second in show(feed):
         assert read_numbers(first) == read_numbers(second)
         assert not torch.equal(first, second)
 
 
 def test_both_views_are_drawn_anew(view_with: Callable[..., View]) -> None:
     feed = make_feed(4, 4, view_with(noise=0.1))
-    (first, second), (again, _) = next(feed.pairs(0)), next(feed.pairs(1))
+    (first, second), (again, _) = next(show(feed, 0)), next(show(feed, 1))
     assert not torch.equal(first, second)
     assert not torch.equal(first, again)
 
@@ -79,7 +87,7 @@ def test_both_views_are_drawn_anew(view_with: Callable[..., View]) -> None:
 def test_the_same_seed_gives_the_same_epochs_and_another_seed_does_not(view_with: Callable[..., View]) -> None:
     def first_views(seed: int) -> Tensor:
         feed = make_feed(12, 4, view_with(noise=0.1, rotate=20.0), seed=seed)
-        return torch.cat([torch.cat(pair) for epoch in range(2) for pair in feed.pairs(3 * epoch)])
+        return torch.cat([torch.cat(pair) for epoch in range(2) for pair in show(feed, 3 * epoch)])
 
     assert torch.equal(first_views(3), first_views(3))
     assert not torch.equal(first_views(3), first_views(4))
@@ -106,20 +114,20 @@ def test_the_network_sees_pixels_shifted_and_scaled_by_channel(mean: tuple[float
 
 
 def test_the_feed_normalises_both_views(view_with: Callable[..., View]) -> None:
-    views = Views(first=view_with(), second=view_with())
+    views = Views(online=2, first=view_with(), second=view_with(), target=None)
     params = Images(side=8, read_side=8, mean=(0.25,), std=(0.5,))
     white = torch.full((2, 1, 8, 8), 255, dtype=torch.uint8)
-    maker = PairMaker(views, params, seed=0, batch_size=2, replica=ALONE)
-    for view in next(ResidentFeed(white, maker, torch.device("cpu")).pairs(0)):
+    maker = BatchedMaker(views, params, seed=0, batch_size=2, replica=ALONE, device=CPU)
+    for view in next(show(ResidentFeed(white, maker))):
         torch.testing.assert_close(view, torch.full((2, 1, 8, 8), 1.5))
 
 
 def test_a_feed_begins_at_any_step_as_if_it_had_come_there(view_with: Callable[..., View]) -> None:
     """Otherwise a resumed run would see other images than the run that was interrupted."""
     feed = make_feed(13, 4, view_with(noise=0.1, rotate=20.0))
-    whole = [pair for epoch in range(2) for pair in feed.pairs(3 * epoch)]
+    whole = [pair for epoch in range(2) for pair in show(feed, 3 * epoch)]
     for step in range(6):
-        rest = list(make_feed(13, 4, view_with(noise=0.1, rotate=20.0)).pairs(step))
+        rest = list(show(make_feed(13, 4, view_with(noise=0.1, rotate=20.0)), step))
         assert len(rest) == 3 - step % 3
         for resumed, expected in zip(rest, whole[step:], strict=False):
             assert torch.equal(resumed[0], expected[0])
@@ -129,9 +137,17 @@ def test_a_feed_begins_at_any_step_as_if_it_had_come_there(view_with: Callable[.
 def test_processes_share_a_batch_as_one_would_have_seen_it(view_with: Callable[..., View]) -> None:
     """Twice as many GPUs must not change which images, or which views of them, a step sees."""
     view = view_with(flip=0.5, noise=0.1, rotate=20.0)
-    alone = list(make_feed(12, 4, view).pairs(0))
-    parts = [list(make_feed(12, 4, view, replica=Replica(rank, 2)).pairs(0)) for rank in range(2)]
-    for step, expected in enumerate(alone):
-        for view_number in range(2):
-            together = torch.cat([part[step][view_number] for part in parts])
-            torch.testing.assert_close(together, expected[view_number], rtol=0, atol=1e-5)
+    views = Views(online=3, first=view, second=view, target=TargetView(**view.model_dump(), count=2))
+
+    def collect(replica: Replica) -> list[list[Tensor]]:
+        maker = BatchedMaker(views, RAW, seed=0, batch_size=4, replica=replica, device=CPU)
+        feed = ResidentFeed(make_numbered_images(12), maker)
+        made = [maker.make(batch, maker.draw(step)) for step, batch in enumerate(feed.batches(0))]
+        return [[*online, *target] for online, target in made]
+
+    parts = [collect(Replica(rank, 2)) for rank in range(2)]
+    for step, expected in enumerate(collect(ALONE)):
+        assert len(expected) == 5
+        for number, whole in enumerate(expected):
+            together = torch.cat([part[step][number] for part in parts])
+            torch.testing.assert_close(together, whole, rtol=0, atol=1e-5)

@@ -9,6 +9,7 @@ from tests.pretrain.feeds.numbered import (
     IMAGES,
     Numbers,
     collect_batches,
+    collect_from,
     make_number_batch,
     make_number_plan,
     open_number_feed,
@@ -91,9 +92,9 @@ def test_it_begins_at_any_step_as_if_it_had_come_there(batch: int, workers: int,
     whole = collect_batches(feed, 3)
     for step in range(2 * feed.steps_per_epoch):
         resumed = open_number_feed(batch, workers, window)
-        rest = [batch_numbers.tolist() for batch_numbers, _ in resumed.pairs(step)]
+        rest = collect_from(resumed, step)
         assert rest == whole[step : (step // feed.steps_per_epoch + 1) * feed.steps_per_epoch]
-        following = [batch_numbers.tolist() for batch_numbers, _ in resumed.pairs(step + len(rest))]
+        following = collect_from(resumed, step + len(rest))
         assert following == whole[step + len(rest) :][: feed.steps_per_epoch]
 
 
@@ -105,8 +106,8 @@ def test_worker_processes_give_the_batches_that_one_process_gives(workers: int, 
 
     def collect_from_step(processes: int) -> list[list[int]]:
         feed = open_number_feed(*case, workers=processes)
-        first = [batch.tolist() for batch, _ in feed.pairs(step)]
-        return first + [batch.tolist() for batch, _ in feed.pairs(step + len(first))]
+        first = collect_from(feed, step)
+        return first + collect_from(feed, step + len(first))
 
     assert open_number_feed(*case).steps_per_epoch == 6
     assert collect_from_step(workers) == collect_from_step(0)

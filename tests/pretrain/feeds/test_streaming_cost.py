@@ -22,7 +22,7 @@ def test_workers_go_on_from_epoch_to_epoch(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_passed_is_not_read_again() -> None:
     """A run that goes on late in an epoch of millions of images has to begin at once."""
     store = Numbers((10,) * 10)
-    list(open_number_feed(10, 1, 10, store=store).pairs(7))
+    list(open_number_feed(10, 1, 10, store=store).batches(7))
     assert len(store.groups_read) == 3
 
 

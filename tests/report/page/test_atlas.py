@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.neighbors import NearestNeighbors
 
 from components.features.embeddings import Embeddings
@@ -11,7 +12,7 @@ from components.report.page.theme import MARKERS, PALETTE
 
 def make_table(features: np.ndarray, splits: list[str], labels: list[int]) -> Embeddings:
     ids = np.array([f"{n}.png" for n in range(len(features))])
-    return Embeddings(ids, np.array(splits), np.array(labels), features.astype(np.float32))
+    return Embeddings(ids, np.array(splits), np.array(labels), features.astype(np.float32), torch.float32)
 
 
 def make_map(table: Embeddings, names: list[str], images: int = 100) -> atlas.Atlas:

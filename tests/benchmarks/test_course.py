@@ -1,6 +1,6 @@
 """The accuracy run judges its course by images that it does not train on."""
 
-from benchmarks.accuracy import hold_out_queries
+from benchmarks.course import hold_out_queries
 from tests.small import make_settings
 
 

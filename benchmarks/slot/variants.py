@@ -1,0 +1,95 @@
+"""The part of a slot that measures variants of the step, each beside the step as it is, on views made beforehand.
+
+A variant that a process can only be given when it starts runs in a process of its own (alone.py).
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.slot.given import Slot
+from benchmarks.slot.process import run_module
+from benchmarks.slot.record import Numbers, PartRecord
+from benchmarks.slot.timing import compare_bits, time_training
+from components.encoder.resnet import Stem
+from components.learning.engine import Way
+
+LIMIT = 150.0  # seconds of a variant, compiling included
+Patch = Callable[[], AbstractContextManager[Any]]
+
+
+class NormBySums(nn.BatchNorm2d):
+    """BatchNorm whose statistics are a mean and a mean of squares, which a device sums in one pass without Welford."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise: (B, C, H, W) -> (B, C, H, W)."""
+        if not self.training:
+            return super().forward(input)
+        assert self.momentum is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        values, among = input.float(), (0, 2, 3)
+        mean = values.mean(among)  # (C,)
+        variance = (values.square().mean(among) - mean.square()).clamp(min=0)  # (C,)
+        count = values.numel() / values.shape[1]
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        scale = torch.rsqrt(variance + self.eps) * self.weight  # (C,)
+        shift = self.bias - mean * scale  # (C,)
+        return (values * scale[:, None, None] + shift[:, None, None]).to(input.dtype)
+
+
+PATCHES: dict[str, Patch] = {
+    "stem not filled": lambda: mock.patch.object(Stem, "forward", nn.Conv2d.forward),
+    "norms by sums": lambda: mock.patch.object(nn, "BatchNorm2d", NormBySums),
+}
+
+
+def measure_variants(slot: Slot, record: PartRecord) -> None:
+    """Measure every variant, the quickest to measure first."""
+    if not slot.rates.get("step"):
+        measure_variant(slot, record, "as it is")
+    measure_variant(slot, record, "not compiled", way=Way(compiled=False, recorded=slot.way.recorded))
+    for name, patch in PATCHES.items():
+        measure_variant(slot, record, name, patch)
+    measure_variant(slot, record, "twice the batch", batch_size=2 * slot.read_settings().batch_size)
+    record.measure("two runs of a seed", lambda: compare_bits(slot, slot.read_settings()), limit=LIMIT)
+    for name, flag in (("deterministic", "--deterministic"), ("every algorithm of cuDNN", "--every-algorithm")):
+        record.measure(name, partial(measure_alone, slot, flag), limit=2 * LIMIT)
+    autotuned = partial(torch.compile, mode="max-autotune-no-cudagraphs")
+    measure_variant(slot, record, "max-autotune", lambda: mock.patch("torch.compile", autotuned))
+
+
+def measure_variant(
+    slot: Slot, record: PartRecord, name: str, patch: Patch = nullcontext, *, way: Way | None = None, **changes: Any
+) -> None:
+    """Measure the step with something else in place, or with other settings, or in another way."""
+
+    def time_variant() -> Numbers:
+        with patch():
+            return compare(slot, time_training(slot, slot.read_settings(**changes), "step", way=way))
+
+    numbers = record.measure(name, time_variant, limit=LIMIT)
+    if name == "as it is":
+        slot.rates["step"] = numbers.get("images_per_second", 0.0)
+
+
+def measure_alone(slot: Slot, flag: str) -> Numbers:
+    """Measure a variant in a process of its own, which prints its numbers in its last line."""
+    tiny = ["--tiny"] if slot.tiny else []
+    output = run_module("benchmarks.slot.alone", "--data", str(slot.data), flag, *tiny)
+    numbers: Numbers = json.loads(output.splitlines()[-1])
+    return compare(slot, numbers)
+
+
+def compare(slot: Slot, numbers: Numbers) -> Numbers:
+    """Add how many times as fast as the step as it is the variant is."""
+    rate = slot.rates.get("step")
+    return {**numbers, "beside_the_step": numbers["images_per_second"] / rate} if rate else numbers

@@ -1,0 +1,42 @@
+"""A linear classifier on features, fitted as a logistic regression: one layer, through which gradients can be taken.
+
+B images, D features, K classes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from components.evaluate.params import Shared, Sweep
+from components.evaluate.probe import LabelledFeatures
+from components.evaluate.regression import Regression
+from components.evaluate.statistics import hold_out_rows
+
+NEVER = -1e9  # the logit of a class that no train image has
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A linear classifier: features (B, D) -> logits (B, K)."""
+
+    weights: Tensor  # (D, K) float64
+    bias: Tensor  # (K,) float64
+    c: float  # the chosen C
+
+    def __call__(self, features: Tensor) -> Tensor:  # noqa: D102
+        return features.double() @ self.weights + self.bias
+
+
+def fit_classifier(part: LabelledFeatures, params: Sweep, shared: Shared, device: torch.device) -> Classifier:
+    """Fit a logistic regression to all train labels, as one layer on features that are not standardised: its values at
+    zero and at the unit vectors determine a linear map. Classes without a train image are never predicted."""
+    features = part.train.shape[1]
+    units = np.concatenate([np.zeros((1, features)), np.eye(features)])
+    regression = Regression(replace(part, test=units), params, device)
+    generator = np.random.default_rng(shared.seed)
+    weights, c = regression.choose(hold_out_rows(part.labels, shared.validation_fraction, generator))
+    logits = torch.full((len(units), part.classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
+    logits[:, torch.from_numpy(regression.names).to(device)] = regression.test @ weights[0]
+    return Classifier(logits[1:] - logits[0], logits[0], c)

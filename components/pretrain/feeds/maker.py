@@ -1,0 +1,70 @@
+"""Turns a feed's batches into normalised views: made on the device, or handed over by the workers of a stream.
+
+N images, B a batch of all processes, b this process's part of it, C channels, R and S pixels per side, read and seen.
+"""
+
+import torch
+from torch import Generator
+
+from components.encoder.normalise import normalise
+from components.encoder.params import Images
+from components.learning import views
+from components.learning.objective import Batch, Draws, ViewSet
+from components.learning.params import Views
+from components.learning.randomness import VIEWS, derive_seed
+from components.learning.replicas import Replica
+from components.learning.views import Shape
+from components.pretrain.params import Pretrain
+
+
+class BatchedMaker:
+    """Makes the views of a whole batch at once, on the device that the images are on.
+
+    Each of several processes draws for the whole batch and makes the views of its own rows.
+    """
+
+    def __init__(
+        self, views: Views, params: Images, *, seed: int, batch_size: int, replica: Replica, device: torch.device
+    ) -> None:
+        self.online, self.target = views.list_online(), views.list_target()
+        self.params, self.seed, self.device, self.rows = params, seed, device, replica.slice_batch(batch_size)
+        self.shape = Shape(batch_size, len(params.mean), params.read_side, params.side)
+
+    def draw(self, step: int) -> Draws:
+        """Draw the numbers of all views of a step: uniform and normal ones of each view by turns."""
+        generator = Generator(self.device).manual_seed(derive_seed(self.seed, VIEWS, step))
+        drawn = [views.draw_numbers(view, self.shape, generator) for view in (*self.online, *self.target)]
+        return tuple(numbers for of_view in drawn for numbers in of_view)
+
+    def make(self, batch: Batch, draws: Draws) -> ViewSet:
+        """Make the views of this process's images: (b, C, R, R) uint8 -> (b, C, S, S) each."""
+        pixels = batch[0].float() / 255
+        made = []
+        for place, view in enumerate((*self.online, *self.target)):
+            drawn = views.read_numbers(view, self.shape, (draws[2 * place], draws[2 * place + 1]))
+            seen = views.apply_view(pixels, view, views.select_rows(drawn, self.rows), self.params.side)
+            made.append(normalise(seen, self.params))
+        return ViewSet(tuple(made[: len(self.online)]), tuple(made[len(self.online) :]))
+
+
+class ReadyMaker:
+    """Normalises views that the workers of a stream have made."""
+
+    def __init__(self, views: Views, params: Images) -> None:
+        self.count, self.params = len(views.list_online()), params
+
+    def draw(self, step: int) -> Draws:
+        """Draw nothing: the workers have."""
+        return ()
+
+    def make(self, batch: Batch, draws: Draws) -> ViewSet:
+        """Normalise the views: (b, C, S, S) uint8 each -> (b, C, S, S) each."""
+        made = [normalise(view, self.params) for view in batch]
+        return ViewSet(tuple(made[: self.count]), tuple(made[self.count :]))
+
+
+def build_batched_maker(params: Pretrain, device: torch.device, replica: Replica) -> BatchedMaker:
+    """Build the maker of the views that params.yaml describes."""
+    return BatchedMaker(
+        params.views, params.images, seed=params.seed, batch_size=params.batch_size, replica=replica, device=device
+    )

@@ -1,0 +1,94 @@
+"""A step of training: what it is, and the ways in which it is run.
+
+`train_step` is the definition. A compiler may fuse its views and its loss into fewer kernels, and a CUDA graph may
+repeat the whole of it without the host (learning/graph.py); both compute the same but for rounding, and where one of
+them cannot follow an operation, the step runs without it, after a line that names the operation.
+L numbers per step: the loss and its terms.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, optim
+
+from components.learning.engine import Engine
+from components.learning.graph import WARM_UP, WARM_UP_OF_SEVERAL, RepeatedStep, explain_failure
+from components.learning.objective import Batch, Draws, Loss, Number, Objective, ViewMaker
+
+ComputeLoss = Callable[[Batch, Draws], Loss]
+RunStep = Callable[[Batch, Draws, float, Mapping[str, float]], Tensor]  # ..., learning rate, schedule -> (L,)
+
+
+def train_step(
+    objective: Objective,
+    optimiser: optim.Optimizer,
+    compute_loss: ComputeLoss,
+    batch: Batch,
+    draws: Draws,
+    learning_rate: Number,
+    schedule: Mapping[str, Number],
+) -> Tensor:
+    """Take one step; return the loss and its terms, (L,), without waiting for the device."""
+    loss = compute_loss(batch, draws)
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    optimiser.zero_grad(set_to_none=True)
+    loss.total.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    objective.after_step(schedule)
+    return torch.stack([loss.total, *(loss.terms[name] for name in objective.terms)]).detach()
+
+
+def choose_step(objective: Objective, optimiser: optim.Optimizer, maker: ViewMaker, engine: Engine) -> RunStep:
+    """Return the step in the engine's way."""
+    compute_loss = define_loss(objective, maker, engine)
+
+    def step(batch: Batch, draws: Draws, learning_rate: Number, schedule: Mapping[str, Number]) -> Tensor:
+        return train_step(objective, optimiser, compute_loss, batch, draws, learning_rate, schedule)
+
+    if not engine.way.recorded:
+        return step
+    return RepeatedStep(
+        step, on_failure=explain_plain_step, warm_up=WARM_UP if engine.world == 1 else WARM_UP_OF_SEVERAL
+    )
+
+
+def explain_plain_step(reason: str) -> None:
+    """Print why the step runs without a graph."""
+    print(f"pretrain: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
+
+
+def define_loss(objective: Objective, maker: ViewMaker, engine: Engine) -> ComputeLoss:
+    """Return the loss of a batch as one function of tensors; compiled as a whole if that is the engine's way.
+
+    With several processes only the views are compiled: PyTorch's compiler cannot follow norms over all replicas.
+    """
+    if not engine.way.compiled:
+        return lambda batch, draws: objective.loss(maker.make(batch, draws), engine)
+    if engine.world > 1:
+        make = Compiled(maker.make)
+        return lambda batch, draws: objective.loss(make(batch, draws), engine)
+    return Compiled(lambda batch, draws: objective.loss(maker.make(batch, draws), engine))
+
+
+class Compiled:
+    """A function that is compiled as one graph for one shape, or runs as it is where the compiler cannot follow it."""
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.plain, self.call = plain, torch.compile(plain, fullgraph=True, dynamic=False)
+        self.begun = False
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: D102
+        if self.begun:
+            return self.call(*arguments)
+        self.begun, began = True, time.monotonic()
+        try:
+            result = self.call(*arguments)
+        except Exception as error:  # the compiler's errors have no common type, and the plain call tells the others
+            self.call = self.plain
+            print(f"pretrain: not compiled, since the compiler failed: {explain_failure(error)}", flush=True)
+            return self.plain(*arguments)
+        print(f"pretrain: the forward pass was compiled in {time.monotonic() - began:.0f} s", flush=True)
+        return result
