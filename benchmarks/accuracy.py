@@ -24,7 +24,7 @@ from components.evaluate.statistics import hold_out_rows
 from components.learning.device import choose_device, prepare_device
 from components.pretrain.checkpoint import Checkpoint, fingerprint
 from components.pretrain.readings import embed_images
-from components.pretrain.way import prepare_repetition
+from components.pretrain.way import prepare_libraries
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
@@ -46,7 +46,7 @@ def main() -> None:
     with exit_on_error("accuracy"):
         params = cifar10.read_settings(asked.preset, epochs=asked.epochs)
         device = choose_device(asked.device, "--device")
-        prepare_repetition(params, device)
+        prepare_libraries(params, device, (asked.scratch or Path("scratch")) / "compiler")
         prepare_device(device, params.threads, deterministic=params.deterministic)
         images, labels = (part[: asked.images] for part in cifar10.read_cifar10(asked.cifar10, test=False))
         test_part = cifar10.read_cifar10(asked.cifar10, test=True)

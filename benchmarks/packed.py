@@ -24,10 +24,19 @@ def is_packed(folder: Path) -> bool:
 
 def read_packed(folder: Path, *, test: bool) -> tuple[np.ndarray, np.ndarray]:
     """Read a split: images (N, 32, 32, 3) uint8 and labels (N,) int64."""
-    parts = [unpack(folder / part) for part in PARTS]
-    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    train = len(images) - len(images) // TEST_SHARE
-    return (images[train:], labels[train:]) if test else (images[:train], labels[:train])
+    first, second = (folder / part for part in PARTS)
+    images, labels = unpack(second)
+    tested = (count_images(first) + len(images)) // TEST_SHARE
+    if test:
+        return images[-tested:], labels[-tested:]
+    first_images, first_labels = unpack(first)
+    return np.concatenate([first_images, images[:-tested]]), np.concatenate([first_labels, labels[:-tested]])
+
+
+def count_images(path: Path) -> int:
+    """Count the images of one file."""
+    with np.load(path, allow_pickle=False) as file:
+        return len(file["labels"])
 
 
 def unpack(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Measures what tells most about a GPU that is at hand for minutes, the most telling first, each in a record of its own.
+"""Measures what tells most about a GPU that is at hand for minutes, the most telling first, each in its own record.
 
 `python -m benchmarks.slot --seconds 700 --data FOLDER` needs neither DVC nor Prefect; a part that needs another package
 which is missing says so and the next one begins. FOLDER holds CIFAR-10 as torchvision keeps it, or packed (packed.py).
@@ -22,7 +22,7 @@ from benchmarks.records import RESULTS
 from benchmarks.slot.given import Slot
 from benchmarks.slot.record import PartRecord, run_limited, spell
 from components.learning.device import choose_device, prepare_device
-from components.pretrain.way import prepare_compiler
+from components.pretrain.way import prepare_libraries
 from components.stage.command import exit_on_error
 
 
@@ -53,10 +53,10 @@ def main() -> None:
     with exit_on_error("slot"):
         device = choose_device("auto", "device")
         slot = Slot(device, asked.data, asked.out, asked.scratch, asked.seconds, asked.tiny)
-        prepare_device(device, 1 if asked.tiny else 2)
         if asked.scratch:
-            prepare_compiler(slot.way, asked.scratch / "compiler", says=False)
-        cifar10.read_cifar10(asked.data, test=True)  # a wrong folder is told at once
+            prepare_libraries(slot.read_settings(), device, asked.scratch / "compiler")
+        prepare_device(device, 1 if asked.tiny else 2)
+        slot.test_part  # noqa: B018 (a wrong folder is told at once)
     backend = {"backend": "eager"} if asked.tiny else {}  # no kernels are built for tiny sizes
     done: list[PartRecord] = []
     with mock.patch("torch.compile", partial(torch.compile, **backend)):

@@ -15,7 +15,7 @@ import torch
 from benchmarks.slot.given import Slot
 from benchmarks.slot.timing import compare_bits, time_training
 from components.learning.device import choose_device, prepare_device
-from components.pretrain.way import prepare_repetition
+from components.pretrain.way import prepare_libraries
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     asked = parser.parse_args()
     slot = Slot(choose_device("auto", "device"), asked.data, Path(), None, 0.0, asked.tiny)
     params = slot.read_settings(deterministic=asked.deterministic)
-    prepare_repetition(params, slot.device)
+    prepare_libraries(params, slot.device, Path("scratch") / "compiler")
     prepare_device(slot.device, params.threads, deterministic=asked.deterministic)
     if asked.every_algorithm:
         torch.backends.cudnn.benchmark_limit = 0

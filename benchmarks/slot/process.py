@@ -17,7 +17,10 @@ class ProcessFailedError(Exception):
 
 
 def run_module(module: str, *arguments: str, launcher: tuple[str, ...] = ("-m",)) -> str:
-    """Return what the module wrote to stdout. Raises ProcessFailedError, or NotMeasuredError where a package is missing."""
+    """Return what the module wrote to stdout.
+
+    Raises ProcessFailedError where it failed, and NotMeasuredError where a package is missing.
+    """
     process = start_module(module, *arguments, launcher=launcher)
     try:
         output, errors = process.communicate()

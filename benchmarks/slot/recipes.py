@@ -16,13 +16,13 @@ from components.pretrain.checkpoint import Checkpoint, fingerprint
 from components.pretrain.readings import Sample, measure_knn_accuracy, read_health
 from components.stage.command import PARAMS_FILE, read_params
 
-LIMIT = 3600.0  # seconds of a candidate, in a slot that is long enough
+FIRST_LIMIT, LIMIT = 400.0, 3600.0  # seconds of the first candidate, before all that tells less, and of another one
 FIRST, *OTHERS = CANDIDATES
 
 
 def train_first(slot: Slot, record: PartRecord) -> None:
     """Train the most promising candidate."""
-    record.measure(FIRST, lambda: train_candidate(slot, record, FIRST), limit=LIMIT)
+    record.measure(FIRST, lambda: train_candidate(slot, record, FIRST), limit=FIRST_LIMIT)
 
 
 def train_others(slot: Slot, record: PartRecord) -> None:
@@ -39,7 +39,9 @@ def train_candidate(slot: Slot, record: PartRecord, name: str) -> Numbers:
     free_memory()
     params = slot.fit(read_candidate(name))
     content: dict[str, Any] = {"candidate": name, "params": params.model_dump(mode="json"), "complete": False}
-    write = lambda: replace_record(path, content, "torch", "torchvision")  # noqa: E731
+
+    def write() -> None:
+        replace_record(path, content, "torch", "torchvision")
 
     def follow(reading: Reading) -> None:
         content["course"] = course.seen

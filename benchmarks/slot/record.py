@@ -1,5 +1,6 @@
-"""The record of a part: each measurement is limited in time, cannot harm the next one, and is written when it is done."""
+"""The record of a part: each measurement is limited in time, cannot harm the next, and is written when it is done."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from benchmarks.slot.given import Slot
 
 Numbers = dict[str, Any]
 OURS = ("benchmarks", "components", "presets")
+FOLDERS = re.compile(r"/(?:[^\s/:'\"]+/)+")  # of an absolute path
 
 
 class NotMeasuredError(Exception):
@@ -79,8 +81,9 @@ def run_limited(work: Callable[[], Numbers], seconds: float) -> Numbers:
 
 
 def spell_error(error: Exception) -> str:
-    """Return the type of an error and the first line of its message."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    """Return the type of an error and the first line of its message, without the folders of the machine."""
+    line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {FOLDERS.sub('', line)}"
 
 
 def spell(numbers: Numbers) -> str:

@@ -28,7 +28,7 @@ def measure_environment(slot: Slot, record: PartRecord) -> None:
 
 def describe_machine(slot: Slot) -> Numbers:
     """Return what decides the speed of everything that follows."""
-    facts: Numbers = {"device": str(slot.device), "cores": os.cpu_count(), "cudnn": torch.backends.cudnn.version()}
+    facts: Numbers = {"device": str(slot.device), "cores": os.cpu_count(), "cudnn": torch.backends.cudnn.version()}  # type: ignore[no-untyped-call]
     facts["compiler_fault"] = find_compiler_fault()
     if slot.device.type == "cuda":
         card = torch.cuda.get_device_properties(slot.device)

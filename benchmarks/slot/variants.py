@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.slot.given import Slot
 from benchmarks.slot.process import run_module
-from benchmarks.slot.record import Numbers, PartRecord
+from benchmarks.slot.record import NotMeasuredError, Numbers, PartRecord
 from benchmarks.slot.timing import compare_bits, time_training
 from components.encoder.resnet import Stem
 from components.learning.engine import Way
@@ -61,8 +61,8 @@ def measure_variants(slot: Slot, record: PartRecord) -> None:
         measure_variant(slot, record, name, patch)
     measure_variant(slot, record, "twice the batch", batch_size=2 * slot.read_settings().batch_size)
     record.measure("two runs of a seed", lambda: compare_bits(slot, slot.read_settings()), limit=LIMIT)
-    for name, flag in (("deterministic", "--deterministic"), ("every algorithm of cuDNN", "--every-algorithm")):
-        record.measure(name, partial(measure_alone, slot, flag), limit=2 * LIMIT)
+    record.measure("deterministic", lambda: measure_alone(slot, "--deterministic"), limit=2 * LIMIT)
+    record.measure("every algorithm of cuDNN", lambda: try_every_algorithm(slot), limit=2 * LIMIT)
     autotuned = partial(torch.compile, mode="max-autotune-no-cudagraphs")
     measure_variant(slot, record, "max-autotune", lambda: mock.patch("torch.compile", autotuned))
 
@@ -87,6 +87,13 @@ def measure_alone(slot: Slot, flag: str) -> Numbers:
     output = run_module("benchmarks.slot.alone", "--data", str(slot.data), flag, *tiny)
     numbers: Numbers = json.loads(output.splitlines()[-1])
     return compare(slot, numbers)
+
+
+def try_every_algorithm(slot: Slot) -> Numbers:
+    """Measure the step with the quickest of all algorithms of cuDNN, which by itself tries its first ten."""
+    if slot.device.type != "cuda":
+        raise NotMeasuredError("cuDNN needs CUDA")
+    return measure_alone(slot, "--every-algorithm")
 
 
 def compare(slot: Slot, numbers: Numbers) -> Numbers:

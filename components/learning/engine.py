@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from components.learning.device import choose_precision
-from components.learning.graph import run_beside
+from components.learning.graph import make_stream, run_on
 from components.learning.params import Training
 from components.learning.replicas import Replica
 
@@ -66,4 +66,4 @@ def average_gradients(network: nn.Module, device: torch.device, way: Way) -> nn.
         warnings.simplefilter("ignore", FutureWarning)
         wrap = partial(DistributedDataParallel, network, broadcast_buffers=False)
         # A graph holds no work of the usual stream, on which what is built here would add up gradients.
-        return run_beside(wrap, device) if way.recorded else wrap()
+        return run_on(make_stream(device) if way.recorded else None, wrap)

@@ -30,6 +30,7 @@ class RepeatedStep:
         self.draws: Tensors = ()
         self.rate = torch.empty(())
         self.schedule: dict[str, Tensor] = {}
+        self.stream: torch.cuda.Stream | None = None
         self.repeat: Callable[[], Tensor] | None = None
 
     def __call__(self, batch: Tensors, draws: Tensors, rate: float, schedule: Mapping[str, float]) -> Tensor:
@@ -43,7 +44,7 @@ class RepeatedStep:
             self.schedule[name].fill_(number)
         if self.repeat is None and self.left > 0:
             self.left -= 1
-            return run_beside(self._run, self.rate.device)
+            return run_on(self.stream, self._run)
         if self.repeat is None:
             self.repeat = self._record()
         return self.repeat()
@@ -55,36 +56,45 @@ class RepeatedStep:
         self.rate = torch.empty((), device=device)  # float32, as the fused optimisers want it
         # 1 - tau has no digits left in float32.
         self.schedule = {name: torch.empty((), dtype=torch.float64, device=device) for name in schedule}
+        self.stream = make_stream(device)
 
     def _run(self) -> Tensor:
         return self.step(self.batch, self.draws, self.rate, self.schedule)
 
     def _record(self) -> Callable[[], Tensor]:
         try:
-            return record_graph(self._run)
+            return record_graph(self.stream, self._run)
         except RuntimeError as error:  # PyTorch's only type for what a graph cannot hold
             self.on_failure(explain_failure(error))
             return self._run
 
 
-def run_beside(work: Callable[[], Result], device: torch.device) -> Result:
-    """Run the work on a stream of its own, after what was asked of the usual stream before, ahead of what follows."""
-    if device.type != "cuda":
+def make_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Make a stream beside the usual one, if the device has streams."""
+    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+
+def run_on(stream: torch.cuda.Stream | None, work: Callable[[], Result]) -> Result:
+    """Run the work on a stream, after what was asked of the usual one before and ahead of what is asked of it later."""
+    if stream is None:
         return work()
-    usual, beside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    beside.wait_stream(usual)
-    with torch.cuda.stream(beside):
+    usual = torch.cuda.current_stream(stream.device)
+    stream.wait_stream(usual)
+    with torch.cuda.stream(stream):
         result = work()
-    usual.wait_stream(beside)
+    usual.wait_stream(stream)
     return result
 
 
-def record_graph(work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+def record_graph(stream: torch.cuda.Stream | None, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """Record the work as a CUDA graph, without doing it. Raises RuntimeError for work that a graph cannot hold."""
-    graph = torch.cuda.CUDAGraph()
-    # Other threads may go on with work of their own: a loader pins memory, and NCCL watches its operations.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = work()
+    graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        # Other threads may go on with work of their own: a loader pins memory, and NCCL watches its operations.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            result = work()
+    finally:
+        torch.cuda.set_stream(usual)  # torch 2.11 leaves the other one in use if the recording fails
 
     def repeat() -> Tensor:
         graph.replay()

@@ -27,7 +27,7 @@ from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
-from components.pretrain.way import choose_way, prepare_compiler, prepare_repetition
+from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.errors import InputError
 from components.stage.files import write_json
@@ -44,13 +44,12 @@ def run(
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     device = choose_device(params.device, "pretrain.device")
-    prepare_repetition(params, device)
+    prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
     replica = replicas.join_processes(params.batch_size, device)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
-    prepare_compiler(way, scratch / "compiler", says=replica.writes)
     checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way))
     remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)

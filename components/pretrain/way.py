@@ -1,4 +1,4 @@
-"""Chooses the way in which the steps are run: compiled, recorded as a CUDA graph, both or neither; and prepares it.
+"""Chooses the way in which the steps are run: compiled, recorded as a CUDA graph, both or neither.
 
 Compiling takes a minute or two where nothing is in the compiler's cache, and needs a C compiler and Python's own C
 header (Triton builds a small launcher for each kernel); recording takes a second and needs neither.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from components.learning.engine import Way
+from components.learning.engine import PLAIN, Way
 from components.learning.replicas import Replica
 from components.pretrain.params import Pretrain
 from components.stage.errors import InputError
@@ -26,16 +26,17 @@ def choose_way(params: Pretrain, device: torch.device, replica: Replica, *, step
     Raises InputError where `always` asks for a compiler that is not there.
     """
     if params.compile == "never" or (params.compile == "auto" and device.type != "cuda"):
-        return Way(compiled=False, recorded=False)
-    fault = find_compiler_fault()
-    if params.compile == "always":
-        if fault:
-            raise InputError(f"params.yaml: pretrain.compile: always needs a compiler: {fault}; or say auto")
-        return Way(compiled=True, recorded=device.type == "cuda")
-    compiled = steps >= WORTH_COMPILING
-    if compiled and fault and replica.writes:
-        print(f"pretrain: not compiled: {fault}", flush=True)
-    return Way(compiled=compiled and not fault, recorded=replica.world == 1)
+        return PLAIN
+    fault, always = find_compiler_fault(), params.compile == "always"
+    if fault and always:
+        raise InputError(f"params.yaml: pretrain.compile: always needs a compiler: {fault}; or say auto")
+    worth = always or steps >= WORTH_COMPILING
+    way = Way(compiled=worth and not fault, recorded=device.type == "cuda" and (always or replica.world == 1))
+    if worth and replica.writes:
+        kept = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "the compiler's own folder")
+        said = f"not compiled: {fault}" if fault else f"compiling takes a minute or two, less from then on ({kept})"
+        print(f"pretrain: {said}", flush=True)
+    return way
 
 
 def find_compiler_fault() -> str | None:
@@ -48,16 +49,12 @@ def find_compiler_fault() -> str | None:
     return None
 
 
-def prepare_compiler(way: Way, cache: Path, *, says: bool) -> None:
-    """Let the compiler keep its work in a folder that survives, unless the environment names another one."""
-    if way.compiled:
-        folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
-        if says:
-            print(f"pretrain: the step is compiled: a minute or two at first, less from then on ({folder})", flush=True)
+def prepare_libraries(params: Pretrain, device: torch.device, cache: Path) -> None:
+    """Tell libraries what they read from the environment, once, when they start; what is set there already stays.
 
-
-def prepare_repetition(params: Pretrain, device: torch.device) -> None:
-    """Ask the libraries that read their settings from the environment for the same bits in every run, if wanted."""
+    The compiler keeps its work in the folder `cache`, so that it survives, and with it the first minute of a later run.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
     if params.deterministic and device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")  # the compiler then chooses no kernel by timing it

@@ -55,7 +55,7 @@ def test_a_step_on_a_gpu_does_not_wait_and_learns_what_one_on_a_cpu_does() -> No
 
 def test_a_repeated_step_learns_what_a_single_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU the steps are one graph that reads batch, numbers and rate where they lay at its recording."""
-    monkeypatch.setattr(graph, "record_graph", lambda work: work)
+    monkeypatch.setattr(graph, "record_graph", lambda stream, work: work)
     weights = []
     for repeats in (False, True):
         step = make_step("cpu", torch.Generator().manual_seed(0))

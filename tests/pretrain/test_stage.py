@@ -55,6 +55,19 @@ def test_killed_it_ends_with_the_same_bits(new_run: Callable[..., Run]) -> None:
     assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
 
 
+@pytest.mark.slow
+def test_a_compiled_run_keeps_the_compilers_work(
+    new_run: Callable[..., Run], still: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiler's own folder is a temporary one: the next run would wait for it again."""
+    monkeypatch.delenv(
+        "TORCHINDUCTOR_CACHE_DIR", raising=False
+    )  # PyTorch sets it in this process when it is first used
+    run = new_run(pretrain__compile="always", pretrain__epochs=2, pretrain__views__first=still)
+    assert "the forward pass was compiled in" in run.finish()
+    assert list((run.folder / "scratch" / "compiler").rglob("*.so"))
+
+
 @pytest.mark.parametrize("free", [(10**12, 0), (0, 10**12)], ids=["little is free now", "much is free now"])
 def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
     free: tuple[int, int],

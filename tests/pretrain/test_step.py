@@ -49,7 +49,7 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
     torch.compiler.reset()
     if request.param == "cpu":
         monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
-        monkeypatch.setattr(graph, "record_graph", lambda work: work)
+        monkeypatch.setattr(graph, "record_graph", lambda stream, work: work)
     return torch.device(request.param)
 
 
@@ -153,7 +153,7 @@ def test_a_mistake_of_the_step_itself_is_not_taken_for_the_compilers(device: tor
 def test_a_step_that_cannot_be_recorded_goes_on_without_a_graph(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: torch.device
 ) -> None:
-    def refuse(work: Any) -> Any:
+    def refuse(stream: Any, work: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     expected = run(PLAIN, device)
@@ -167,7 +167,7 @@ def test_a_step_that_cannot_be_recorded_goes_on_without_a_graph(
 
 def test_the_rate_of_every_step_reaches_a_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rate that is recorded as a number would stay for the whole run what it was at the recording."""
-    monkeypatch.setattr(graph, "record_graph", lambda work: work)
+    monkeypatch.setattr(graph, "record_graph", lambda stream, work: work)
     params = make_settings(batch_size=256, epochs=1).model_copy(update={"optimiser": SGD})
     state, engine = begin_training(params, steps_per_epoch=STEPS, way=Way(compiled=False, recorded=True))
 

@@ -70,23 +70,29 @@ def test_a_missing_compiler_and_a_missing_header_are_told_apart(
     assert way.find_compiler_fault() is None
 
 
-def test_the_compilers_work_is_kept_unless_another_folder_is_named(
+def test_the_compilers_work_is_kept_unless_another_folder_is_named(tmp_path: Path) -> None:
+    way.prepare_libraries(make_settings(), CPU, tmp_path)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
+    way.prepare_libraries(make_settings(), CPU, tmp_path / "other")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
+
+
+def test_what_compiling_costs_is_said_once_and_where_it_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    way.prepare_compiler(PLAIN, tmp_path, says=True)
-    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
-    assert capsys.readouterr().out == ""
-    way.prepare_compiler(Way(compiled=True, recorded=True), tmp_path, says=True)
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
-    assert str(tmp_path) in capsys.readouterr().out
-    way.prepare_compiler(Way(compiled=True, recorded=True), tmp_path / "other", says=True)
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
+    way.prepare_libraries(make_settings(), CUDA, tmp_path)
+    for replica in (ALONE, Replica(1, 2)):
+        way.choose_way(make_settings(compile="auto"), CUDA, replica, steps=LONG)
+    way.choose_way(make_settings(compile="auto"), CUDA, ALONE, steps=LONG - 1)
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    assert str(tmp_path) in said
 
 
-def test_the_same_bits_are_asked_of_the_libraries_only_where_wanted() -> None:
+def test_the_same_bits_are_asked_of_the_libraries_only_where_wanted(tmp_path: Path) -> None:
     names = {"CUBLAS_WORKSPACE_CONFIG", "TORCHINDUCTOR_DETERMINISTIC"}
-    way.prepare_repetition(make_settings(deterministic=True), CPU)
-    way.prepare_repetition(make_settings(deterministic=False), CUDA)
+    way.prepare_libraries(make_settings(deterministic=True), CPU, tmp_path)
+    way.prepare_libraries(make_settings(deterministic=False), CUDA, tmp_path)
     assert not names & os.environ.keys()
-    way.prepare_repetition(make_settings(deterministic=True), CUDA)
+    way.prepare_libraries(make_settings(deterministic=True), CUDA, tmp_path)
     assert names <= os.environ.keys()
