@@ -26,7 +26,7 @@ ADAM = {
     "beta1": 0.9,
     "beta2": 0.999,
     "weight_decay": 1e-6,
-    "warmup_epochs": 5.15,  # 500 steps
+    "warmup_epochs": 5.15,  # about 500 steps
     "decay": LATE,
 }
 SHARED = {"head": HEAD, "tau_base": 0.99, "tau_hold": 0.6}

@@ -104,7 +104,7 @@ def evaluate(folder: Path, probe: str) -> Numbers:
 
 def kill_and_resume(folder: Path) -> Numbers:
     """Kill the stage once it has saved a checkpoint, begin it again, and check that it goes on from there."""
-    write_params(folder, {"checkpoint_seconds": 0.0, "epochs": 20})
+    write_params(folder, {"checkpoint_seconds": 0.0, "epochs": 6})
     shutil.rmtree(folder / "scratch", ignore_errors=True)
     process = start_module("components.pretrain", *name_files(folder, *PRETRAIN_FILES))
     try:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from components.learning.device import choose_precision
-from components.learning.graph import make_stream, run_on
+from components.learning.graph import find_stream, run_on
 from components.learning.params import Training
-from components.learning.replicas import Replica
+from components.learning.replicas import ALONE, Replica
 
 
 class Way(NamedTuple):
@@ -38,7 +38,7 @@ class Engine:
     device: torch.device
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
     way: Way = PLAIN
-    world: int = 1  # processes
+    replica: Replica = ALONE
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the networks compute in the engine's precision."""
@@ -51,7 +51,7 @@ def start_engine(
     """Make an engine that runs the networks as `params` say, in steps of the given way."""
     if replica.world > 1:
         networks = {name: average_gradients(network, device, way) for name, network in networks.items()}
-    return Engine(networks, device, choose_precision(params.precision, device), way, replica.world)
+    return Engine(networks, device, choose_precision(params.precision, device), way, replica)
 
 
 def average_gradients(network: nn.Module, device: torch.device, way: Way) -> nn.Module:
@@ -65,5 +65,4 @@ def average_gradients(network: nn.Module, device: torch.device, way: Way) -> nn.
     with warnings.catch_warnings():  # torch 2.15 wants the name forward_sync_buffers, which 2.11 lacks
         warnings.simplefilter("ignore", FutureWarning)
         wrap = partial(DistributedDataParallel, network, broadcast_buffers=False)
-        # A graph holds no work of the usual stream, on which what is built here would add up gradients.
-        return run_on(make_stream(device) if way.recorded else None, wrap)
+        return run_on(find_stream(device), wrap) if way.recorded else wrap()

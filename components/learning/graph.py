@@ -7,6 +7,7 @@ PyTorch allocates what it keeps; they are steps of the run like all others. Then
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -56,7 +57,7 @@ class RepeatedStep:
         self.rate = torch.empty((), device=device)  # float32, as the fused optimisers want it
         # 1 - tau has no digits left in float32.
         self.schedule = {name: torch.empty((), dtype=torch.float64, device=device) for name in schedule}
-        self.stream = make_stream(device)
+        self.stream = find_stream(device)
 
     def _run(self) -> Tensor:
         return self.step(self.batch, self.draws, self.rate, self.schedule)
@@ -69,8 +70,12 @@ class RepeatedStep:
             return self._run
 
 
-def make_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """Make a stream beside the usual one, if the device has streams."""
+@cache
+def find_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return the one stream beside the usual one, always the same, if the device has streams.
+
+    What prepares a recording has to run on the stream of the recording: there PyTorch adds up gradients and multiplies.
+    """
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
 
@@ -88,7 +93,7 @@ def run_on(stream: torch.cuda.Stream | None, work: Callable[[], Result]) -> Resu
 
 def record_graph(stream: torch.cuda.Stream | None, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
     """Record the work as a CUDA graph, without doing it. Raises RuntimeError for work that a graph cannot hold."""
-    graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    graph, usual = torch.cuda.CUDAGraph(), torch.cuda.current_stream(None if stream is None else stream.device)
     try:
         # Other threads may go on with work of their own: a loader pins memory, and NCCL watches its operations.
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):

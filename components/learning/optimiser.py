@@ -1,11 +1,15 @@
 """Builds the optimiser; biases and norms are neither decayed nor adapted (arXiv 2006.07733, section 3.3)."""
 
+import warnings
 from typing import Any
 
 from torch import nn, optim
 
 from components.learning.lars import LARS
 from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sgd
+
+# PyTorch warns at the first step of such an optimiser, which always runs before one is captured.
+warnings.filterwarnings("ignore", "This instance was constructed with capturable=True", UserWarning)
 
 
 def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:

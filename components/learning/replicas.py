@@ -40,6 +40,9 @@ class Replica:
         return slice(self.rank * count, (self.rank + 1) * count)
 
 
+ALONE = Replica(0, 1)
+
+
 def join_processes(batch_size: int, device: torch.device) -> Replica:
     """Join the processes that torchrun started, if any. Raises InputError if the batch cannot be shared evenly."""
     if not dist.is_torchelastic_launched():

@@ -44,12 +44,14 @@ def run(
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     device = choose_device(params.device, "pretrain.device")
-    prepare_libraries(params, device, scratch / "compiler")
+    kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
     replica = replicas.join_processes(params.batch_size, device)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
+    if way.compiled and replica.writes:
+        print(f"pretrain: compiling may take a minute or two; what is compiled is kept in {kept}", flush=True)
     checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way))
     remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, optim
+from torch._functorch import config as functorch_config
 
 from components.learning.engine import Engine
 from components.learning.graph import WARM_UP, WARM_UP_OF_SEVERAL, RepeatedStep, explain_failure
@@ -51,13 +52,20 @@ def choose_step(objective: Objective, optimiser: optim.Optimizer, maker: ViewMak
     if not engine.way.recorded:
         return step
     return RepeatedStep(
-        step, on_failure=explain_plain_step, warm_up=WARM_UP if engine.world == 1 else WARM_UP_OF_SEVERAL
+        step,
+        on_failure=lambda reason: choose_voice(engine)(f"no CUDA graph, each operation is launched alone: {reason}"),
+        warm_up=WARM_UP if engine.replica.world == 1 else WARM_UP_OF_SEVERAL,
     )
 
 
-def explain_plain_step(reason: str) -> None:
-    """Print why the step runs without a graph."""
-    print(f"pretrain: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
+def print_line(line: str) -> None:
+    """Print what is worth knowing of how the step runs."""
+    print(f"pretrain: {line}", flush=True)
+
+
+def choose_voice(engine: Engine) -> Callable[[str], None]:
+    """Return what prints a line, or, in a process that does not write, what leaves that to the one that does."""
+    return print_line if engine.replica.writes else lambda line: None
 
 
 def define_loss(objective: Objective, maker: ViewMaker, engine: Engine) -> ComputeLoss:
@@ -65,19 +73,21 @@ def define_loss(objective: Objective, maker: ViewMaker, engine: Engine) -> Compu
 
     With several processes only the views are compiled: PyTorch's compiler cannot follow norms over all replicas.
     """
+    say = choose_voice(engine)
     if not engine.way.compiled:
         return lambda batch, draws: objective.loss(maker.make(batch, draws), engine)
-    if engine.world > 1:
-        make = Compiled(maker.make)
+    if engine.replica.world > 1:
+        make = Compiled(maker.make, say)
         return lambda batch, draws: objective.loss(make(batch, draws), engine)
-    return Compiled(lambda batch, draws: objective.loss(maker.make(batch, draws), engine))
+    return Compiled(lambda batch, draws: objective.loss(maker.make(batch, draws), engine), say)
 
 
 class Compiled:
     """A function that is compiled as one graph for one shape, or runs as it is where the compiler cannot follow it."""
 
-    def __init__(self, plain: Callable[..., Any]) -> None:
-        self.plain, self.call = plain, torch.compile(plain, fullgraph=True, dynamic=False)
+    def __init__(self, plain: Callable[..., Any], say: Callable[[str], None] = print_line) -> None:
+        """`say` is given a line on how long compiling took, or why there is none."""
+        self.plain, self.call, self.say = plain, torch.compile(plain, fullgraph=True, dynamic=False), say
         self.begun = False
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: D102
@@ -85,10 +95,11 @@ class Compiled:
             return self.call(*arguments)
         self.begun, began = True, time.monotonic()
         try:
-            result = self.call(*arguments)
+            with functorch_config.patch(force_non_lazy_backward_lowering=True):  # the backward pass here too, not later
+                result = self.call(*arguments)
         except Exception as error:  # the compiler's errors have no common type, and the plain call tells the others
             self.call = self.plain
-            print(f"pretrain: not compiled, since the compiler failed: {explain_failure(error)}", flush=True)
+            self.say(f"not compiled, since the compiler failed: {explain_failure(error)}")
             return self.plain(*arguments)
-        print(f"pretrain: the forward pass was compiled in {time.monotonic() - began:.0f} s", flush=True)
+        self.say(f"compiled in {time.monotonic() - began:.0f} s")
         return result

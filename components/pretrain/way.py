@@ -21,9 +21,10 @@ COMPILERS = ("cc", "gcc", "clang")  # as Triton looks for them
 
 
 def choose_way(params: Pretrain, device: torch.device, replica: Replica, *, steps: int) -> Way:
-    """Choose the way of a run of so many steps. `auto` does nothing on a CPU, and does not record several processes.
+    """Choose the way of a run of so many steps, and say what is missing for it, if anything is.
 
-    Raises InputError where `always` asks for a compiler that is not there.
+    `auto` does nothing on a CPU, and does not record several processes. Raises InputError where `always` asks for a
+    compiler that is not there.
     """
     if params.compile == "never" or (params.compile == "auto" and device.type != "cuda"):
         return PLAIN
@@ -32,10 +33,8 @@ def choose_way(params: Pretrain, device: torch.device, replica: Replica, *, step
         raise InputError(f"params.yaml: pretrain.compile: always needs a compiler: {fault}; or say auto")
     worth = always or steps >= WORTH_COMPILING
     way = Way(compiled=worth and not fault, recorded=device.type == "cuda" and (always or replica.world == 1))
-    if worth and replica.writes:
-        kept = os.environ.get("TORCHINDUCTOR_CACHE_DIR", "the compiler's own folder")
-        said = f"not compiled: {fault}" if fault else f"compiling takes a minute or two, less from then on ({kept})"
-        print(f"pretrain: {said}", flush=True)
+    if worth and fault and replica.writes:
+        print(f"pretrain: not compiled: {fault}", flush=True)
     return way
 
 
@@ -49,12 +48,15 @@ def find_compiler_fault() -> str | None:
     return None
 
 
-def prepare_libraries(params: Pretrain, device: torch.device, cache: Path) -> None:
+def prepare_libraries(params: Pretrain, device: torch.device, cache: Path) -> str:
     """Tell libraries what they read from the environment, once, when they start; what is set there already stays.
 
-    The compiler keeps its work in the folder `cache`, so that it survives, and with it the first minute of a later run.
+    The compiler keeps its work in the folder `cache`, so that a later run is spared most of the compiling. Return the
+    folder that it keeps it in.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.absolute()))
+    # Its real name: the compiler stores whole paths, and a retraining reaches the folder by a link that is soon gone.
+    kept = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.resolve()))
     if params.deterministic and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")  # the compiler then chooses no kernel by timing it
+    return kept

@@ -123,6 +123,7 @@ class Tuner:
     ) -> None:
         self.encoder, self.pictures, self.params, self.seed, self.advance = encoder, pictures, params, seed, advance
         self.labels = torch.from_numpy(pictures.labels).to(pictures.device)
+        self.records = pictures.device.type == "cuda"  # whether the steps of a fit are one graph
 
     def choose(self, portion: Portion) -> float:
         """Return the learning rate that gets most held-out images right; of equals, the first."""
@@ -137,7 +138,7 @@ class Tuner:
         """Train encoder and linear layer on the images of these rows; return the network: (B, C, S, S) -> (B, K)."""
         pictures = self.pictures
         step, total = self.make_step(rate), count_fit_steps(len(rows), self.params)
-        learn = RepeatedStep(step, on_failure=explain_plain_step) if pictures.device.type == "cuda" else step
+        learn = RepeatedStep(step, on_failure=self.record_no_more) if self.records else step
         places = torch.from_numpy(rows).to(pictures.device)  # (n,)
         size, orders = min(self.params.batch_size, len(rows)), Generator().manual_seed(self.seed)
         for number, batch in enumerate(draw_batches(len(rows), size, total, orders, pictures.device)):
@@ -145,6 +146,11 @@ class Tuner:
             learn((pictures.train[chosen], self.labels[chosen]), step.draw(size), rate * cosine(number, total), {})
             self.advance(1)
         return step.network.eval()
+
+    def record_no_more(self, reason: str) -> None:
+        """Run the steps of all further fits without a graph, and print why."""
+        self.records = False
+        print(f"evaluate finetune: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
 
     def make_step(self, rate: float) -> SupervisedStep:
         """Make the step that trains a new network, by an optimiser of its own."""
@@ -164,10 +170,10 @@ class Tuner:
         encoder = copy.deepcopy(self.encoder).eval()
         with torch.no_grad():
             features = encoder(normalise(self.pictures.test[:1], self.pictures.shape)).shape[1]
-        top = nn.Linear(features, self.pictures.classes, device=self.pictures.device)
+        top = nn.Linear(features, self.pictures.classes)
         nn.init.zeros_(top.weight)
         nn.init.zeros_(top.bias)
-        return nn.Sequential(encoder, top).train()
+        return nn.Sequential(encoder, top.to(self.pictures.device)).train()
 
     @torch.no_grad()
     def predict(self, network: nn.Module, images: Tensor) -> np.ndarray:
@@ -175,11 +181,6 @@ class Tuner:
         shape = self.pictures.shape
         batches = (scale_plain(batch, shape.side) for batch in torch.split(images, PORTION))
         return torch.cat([network(normalise(batch, shape)).argmax(1) for batch in batches]).cpu().numpy()
-
-
-def explain_plain_step(reason: str) -> None:
-    """Print why the steps run without a graph."""
-    print(f"evaluate finetune: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
 
 
 def scale_plain(images: Tensor, side: int) -> Tensor:

@@ -1,9 +1,10 @@
 """A Git worktree to retrain in, so that the user's checkout is never touched: its files, its index and its HEAD stay.
 
 It stands in `.dvc/tmp/retrain`, which Git and DVC ignore, on a detached HEAD. With the checkout it shares what saves
-work: DVC's cache, remotes and credentials, the scratch folder (checkpoints, hashes, downloads), and files that
-params.yaml names but Git does not carry, such as a folder of images. A killed run leaves its worktrees behind; the next
-run removes them, and loses nothing, because what is worth keeping stands in the shared cache and scratch folder.
+work: DVC's cache, remotes and credentials, the scratch folder (checkpoints, compiled code, hashes, downloads), and
+files that params.yaml names but Git does not carry, such as a folder of images. A killed run leaves its worktrees
+behind; the next run removes them, and loses nothing, because what is worth keeping stands in the shared cache and
+scratch folder.
 """
 
 import itertools

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from components.fetch import __main__ as fetch
 from components.pretrain import __main__ as pretrain
@@ -49,8 +50,9 @@ class Run:
         set_params(self.folder / "params.yaml", {key.replace("__", "."): value for key, value in changes.items()})
 
     def here(self) -> None:
-        """Run the stage in this process."""
-        pretrain.run(read_params(self.folder / "params.yaml").pretrain, **self.paths)
+        """Run the stage in this process, which keeps its environment."""
+        with mock.patch.dict(os.environ):
+            pretrain.run(read_params(self.folder / "params.yaml").pretrain, **self.paths)
 
     def start(self, *launcher: str) -> subprocess.Popen[str]:
         """Start the stage as a process group of its own, as DVC does."""

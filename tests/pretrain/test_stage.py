@@ -60,11 +60,12 @@ def test_a_compiled_run_keeps_the_compilers_work(
     new_run: Callable[..., Run], still: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The compiler's own folder is a temporary one: the next run would wait for it again."""
-    monkeypatch.delenv(
-        "TORCHINDUCTOR_CACHE_DIR", raising=False
-    )  # PyTorch sets it in this process when it is first used
-    run = new_run(pretrain__compile="always", pretrain__epochs=2, pretrain__views__first=still)
-    assert "the forward pass was compiled in" in run.finish()
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # PyTorch sets it in this process at its first use
+    changes = {"pretrain__device": "cpu", "pretrain__compile": "always", "pretrain__epochs": 2}
+    run = new_run(**changes, pretrain__views__first=still)
+    printed = run.finish()
+    assert "pretrain: compiled in" in printed
+    assert f"is kept in {run.folder / 'scratch' / 'compiler'}" in printed
     assert list((run.folder / "scratch" / "compiler").rglob("*.so"))
 
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import Tensor
+from torch._dynamo.backends.common import aot_autograd
 
+from components.byol.objective import Byol
 from components.learning import graph
 from components.learning.engine import PLAIN, Way, start_engine
 from components.learning.objective import Batch, ViewMaker, ViewSet
@@ -20,7 +23,7 @@ from components.learning.params import Adam, Optimiser, RmsProp
 from components.learning.replicas import Replica
 from components.pretrain.feeds.maker import ReadyMaker, build_batched_maker
 from components.pretrain.loop import State, start_state, train
-from components.pretrain.step import Compiled
+from components.pretrain.step import Compiled, define_loss
 from tests.conftest import EVERYTHING_OFF
 from tests.pretrain.tiny import ADAMW, COSINE, LARS, SGD, SameViews, begin_training, build_article, build_byol
 from tests.small import make_settings
@@ -117,15 +120,44 @@ def test_views_that_a_stream_has_made_are_followed_too(way: Way, device: torch.d
     assert_same(run(way, device, parts=2), run(PLAIN, device, parts=2))
 
 
-def test_no_step_after_the_first_is_compiled_anew(device: torch.device) -> None:
-    """Another compilation in the middle of a run takes as long as some epochs."""
+@pytest.mark.parametrize("objective", ["byol", "article"])
+def test_no_step_after_the_first_is_compiled_anew(objective: str, device: torch.device) -> None:
+    """Another compilation in the middle of a run, as after a reading, takes as long as some epochs."""
     params = make_settings(views=TWO_VIEWS, batch_size=BATCH)
+    built = (build_byol() if objective == "byol" else build_article()).to(device)
+    engine = start_engine(built.networks, params, device, Replica(0, 1), Way(compiled=True, recorded=False))
     maker = build_batched_maker(params, device, Replica(0, 1))
-    make = Compiled(maker.make)
+    compute_loss = define_loss(built, maker, engine)
     images = torch.zeros(BATCH, 1, 8, 8, dtype=torch.uint8, device=device)
     for step in range(3):
         with torch.compiler.set_stance("default" if step == 0 else "fail_on_recompile"):
-            make((images + step,), maker.draw(step))
+            compute_loss((images + step,), maker.draw(step)).total.backward()
+        built.eval()
+        built.train()
+
+
+def test_a_backward_pass_that_cannot_be_compiled_is_told_at_once_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is compiled when it is first needed, unless asked for: the run would end there."""
+
+    def refuse(*_: Any) -> Any:
+        raise RuntimeError("no kernel for this")
+
+    broken = aot_autograd(fw_compiler=make_boxed_func_of, bw_compiler=refuse)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
+    torch.compiler.reset()
+    weight = torch.ones(3, requires_grad=True)
+    function = Compiled(lambda values: (values * weight).sum())
+    function(torch.ones(3)).backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [1, 1, 1]
+    assert "not compiled, since the compiler failed: " in capsys.readouterr().out
+
+
+def make_boxed_func_of(module: Any, _: Any) -> Any:
+    """Compile a graph into itself."""
+    return make_boxed_func(module.forward)
 
 
 def test_what_the_compiler_cannot_follow_runs_without_it_and_is_named(
@@ -153,16 +185,31 @@ def test_a_mistake_of_the_step_itself_is_not_taken_for_the_compilers(device: tor
 def test_a_step_that_cannot_be_recorded_goes_on_without_a_graph(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: torch.device
 ) -> None:
+    """On CUDA the step asks for a number, which no graph can hold; afterwards all is as before, but for the graph."""
+    expected = run(PLAIN, device)
+    loss = Byol.loss
+
+    def look_at_loss(self: Byol, *given: Any) -> Any:
+        found = loss(self, *given)
+        float(found.total.detach())
+        return found
+
     def refuse(stream: Any, work: Any) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    expected = run(PLAIN, device)
-    monkeypatch.setattr(graph, "record_graph", refuse)
-    assert_same(run(Way(compiled=False, recorded=True), device), expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(Byol, "loss", look_at_loss)
+        if device.type == "cpu":
+            patch.setattr(graph, "record_graph", refuse)
+        before = torch.cuda.current_stream() if device.type == "cuda" else None
+        assert_same(run(Way(compiled=False, recorded=True), device), expected)
+        assert before is None or torch.cuda.current_stream() == before
     printed = capsys.readouterr().out
     assert printed.count("no CUDA graph") == 1
-    assert "refuse, line" in printed
-    assert "not permitted when stream is capturing" in printed
+    assert ", line " in printed
+    assert "captur" in printed
+    assert_same(run(Way(compiled=False, recorded=True), device), expected)
+    assert "no CUDA graph" not in capsys.readouterr().out
 
 
 def test_the_rate_of_every_step_reaches_a_recorded_one(monkeypatch: pytest.MonkeyPatch) -> None:
