@@ -33,8 +33,8 @@ def read_cifar10(root: Path, *, test: bool) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
     try:
         data = CIFAR10(str(root), train=not test)
-    except RuntimeError as error:
-        raise InputError(f"no cifar-10-batches-py and no part0.npz and part1.npz in '{root}': {error}") from None
+    except RuntimeError:
+        raise InputError(f"no cifar-10-batches-py and no part0.npz and part1.npz in '{root}'") from None
     return torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(data.targets)
 
 

@@ -86,7 +86,7 @@ def measure_lightly(slot: Slot, record: PartRecord) -> None:
 def time_lightly(slot: Slot) -> Numbers:
     """Return the rates of lightly's step and loop, and how many times as fast ours are."""
     if importlib.util.find_spec("lightly") is None:
-        raise NotMeasuredError("lightly is missing")
+        raise NotMeasuredError("lightly is missing; `make peers` installs it")
     from benchmarks.throughput import start_lightly
 
     params, workers = slot.read_settings(), 0 if slot.tiny else min(16, os.cpu_count() or 1)

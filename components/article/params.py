@@ -27,7 +27,7 @@ class ArticleSettings(Training):
         if self.objective == "article" and not any(self.article.model_dump().values()):
             raise ValueError("article: every weight is 0, so there is nothing to learn; say one above 0")
         if self.objective == "article" and self.views.target:
-            raise ValueError("views.target: this objective has no target network; leave it empty")
+            raise ValueError("views.target: the objective article has no target network; leave it empty")
         return self
 
 

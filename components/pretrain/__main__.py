@@ -30,7 +30,7 @@ from components.pretrain.sample import draw_sample
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.errors import InputError
-from components.stage.files import write_json
+from components.stage.files import make_folder, write_json
 from components.store.store import TRAIN, UNLABELLED, Store
 
 SPLITS = (TRAIN, UNLABELLED)
@@ -39,10 +39,12 @@ SPLITS = (TRAIN, UNLABELLED)
 def run(
     params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: Path, views: Path, scratch: Path, live: Path
 ) -> None:
-    """Train the encoder; write it, its curves, a picture of the two views, and its metrics.
+    """Train the encoder; write it, its curves, a picture of the views, and its metrics.
 
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
+    for folder in (encoder, metrics.parent, curve.parent, views.parent, scratch):
+        make_folder(folder)
     device = choose_device(params.device, "pretrain.device")
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 TAUGHT = {
-    "byol": "It is taught that the two views of an image are the same thing; what they differ in, it learns to ignore.",
-    "article": "Each view is taken on its own: nothing tells it that two views show the same image.",
+    "byol": "It is taught that the views of an image are the same thing; what they differ in, it learns to ignore.",
+    "article": "Each view is taken on its own: nothing tells it that several views show the same image.",
 }
 KEPT = {
     "byol": "It is the online encoder; projector, predictor and target are not kept.",
@@ -17,7 +17,7 @@ KEPT = {
 
 
 def describe_teaching(provenance: Mapping[str, Any]) -> str:
-    """Describe what the two views teach the encoder whose config.json has this provenance."""
+    """Describe what the views teach the encoder whose config.json has this provenance."""
     return TAUGHT.get(read_objective(provenance), "")
 
 

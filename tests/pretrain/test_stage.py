@@ -55,6 +55,17 @@ def test_killed_it_ends_with_the_same_bits(new_run: Callable[..., Run]) -> None:
     assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
 
 
+@pytest.mark.parametrize("flag", ["scratch", "encoder"])
+def test_a_place_where_nothing_can_be_written_is_named_before_the_training(
+    flag: str, new_run: Callable[..., Run]
+) -> None:
+    """The weights of a day have to go somewhere when it is over."""
+    run = new_run()
+    run.paths[flag].write_text("a file")
+    with pytest.raises(InputError, match=f"/{flag}: nothing can be written there: .*name a folder"):
+        run.here()
+
+
 @pytest.mark.slow
 def test_a_compiled_run_keeps_the_compilers_work(
     new_run: Callable[..., Run], still: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -195,7 +206,7 @@ def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]
     with pytest.raises(RunError, match=r"collapse after step \d+: .*pretrain\.tau_base too low \(0\)") as error:
         run.here()
     assert "\n" not in str(error.value)
-    assert not run.paths["encoder"].exists()
+    assert not list(run.paths["encoder"].iterdir()), "no half-trained encoder is left"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(new_run: Callable[..., Run]) -> None:

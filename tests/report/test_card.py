@@ -103,7 +103,7 @@ def test_every_number_can_be_traced(config: Config, tmp_path: Path) -> None:
     assert "d" * 64 in text
     assert "1" * 64 in text
     assert "seed: 5" in text
-    assert "in the parameters below. It is taught that the two views of an image are the same thing" in text
+    assert "in the parameters below. It is taught that the views of an image are the same thing" in text
     assert "It is the online encoder; projector, predictor and target are not kept." in text
     (parameters,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     assert json.loads(parameters) == config.provenance["params"]
