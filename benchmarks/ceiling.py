@@ -32,7 +32,7 @@ WARM_UP = 3  # repeats, in which cuDNN looks for the quickest algorithm
 
 
 class Convolution(NamedTuple):
-    """What decides the time of a convolution, given the batch."""
+    """Holds what decides the time of a convolution, given the batch."""
 
     inputs: tuple[int, int, int]  # (C, H, W)
     outputs: int  # channels

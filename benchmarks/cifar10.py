@@ -12,7 +12,7 @@ from torchvision.datasets import CIFAR10
 
 from benchmarks.packed import is_packed, read_packed
 from components.learning.engine import Engine, Way, start_engine
-from components.learning.replicas import Replica
+from components.learning.replicas import ALONE
 from components.pretrain import loop as train
 from components.pretrain.feeds.maker import build_batched_maker
 from components.pretrain.feeds.resident import ResidentFeed
@@ -22,7 +22,6 @@ from components.stage.command import PARAMS_FILE, check_params
 from components.stage.errors import InputError
 from presets.apply import apply_presets, to_plain
 
-ALONE = Replica(0, 1)
 ROOT_HELP = "the folder that holds cifar-10-batches-py, or the packed part0.npz and part1.npz"
 
 

@@ -20,7 +20,7 @@ import torch
 from benchmarks import cifar10
 from benchmarks.records import RESULTS
 from benchmarks.slot.given import Slot
-from benchmarks.slot.record import PartRecord, run_limited, spell
+from benchmarks.slot.record import PartRecord, explain_error, spell
 from components.learning.device import choose_device, prepare_device
 from components.pretrain.way import prepare_libraries
 from components.stage.command import exit_on_error
@@ -94,12 +94,7 @@ def measure_part(record: PartRecord) -> None:
         part = PARTS[record.part]
         getattr(importlib.import_module(f"benchmarks.slot.{part.module}"), part.function)(record.slot, record)
     except Exception as error:
-        record.note("all", run_limited(partial(raise_again, error), 1))
-
-
-def raise_again(error: Exception) -> dict[str, object]:
-    """Raise an error where errors are spelt."""
-    raise error
+        record.note("all", explain_error(error))
 
 
 def is_broken(slot: Slot) -> bool:

@@ -70,14 +70,17 @@ def run_limited(work: Callable[[], Numbers], seconds: float) -> Numbers:
             torch.compiler.reset()
     except TimeIsUpError:
         return {"not_measured": f"it was not done after {seconds:.0f} s"}
-    except NotMeasuredError as reason:
-        return {"not_measured": str(reason)}
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] not in OURS:
-            return {"not_measured": f"{error.name} is missing"}
-        return {"failed": spell_error(error)}
     except Exception as error:
-        return {"failed": spell_error(error)}
+        return explain_error(error)
+
+
+def explain_error(error: Exception) -> Numbers:
+    """Return what an error says of a measurement: it is impossible here, or it failed."""
+    if isinstance(error, NotMeasuredError):
+        return {"not_measured": str(error)}
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.split(".")[0] not in OURS:
+        return {"not_measured": f"{error.name} is missing"}
+    return {"failed": spell_error(error)}
 
 
 def spell_error(error: Exception) -> str:

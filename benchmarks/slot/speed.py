@@ -11,7 +11,7 @@ from benchmarks.ceiling import measure_ceiling
 from benchmarks.rows import measure_product_rate, time_row
 from benchmarks.slot.given import Slot
 from benchmarks.slot.record import NotMeasuredError, Numbers, PartRecord
-from benchmarks.slot.timing import time_training
+from benchmarks.slot.timing import Part, time_training
 from components.learning.engine import Way
 from components.pretrain.way import find_compiler_fault
 from components.stage.command import PARAMS_FILE, read_params
@@ -71,11 +71,14 @@ def find_ceiling(slot: Slot, record: PartRecord) -> None:
 def measure_step(slot: Slot, record: PartRecord) -> None:
     """Measure the step on views made beforehand, and the whole step with its views."""
     for part in ("step", "whole step"):
-        numbers = record.measure(part, lambda part=part: time_training(slot, slot.read_settings(), part), limit=180)  # type: ignore[misc]
-        rate, ceiling = numbers.get("images_per_second"), slot.rates.get("ceiling")
-        slot.rates[part] = rate or 0.0
-        if rate and ceiling:
-            record.note(part, {**numbers, "share_of_ceiling": rate / ceiling})
+        numbers = record.measure(part, lambda part=part: time_part(slot, part), limit=180)  # type: ignore[misc]
+        slot.rates[part] = numbers.get("images_per_second", 0.0)
+
+
+def time_part(slot: Slot, part: Part) -> Numbers:
+    """Return the rate of a part of the training, and its share of the convolutions' if that is known."""
+    numbers, ceiling = time_training(slot, slot.read_settings(), part), slot.rates.get("ceiling")
+    return {**numbers, "share_of_ceiling": numbers["images_per_second"] / ceiling} if ceiling else numbers
 
 
 def measure_lightly(slot: Slot, record: PartRecord) -> None:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
-from components.features.embedders import place_network
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
+from components.learning.device import place_network
 from components.learning.params import Views
 from components.stage.errors import InputError
 from components.store.squares import read_squares

@@ -11,11 +11,11 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.features.encoders import OURS, PIXELS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder
-from components.learning.device import choose_memory_format
+from components.learning.device import compute_in, place_network
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,6 @@ def make_embedders(
         UNTRAINED: Embedder(random.compute_features, device, precision),
         PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32),
     }
-
-
-def place_network(network: nn.Module, device: torch.device, precision: torch.dtype) -> nn.Module:
-    """Move a network to the device, in the memory layout that suits its convolutions there."""
-    return network.to(device, memory_format=choose_memory_format(device, precision))  # type: ignore[call-overload, no-any-return]
-
-
-def compute_in(precision: torch.dtype, device: torch.device) -> torch.autocast:
-    """Return the context in which a network on the device computes features in the given precision."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
 def flatten_pixels(images: Tensor, side: int) -> Tensor:

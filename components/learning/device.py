@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from components.learning.replicas import get_local_rank
+from components.learning.replicas import Network, get_local_rank
 from components.stage.errors import InputError
 from components.stage.types import Precision
 
@@ -51,6 +51,16 @@ def choose_memory_format(device: torch.device, precision: torch.dtype) -> torch.
     """
     fits = device.type == "cuda" or (device.type == "cpu" and precision == torch.bfloat16 and has_amx())
     return torch.channels_last if fits else torch.contiguous_format
+
+
+def place_network(network: Network, device: torch.device, precision: torch.dtype) -> Network:
+    """Move a network to the device, in the memory layout that suits its convolutions there."""
+    return network.to(device).to(memory_format=choose_memory_format(device, precision))
+
+
+def compute_in(precision: torch.dtype, device: torch.device) -> torch.autocast:
+    """Return the context in which networks on the device compute in the given precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
 def choose_double_device(device: torch.device) -> torch.device:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from components.learning.device import choose_precision
+from components.learning.device import choose_precision, compute_in
 from components.learning.graph import find_stream, run_on
 from components.learning.params import Training
 from components.learning.replicas import ALONE, Replica
@@ -42,7 +42,7 @@ class Engine:
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the networks compute in the engine's precision."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
+        return compute_in(self.precision, self.device)
 
 
 def start_engine(

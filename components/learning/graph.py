@@ -25,7 +25,7 @@ class RepeatedStep:
     """A step whose batch, draws and rates are copied to the places where the recorded step reads them."""
 
     def __init__(self, step: Step, *, on_failure: Callable[[str], None], warm_up: int = WARM_UP) -> None:
-        """`on_failure` is told why a step could not be recorded; that step and all later ones run without a graph."""
+        """`on_failure` is given a line if a step cannot be recorded; it and all later ones run without a graph."""
         self.step, self.left, self.on_failure = step, warm_up, on_failure
         self.batch: Tensors = ()
         self.draws: Tensors = ()
@@ -66,7 +66,7 @@ class RepeatedStep:
         try:
             return record_graph(self.stream, self._run)
         except RuntimeError as error:  # PyTorch's only type for what a graph cannot hold
-            self.on_failure(explain_failure(error))
+            self.on_failure(f"no CUDA graph, each operation is launched alone: {explain_failure(error)}")
             return self._run
 
 
@@ -109,7 +109,7 @@ def record_graph(stream: torch.cuda.Stream | None, work: Callable[[], Tensor]) -
 
 
 def explain_failure(error: BaseException) -> str:
-    """Describe in one line the operation that could not be recorded: the first error's message and source line."""
+    """Describe in one line what could not be recorded or compiled: the first error's message and source line."""
     while error.__context__ is not None:  # the end of the recording fails as well, and hides what went wrong first
         error = error.__context__
     trace = error.__traceback__

@@ -52,7 +52,7 @@ class LARS(optim.Optimizer):
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         """Move the L tensors by one step with list operations; each product with a () is one kernel per tensor."""
         lr: float | Tensor = group["lr"]
-        rate = lr if isinstance(lr, Tensor) else torch.full_like(weights[0][:0].sum(), lr)  # ()
+        rate = lr if isinstance(lr, Tensor) else weights[0].new_full((), lr)  # ()
         velocities = [self._get_velocity(w) for w in weights]
         gradients = [w.grad for w in weights if w.grad is not None]
         updates = list(torch._foreach_add(gradients, weights, alpha=group["weight_decay"]))

@@ -26,7 +26,7 @@ class ViewSet(NamedTuple):
 
 
 class ViewMaker(Protocol):
-    """What turns a feed's batches into views."""
+    """Turns a feed's batches into views."""
 
     def draw(self, step: int) -> Draws:
         """Draw the numbers for the views of a step, which depend on the seed and the step alone."""
@@ -44,7 +44,7 @@ class Feed(Protocol):
 
     @property
     def maker(self) -> ViewMaker:
-        """What makes the views of its batches."""
+        """Return what makes the views of its batches."""
         ...
 
     def batches(self, step: int) -> Iterator[Batch]:

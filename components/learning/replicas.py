@@ -46,7 +46,7 @@ ALONE = Replica(0, 1)
 def join_processes(batch_size: int, device: torch.device) -> Replica:
     """Join the processes that torchrun started, if any. Raises InputError if the batch cannot be shared evenly."""
     if not dist.is_torchelastic_launched():
-        return Replica(0, 1)
+        return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"  # each handles only tensors of its device
     replica = enter_process_group(device, "pretrain.device", backend)
     if batch_size % replica.world or batch_size // replica.world < 2:

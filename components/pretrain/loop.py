@@ -15,7 +15,7 @@ from torch import Tensor, nn, optim
 
 from components.encoder.build import build_encoder
 from components.learning import schedules
-from components.learning.device import choose_memory_format, choose_precision
+from components.learning.device import choose_precision, place_network
 from components.learning.engine import Engine
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, scale_learning_rate
@@ -57,8 +57,8 @@ class EpochRecord:
 def build_state(params: Pretrain, device: torch.device, replica: Replica, *, steps_per_epoch: int) -> State:
     """Build the objective on the device and return the state before the first step."""
     objective = synchronise_norms(build_objective(params), replica, device)
-    layout = choose_memory_format(device, choose_precision(params.precision, device))
-    return start_state(objective.to(device).to(memory_format=layout), params, steps_per_epoch=steps_per_epoch)
+    placed = place_network(objective, device, choose_precision(params.precision, device))
+    return start_state(placed, params, steps_per_epoch=steps_per_epoch)
 
 
 def build_objective(params: Pretrain) -> Objective:

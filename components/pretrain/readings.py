@@ -17,7 +17,7 @@ from components.learning import health
 from components.learning.device import choose_double_device
 from components.learning.engine import Engine
 from components.learning.randomness import SAMPLE, derive_seed
-from components.learning.replicas import Replica
+from components.learning.replicas import ALONE
 from components.learning.vote import vote
 from components.pretrain.feeds.maker import build_batched_maker
 from components.pretrain.loop import State
@@ -62,10 +62,11 @@ def take_readings(state: State, engine: Engine, sample: Sample, params: Pretrain
 def read_health(state: State, engine: Engine, images: Tensor, params: Pretrain) -> dict[str, float]:
     """Measure the health of the encoder's features, and the spread of what the objective watches."""
     seed = derive_seed(params.seed, SAMPLE)
+    two = params.views.model_copy(update={"online": 2, "target": None})
     first, second = [], []
     for number, portion in enumerate(split_into_portions(images)):
-        settings = params.model_copy(update={"seed": seed, "batch_size": len(portion)})
-        maker = build_batched_maker(settings, engine.device, Replica(0, 1))
+        settings = params.model_copy(update={"seed": seed, "batch_size": len(portion), "views": two})
+        maker = build_batched_maker(settings, engine.device, ALONE)
         seen = maker.make((portion.to(engine.device),), maker.draw(number)).online
         first.append(embed_views(state.objective.encoder, seen[0], engine))
         second.append(embed_views(state.objective.encoder, seen[1], engine))

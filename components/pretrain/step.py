@@ -53,7 +53,7 @@ def choose_step(objective: Objective, optimiser: optim.Optimizer, maker: ViewMak
         return step
     return RepeatedStep(
         step,
-        on_failure=lambda reason: choose_voice(engine)(f"no CUDA graph, each operation is launched alone: {reason}"),
+        on_failure=choose_voice(engine),
         warm_up=WARM_UP if engine.replica.world == 1 else WARM_UP_OF_SEVERAL,
     )
 

@@ -147,10 +147,10 @@ class Tuner:
             self.advance(1)
         return step.network.eval()
 
-    def record_no_more(self, reason: str) -> None:
-        """Run the steps of all further fits without a graph, and print why."""
+    def record_no_more(self, line: str) -> None:
+        """Run the steps of all further fits without a graph, and print the line that says why."""
         self.records = False
-        print(f"evaluate finetune: no CUDA graph, so every operation is launched by itself: {reason}", flush=True)
+        print(f"evaluate finetune: {line}", flush=True)
 
     def make_step(self, rate: float) -> SupervisedStep:
         """Make the step that trains a new network, by an optimiser of its own."""

@@ -27,9 +27,9 @@ from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Robustness
 from components.evaluate.probe import LabelledFeatures
 from components.evaluate.statistics import estimate_accuracy
-from components.features.embedders import compute_in, place_network
 from components.features.encoders import OURS
 from components.learning.colour import count_colours
+from components.learning.device import compute_in, place_network
 from components.show.progress import Progress
 from components.store.squares import draw_rows
 from components.store.store import TEST
