@@ -1,0 +1,81 @@
+"""Finds the picture in a TIFF file, whose first page may be a small preview, and refuses the RAW files of cameras.
+
+NewSubfileType and SubfileType: TIFF 6.0, section 8. DNGVersion: the Digital Negative specification 1.7, chapter 4.
+"""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, PHOTOMETRIC, MAKE, SUB_IFDS, DNG_VERSION = 254, 255, 262, 271, 330, 50706
+REDUCED, MASK = 1, 4  # bits of NewSubfileType
+OLD_REDUCED = 2  # of SubfileType
+SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and its linear values
+PAGES = 64  # that are looked through for the picture
+NIKON, CANON, SONY = (".nef", ".nrw"), (".cr2", ".cr3", ".crw"), (".arw", ".sr2", ".srf")
+KODAK, MAMIYA, HASSELBLAD = (".dcr", ".k25", ".kdc"), (".mef", ".mos"), (".3fr", ".fff")
+OTHERS = (".dng", ".erf", ".gpr", ".iiq", ".mrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".srw", ".x3f")
+RAW_SUFFIXES = (*NIKON, *CANON, *SONY, *KODAK, *MAMIYA, *HASSELBLAD, *OTHERS)
+CAMERA_RAW = "a camera RAW file, which is not developed here: convert it to JPEG or TIFF first, or remove it"
+
+
+class PreviewOnly(Exception):  # noqa: N818
+    """Says that a file does not hold its picture in a form that can be read, but at most a small preview of it."""
+
+
+def refuse_raw(encoded: bytes, name: str = "") -> None:
+    """Raise PreviewOnly if the beginning of a file is that of a RAW file, or its name and that of a TIFF.
+
+    A JPEG that calls itself RAW is a JPEG.
+    """
+    tiff = encoded.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+    if tiff and (encoded[8:10] == b"CR" or PurePath(name).suffix.lower() in RAW_SUFFIXES):
+        raise PreviewOnly(CAMERA_RAW)
+
+
+def choose_page(opened: Image.Image) -> Image.Image:
+    """Turn a TIFF file to its first page that is no preview. Raises PreviewOnly; other formats stay as they are."""
+    if not isinstance(opened, TiffImageFile) or opened.tell():
+        return opened
+    signs = [tag in opened.tag_v2 for tag in (MAKE, SUB_IFDS)]
+    preview = is_preview(opened.tag_v2)
+    if is_raw(opened.tag_v2) or (preview and all(signs)):
+        raise PreviewOnly(CAMERA_RAW)
+    if not preview:
+        return opened
+    width, height = opened.size
+    for page in range(1, PAGES):
+        try:
+            opened.seek(page)
+        except Exception:  # there is no further page, or it is broken or of a kind that is not read
+            break
+        if not is_preview(opened.tag_v2):
+            return opened
+    if any(signs):
+        raise PreviewOnly(CAMERA_RAW)
+    raise PreviewOnly(
+        f"only a preview of {width} x {height} pixels can be read (NewSubfileType says that it is not the picture): "
+        "save the picture itself as TIFF or JPEG"
+    )
+
+
+def is_preview(tags: Mapping[int, Any]) -> bool:
+    """Whether a page is marked as a reduced copy or as the mask of another page."""
+    new = read_number(tags, NEW_SUBFILE_TYPE)
+    return bool(new & (REDUCED | MASK)) or read_number(tags, OLD_SUBFILE_TYPE) == OLD_REDUCED
+
+
+def is_raw(tags: Mapping[int, Any]) -> bool:
+    """Whether a page says that it belongs to a RAW file, or that its pixels are a sensor's."""
+    return DNG_VERSION in tags or read_number(tags, PHOTOMETRIC) in SENSOR
+
+
+def read_number(tags: Mapping[int, Any], tag: int) -> int:
+    """Read a whole number, 0 if the page has none; Pillow decodes tags when they are read."""
+    try:
+        return int(tags[tag])
+    except Exception:  # whatever broken tags cause
+        return 0
