@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 
 from components.stage.errors import InputError
 from components.store.decode import FORMATS, MODES, REFUSALS, cut_square, decode_upright, to_channels, turn_upright
-from components.store.pages import choose_page, refuse_raw
+from components.store.pages import CAMERA_RAW, PreviewOnly, choose_page, has_raw_suffix
 
 WANTED = "pass Pillow images, or uint8 arrays of shape (N, H, W) or (N, H, W, C) with 1 to 4 channels"
 
@@ -46,12 +46,10 @@ def to_square(image: Any, *, side: int, channels: int, name: str) -> np.ndarray:
 
 def show_upright(image: Image.Image) -> Image.Image:
     """Return the image as the store would have it, upright; the caller's own image stays unchanged."""
-    name = str(getattr(image, "filename", ""))
+    if image.format == "TIFF" and has_raw_suffix(str(getattr(image, "filename", ""))):
+        raise PreviewOnly(CAMERA_RAW)
     encoded = read_file(image)
-    if encoded is None:
-        return show_decoded(image)
-    refuse_raw(encoded, name)
-    return decode_upright(encoded)
+    return show_decoded(image) if encoded is None else decode_upright(encoded)
 
 
 def show_decoded(image: Image.Image) -> Image.Image:

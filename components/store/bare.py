@@ -10,6 +10,8 @@ import zlib
 
 from PIL import ExifTags, Image
 
+from components.store.pages import TIFF_BEGINNINGS
+
 EXIF, XMP_SEGMENT, XMP_TEXT = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0\0\0"
 APP0, APP1, APP14, APP15, COMMENT, SCAN = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE, 0xDA  # markers of JPEG
 CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # of PNG
@@ -29,7 +31,7 @@ def drop_metadata(encoded: bytes) -> bytes:
         return drop_from_png(encoded)
     if encoded.startswith(b"RIFF") and encoded[8:12] == b"WEBP":
         return drop_from_webp(encoded)
-    if encoded.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+    if encoded.startswith(TIFF_BEGINNINGS):
         return drop_from_tiff(encoded)
     if encoded[4:8] == b"ftyp":
         return AVIF_EXIF.sub(rb"\1free", encoded)

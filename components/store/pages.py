@@ -15,6 +15,7 @@ REDUCED, MASK = 1, 4  # bits of NewSubfileType
 OLD_REDUCED = 2  # of SubfileType
 SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and its linear values
 PAGES = 64  # that are looked through for the picture
+TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # with 64 bits the last two
 NIKON, CANON, SONY = (".nef", ".nrw"), (".cr2", ".cr3", ".crw"), (".arw", ".sr2", ".srf")
 KODAK, MAMIYA, HASSELBLAD = (".dcr", ".k25", ".kdc"), (".mef", ".mos"), (".3fr", ".fff")
 OTHERS = (".dng", ".erf", ".gpr", ".iiq", ".mrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".srw", ".x3f")
@@ -31,9 +32,13 @@ def refuse_raw(encoded: bytes, name: str = "") -> None:
 
     A JPEG that calls itself RAW is a JPEG.
     """
-    tiff = encoded.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
-    if tiff and (encoded[8:10] == b"CR" or PurePath(name).suffix.lower() in RAW_SUFFIXES):
+    if encoded.startswith(TIFF_BEGINNINGS) and (encoded[8:10] == b"CR" or has_raw_suffix(name)):
         raise PreviewOnly(CAMERA_RAW)
+
+
+def has_raw_suffix(name: str) -> bool:
+    """Whether a file's name is that of a RAW file."""
+    return PurePath(name).suffix.lower() in RAW_SUFFIXES
 
 
 def choose_page(opened: Image.Image) -> Image.Image:

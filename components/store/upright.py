@@ -6,7 +6,7 @@ Orientation: TIFF 6.0, section "Baseline Field Reference Guide"; XMP specificati
 """
 
 import re
-from collections.abc import Callable
+from typing import Any
 
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -28,20 +28,19 @@ def read_orientation(decoded: Image.Image) -> int:
     """Return how a decoded image has to be turned, 1..8; Pillow itself turns a TIFF file when it decodes it."""
     if isinstance(decoded, TiffImageFile):
         return UPRIGHT
-    readers: tuple[Callable[[Image.Image], int], ...] = (read_from_exif, read_from_xmp)
-    for read in readers:
+    for read in (read_from_exif, read_from_xmp):
         try:
             orientation = read(decoded)
+            if orientation == UPRIGHT or orientation in METHODS:
+                return int(orientation)
         except Exception:  # whatever broken metadata cause
             continue
-        if orientation == UPRIGHT or orientation in METHODS:
-            return orientation
     return UPRIGHT
 
 
-def read_from_exif(decoded: Image.Image) -> int:
-    """Return the orientation as Pillow finds it. Raises whatever Pillow raises, and TypeError for other types."""
-    return int(decoded.getexif()[ExifTags.Base.Orientation])
+def read_from_exif(decoded: Image.Image) -> Any:
+    """Return the orientation as Pillow finds it, of whatever type. Raises whatever Pillow raises."""
+    return decoded.getexif()[ExifTags.Base.Orientation]
 
 
 def read_from_xmp(decoded: Image.Image) -> int:

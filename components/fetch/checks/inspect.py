@@ -145,7 +145,7 @@ def decode(encoded: bytes, path: str, limits: Limits) -> tuple[Image.Image, str]
         refuse_raw(encoded, path)
         return decode_upright(encoded, check), kinds[-1]
     except UnidentifiedImageError:
-        raise UnknownFormatError(name_content(encoded, PurePosixPath(path).suffix.lower())) from None
+        raise UnknownFormatError(name_content(encoded, path)) from None
 
 
 def is_gray(rgb: Image.Image) -> bool:

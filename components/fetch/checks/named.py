@@ -8,7 +8,7 @@ from io import BytesIO
 
 from PIL import TiffImagePlugin
 
-from components.store.pages import CAMERA_RAW, RAW_SUFFIXES, is_raw, read_number
+from components.store.pages import CAMERA_RAW, TIFF_BEGINNINGS, has_raw_suffix, is_raw, read_number
 
 UNKNOWN = "no image of a format that is read"
 HEIC = f"{UNKNOWN}, but HEIC: convert it to JPEG first"
@@ -18,7 +18,7 @@ PICTURE, DRAWING = "convert it to PNG or JPEG first", "draw it as PNG first"
 VIDEO = f"{UNKNOWN}, but a video: save its frames as JPEG first"
 BROKEN = "broken: it begins as a {}, but is damaged or of a kind that is not read"
 TIFF = (
-    "a TIFF of {} channels of {} bits, {}, or packed in a way that is not read: "
+    "a TIFF whose pixels have {} x {} bits, {}, or are packed in a way that is not read: "
     "save it as gray, RGB or RGBA of 8 bits, or as gray or RGB of 16 bits"
 )
 
@@ -52,14 +52,14 @@ MATCHERS = [(re.compile(pattern, re.DOTALL), reason) for pattern, reason in BEGI
 BEGINNING = 1000  # bytes that tell the format
 
 
-def name_content(encoded: bytes, suffix: str) -> str:
+def name_content(encoded: bytes, path: str) -> str:
     """Return why a file is not read as an image, with the name of its format if it is known."""
     for matcher, reason in MATCHERS:
         if matcher.match(encoded[:BEGINNING]):
             return reason
-    if encoded.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return CAMERA_RAW if suffix in RAW_SUFFIXES else name_tiff(encoded)
-    return CAMERA_RAW if suffix in RAW_SUFFIXES else UNKNOWN
+    if has_raw_suffix(path):
+        return CAMERA_RAW
+    return name_tiff(encoded) if encoded.startswith(TIFF_BEGINNINGS) else UNKNOWN
 
 
 def is_picture(reason: str) -> bool:
