@@ -37,8 +37,9 @@ def refuse_raw(encoded: bytes, name: str = "") -> None:
 
 
 def has_raw_suffix(name: str) -> bool:
-    """Whether a file's name is that of a RAW file."""
-    return PurePath(name).suffix.lower() in RAW_SUFFIXES
+    """Whether a file's name is that of a RAW file, and not of what macOS puts beside it, ._a.nef beside a.nef."""
+    path = PurePath(name)
+    return path.suffix.lower() in RAW_SUFFIXES and not path.name.startswith("._")
 
 
 def choose_page(opened: Image.Image) -> Image.Image:

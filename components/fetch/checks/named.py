@@ -76,6 +76,8 @@ def name_tiff(encoded: bytes) -> str:
         tags.load(file)
         if is_raw(tags):
             return CAMERA_RAW
+        if TiffImagePlugin.IMAGEWIDTH not in tags:
+            return BROKEN.format("TIFF")
         bits, numbers = (tags.get(tag, 1) for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT))
         channels = read_number(tags, TiffImagePlugin.SAMPLESPERPIXEL) or 1
         deepest, kind = max(to_tuple(bits)), {2: "signed", 3: "floating-point"}.get(max(to_tuple(numbers)), "unsigned")
