@@ -46,13 +46,15 @@ def open_image(encoded: bytes) -> Image.Image:
     Raises what Pillow raises, and PreviewOnly for the RAW files of cameras.
     """
     refuse_raw(encoded)
-    return choose_page(Image.open(BytesIO(encoded), formats=FORMATS))
+    return choose_page(Image.open(BytesIO(encoded), formats=FORMATS), encoded)
 
 
 def turn_upright(opened: Image.Image) -> Image.Image:
     """Decode an opened image and turn it as its metadata say. Raises what Pillow raises, and UnknownRange."""
     if opened.mode == "F" or (opened.mode == "I" and opened.format != "PPM") or is_signed(opened):
-        raise UnknownRange("pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel")
+        raise UnknownRange(
+            "pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel, unsigned"
+        )
     shown = hide_transparent(opened)  # which decodes it
     return turn(keep_upper_bits(shown) if shown.mode.startswith("I") else shown, read_orientation(opened))
 

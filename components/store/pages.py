@@ -3,12 +3,15 @@
 NewSubfileType and SubfileType: TIFF 6.0, section 8. DNGVersion: the Digital Negative specification 1.7, chapter 4.
 """
 
+import struct
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, PHOTOMETRIC, MAKE, SUB_IFDS, DNG_VERSION = 254, 255, 262, 271, 330, 50706
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
@@ -42,30 +45,73 @@ def has_raw_suffix(name: str) -> bool:
     return path.suffix.lower() in RAW_SUFFIXES and not path.name.startswith("._")
 
 
-def choose_page(opened: Image.Image) -> Image.Image:
-    """Turn a TIFF file to its first page that is no preview. Raises PreviewOnly; other formats stay as they are."""
+def choose_page(opened: Image.Image, encoded: bytes = b"") -> Image.Image:
+    """Return a TIFF at its first page that is no preview, or the sub-file that is none; other formats as they are.
+
+    Sub-files are looked for in the encoded file, if it is given. Raises PreviewOnly.
+    """
     if not isinstance(opened, TiffImageFile) or opened.tell():
         return opened
-    signs = [tag in opened.tag_v2 for tag in (MAKE, SUB_IFDS)]
-    preview = is_preview(opened.tag_v2)
-    if is_raw(opened.tag_v2) or (preview and all(signs)):
+    tags, size = opened.tag_v2, opened.size
+    by_camera, offsets = MAKE in tags, list_sub_files(tags)
+    preview = is_preview(tags)
+    if is_raw(tags) or (preview and by_camera and offsets) or any(is_raw(read_tags(encoded, at)) for at in offsets):
         raise PreviewOnly(CAMERA_RAW)
-    if not preview:
+    if not preview or seek_picture(opened):
         return opened
-    width, height = opened.size
+    for at in offsets:
+        if encoded and not is_preview(read_tags(encoded, at)):
+            return Image.open(BytesIO(begin_at(encoded, at)), formats=["TIFF"])
+    if by_camera or offsets:
+        raise PreviewOnly(CAMERA_RAW)
+    raise PreviewOnly(
+        f"only a preview of {size[0]} x {size[1]} pixels can be read (NewSubfileType says that it is not the picture): "
+        "save the picture itself as TIFF or JPEG"
+    )
+
+
+def seek_picture(opened: TiffImageFile) -> bool:
+    """Turn to the first page that is no preview, if there is one that can be read."""
     for page in range(1, PAGES):
         try:
             opened.seek(page)
         except Exception:  # there is no further page, or it is broken or of a kind that is not read
-            break
+            return False
         if not is_preview(opened.tag_v2):
-            return opened
-    if any(signs):
-        raise PreviewOnly(CAMERA_RAW)
-    raise PreviewOnly(
-        f"only a preview of {width} x {height} pixels can be read (NewSubfileType says that it is not the picture): "
-        "save the picture itself as TIFF or JPEG"
-    )
+            return True
+    return False
+
+
+def list_sub_files(tags: Mapping[int, Any]) -> tuple[int, ...]:
+    """List where the sub-files of a page begin."""
+    try:
+        return tuple(int(at) for at in np.atleast_1d(tags[SUB_IFDS]))
+    except Exception:  # whatever broken tags cause
+        return ()
+
+
+def read_tags(encoded: bytes, at: int | None = None) -> Mapping[int, Any]:
+    """Read the tags of a page of a TIFF, of the first one by default; none if they cannot be read."""
+    file = BytesIO(encoded)
+    try:
+        tags = ImageFileDirectory_v2(file.read(16 if is_big(encoded) else 8))
+        file.seek(tags.next if at is None else at)
+        tags.load(file)
+    except Exception:  # whatever broken tags cause
+        return {}
+    return tags
+
+
+def begin_at(encoded: bytes, at: int) -> bytes:
+    """Return the TIFF with another first page."""
+    order = "<" if encoded.startswith(b"II") else ">"
+    head, place = (8, struct.pack(order + "Q", at)) if is_big(encoded) else (4, struct.pack(order + "I", at))
+    return encoded[:head] + place + encoded[head + len(place) :]
+
+
+def is_big(encoded: bytes) -> bool:
+    """Whether a TIFF counts its bytes with 64 bits."""
+    return 43 in encoded[2:4]
 
 
 def is_preview(tags: Mapping[int, Any]) -> bool:

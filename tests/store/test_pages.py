@@ -21,7 +21,7 @@ NEW, OLD, MAKE, SUB_IFDS, DNG_VERSION = 254, 255, 271, 330, 50706
 
 
 def encode_pages(*pages: tuple[Image.Image, dict[int, Any]], **options: Any) -> bytes:
-    """Encode a TIFF of these pages, each with its tags."""
+    """Encode a TIFF of these pages, each with its tags; libtiff would not write those of sub-files."""
     file = io.BytesIO()
     with TiffImagePlugin.AppendingTiffWriter(file, True) as writer:
         for picture, tags in pages:
@@ -30,9 +30,18 @@ def encode_pages(*pages: tuple[Image.Image, dict[int, Any]], **options: Any) -> 
                 info[tag] = value
                 if tag == SUB_IFDS:
                     info.tagtype[tag] = TiffTags.LONG
-            picture.save(writer, "TIFF", tiffinfo=info, **options)
+            picture.save(writer, "TIFF", tiffinfo=info, **({} if SUB_IFDS in tags else options))
             writer.newFrame()
     return file.getvalue()
+
+
+def make_sub_file(file: bytes) -> bytes:
+    """Take the second page out of the chain, and let the first page's SubIFDs lead to it."""
+    [first] = struct.unpack_from("<L", file, 4)
+    end = first + 2 + 12 * struct.unpack_from("<H", file, first)[0]
+    second = file[end : end + 4]
+    unchained = file[:end] + bytes(4) + file[end + 4 :]
+    return unchained.replace(struct.pack("<HHLL", SUB_IFDS, 4, 1, 8), struct.pack("<HHL", SUB_IFDS, 4, 1) + second)
 
 
 def see_square(opened: Image.Image) -> np.ndarray:
@@ -71,6 +80,29 @@ def test_the_first_page_that_is_no_preview_is_the_picture(kind: str, compression
 def test_a_preview_may_be_marked_in_the_old_way() -> None:
     file = encode_pages((SMALL, {OLD: 2}), (LARGE, {OLD: 1}))
     assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_the_picture_may_be_a_sub_file_of_its_preview(compression: str) -> None:
+    file = make_sub_file(encode_pages((SMALL, {NEW: 1, SUB_IFDS: 8}), (LARGE, {NEW: 0}), compression=compression))
+    assert Image.open(io.BytesIO(file)).n_frames == 1
+    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
+    assert np.array_equal(see_square(Image.open(io.BytesIO(file))), decode_square(file, side=16, channels=3))
+
+
+def test_a_picture_with_reduced_sub_files_is_the_picture() -> None:
+    file = make_sub_file(encode_pages((LARGE, {SUB_IFDS: 8}), (SMALL, {NEW: 1})))
+    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
+
+
+def test_a_sub_file_of_a_sensor_makes_a_raw_file_of_the_whole() -> None:
+    """Some cameras do not mark the preview before it."""
+    for tags in ({NEW: 1, SUB_IFDS: 8}, {SUB_IFDS: 8}):
+        file = make_sub_file(encode_pages((SMALL, tags), (LARGE, {})))
+        place = file.rindex(struct.pack("<HHLL", 262, 3, 1, 2))
+        sensor = file[:place] + struct.pack("<HHLL", 262, 3, 1, 32803) + file[place + 12 :]
+        with pytest.raises(PreviewOnly, match=CAMERA_RAW):
+            decode_whole(sensor, channels=3)
 
 
 def test_another_page_that_the_caller_chose_is_the_one_that_is_seen() -> None:

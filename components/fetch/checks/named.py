@@ -4,11 +4,11 @@ Sources: the formats' own specifications; https://en.wikipedia.org/wiki/List_of_
 """
 
 import re
-from io import BytesIO
 
+import numpy as np
 from PIL import TiffImagePlugin
 
-from components.store.pages import CAMERA_RAW, TIFF_BEGINNINGS, has_raw_suffix, is_raw, read_number
+from components.store.pages import CAMERA_RAW, TIFF_BEGINNINGS, has_raw_suffix, is_raw, read_number, read_tags
 
 UNKNOWN = "no image of a format that is read"
 HEIC = f"{UNKNOWN}, but HEIC: convert it to JPEG first"
@@ -69,23 +69,16 @@ def is_picture(reason: str) -> bool:
 
 def name_tiff(encoded: bytes) -> str:
     """Return why a TIFF is not read: its channels and their numbers."""
-    file = BytesIO(encoded)
+    tags = read_tags(encoded)
+    if is_raw(tags):
+        return CAMERA_RAW
     try:
-        tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(16 if 43 in encoded[2:4] else 8))
-        file.seek(tags.next)
-        tags.load(file)
-        if is_raw(tags):
-            return CAMERA_RAW
-        if TiffImagePlugin.IMAGEWIDTH not in tags:
-            return BROKEN.format("TIFF")
-        bits, numbers = (tags.get(tag, 1) for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT))
-        channels = read_number(tags, TiffImagePlugin.SAMPLESPERPIXEL) or 1
-        deepest, kind = max(to_tuple(bits)), {2: "signed", 3: "floating-point"}.get(max(to_tuple(numbers)), "unsigned")
+        bits, numbers = (
+            np.max(tags.get(tag, 1)) for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT)
+        )
     except Exception:  # whatever broken tags cause
+        bits, numbers = 0, 0
+    if not bits or TiffImagePlugin.IMAGEWIDTH not in tags:
         return BROKEN.format("TIFF")
-    return TIFF.format(channels, deepest, kind)
-
-
-def to_tuple(value: object) -> tuple[int, ...]:
-    """Return the values of a tag that may have one or several."""
-    return value if isinstance(value, tuple) else (int(str(value)),)
+    kind = {2: "signed", 3: "floating-point"}.get(int(numbers), "unsigned")
+    return TIFF.format(read_number(tags, TiffImagePlugin.SAMPLESPERPIXEL) or 1, bits, kind)
