@@ -35,6 +35,9 @@ def drop_metadata(encoded: bytes) -> bytes:
         return drop_from_tiff(encoded)
     if encoded[4:8] == b"ftyp":
         return AVIF_EXIF.sub(rb"\1free", encoded)
+    if encoded[4:8] == b"jP  ":  # JPEG 2000: the box of the resolution becomes free space
+        head, begin, pixels = encoded.partition(b"jp2c")
+        return head.replace(b"res ", b"free") + begin + pixels
     return encoded
 
 

@@ -43,6 +43,14 @@ def add_chunk(png: bytes, chunk: bytes, before: bytes = b"IDAT") -> bytes:
     return png[:place] + chunk + png[place:]
 
 
+def add_box(jp2: bytes, into: bytes, box: bytes) -> bytes:
+    """Add a box at the end of another one of JPEG 2000."""
+    begin = jp2.index(into) - 4
+    [length] = struct.unpack_from(">L", jp2, begin)
+    end = begin + length
+    return jp2[:begin] + struct.pack(">L", length + len(box)) + jp2[begin + 4 : end] + box + jp2[end:]
+
+
 def write_into_tiff(tiff: bytes, tag: int, kind: int, count: int, value: bytes) -> bytes:
     """Make another entry of an entry of a TIFF that Pillow wrote."""
     [place] = struct.unpack_from("<L", tiff, 4)
@@ -81,6 +89,7 @@ def make_broken(picture: Image.Image) -> dict[str, tuple[bytes, bool]]:
     png, webp = encode_image(picture, "PNG"), encode_image(picture, "WEBP", lossless=True, exif=make_exif(TURNED))
     tiff = encode_image(picture, "TIFF", tiffinfo={ORIENTATION: 6, MAKE: "Someone", XMP: XMP_TURNED}, dpi=(72, 72))
     packed = encode_image(picture, "TIFF", tiffinfo={ORIENTATION: 6, MAKE: "Someone"}, compression="tiff_lzw")
+    jp2 = encode_image(picture, "JPEG2000")
     turned = make_chunk(b"eXIf", make_exif(TURNED)[6:])
     xmp = make_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP_TURNED)
     bomb = zlib.compress(bytes(10_000_000))
@@ -104,6 +113,7 @@ def make_broken(picture: Image.Image) -> dict[str, tuple[bytes, bool]]:
         "PNG: XMP and broken EXIF": (add_chunk(png, make_chunk(b"eXIf", b"no EXIF") + xmp), True),
         "WebP: no EXIF": (webp.replace(make_exif(TURNED)[6:], bytes(len(make_exif(TURNED)) - 6)), False),
         "WebP: cut off in EXIF": (webp[:-9], False),
+        "JPEG 2000: resolution that ends too early": (add_box(jp2, b"jp2h", b"\0\0\0\x0ares \0\0"), False),
         "TIFF: resolution as text": (write_into_tiff(tiff, RESOLUTION, ASCII, 3, b"72\0\0"), True),
         "TIFF: data beyond the end": (beyond(tiff, MAKE), True),
         "TIFF: packed, data beyond the end": (beyond(packed, MAKE), True),
