@@ -1,18 +1,20 @@
 """Turns images that a program holds into the squares that an encoder sees, as the store's images are decoded.
 
-Images are Pillow's, of any mode and size, turned upright as EXIF says, or arrays of 8 bits, channels last. Arrays of
-other types (floats, 16 bits), whose black and white are not known, are refused. H x W pixels, S pixels per side of a
-square, C channels.
+Images are Pillow's, of any mode and size, turned upright as EXIF says, or arrays of 8 bits, channels last. An image
+that was opened but not yet decoded is read from its file as the store reads it. Arrays of other types (floats, 16
+bits), whose black and white are not known, are refused, and so are the RAW files of cameras. H x W pixels, S pixels per
+side of a square, C channels.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image, ImageFile
 
 from components.stage.errors import InputError
-from components.store.decode import MODES, UnknownRange, cut_square, keep_upper_bits, to_channels, turn_upright
+from components.store.decode import FORMATS, MODES, REFUSALS, cut_square, decode_upright, to_channels, turn_upright
+from components.store.pages import CAMERA_RAW, PreviewOnly, choose_page, has_raw_suffix
 
 WANTED = "pass Pillow images, or uint8 arrays of shape (N, H, W) or (N, H, W, C) with 1 to 4 channels"
 
@@ -36,21 +38,43 @@ def to_square(image: Any, *, side: int, channels: int, name: str) -> np.ndarray:
     """Turn an image into (C, S, S) uint8, as `decode_square` does with a file. Raises InputError that names `name`."""
     opened = image if isinstance(image, Image.Image) else to_pillow(image, name)
     try:
-        whole = to_channels(copy_upright(opened), channels)
-    except UnknownRange as error:
+        whole = to_channels(show_upright(opened), channels)
+    except REFUSALS as error:
         raise InputError(f"{name}: {error}") from None
     return cut_square(whole, side)
 
 
-def copy_upright(image: Image.Image) -> Image.Image:
-    """Return the image turned as its EXIF orientation says; the caller's own image stays unchanged."""
-    image.load()  # loading turns a TIFF file
-    turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if turn == 1 or image.mode in ("F", "I"):
-        return turn_upright(image)  # it changes nothing, or raises UnknownRange
-    copied = keep_upper_bits(image) if image.mode.startswith("I") else image.copy()
-    copied.getexif()[ExifTags.Base.Orientation] = turn  # wherever the image itself states it
-    return turn_upright(copied)
+def show_upright(image: Image.Image) -> Image.Image:
+    """Return the image as the store would have it, upright; the caller's own image stays unchanged."""
+    if image.format == "TIFF" and has_raw_suffix(str(getattr(image, "filename", ""))):
+        raise PreviewOnly(CAMERA_RAW)
+    encoded = read_file(image)
+    return show_decoded(image) if encoded is None else decode_upright(encoded)
+
+
+def show_decoded(image: Image.Image) -> Image.Image:
+    """Return an image that is decoded already, or that Pillow has to decode by itself, upright."""
+    page = image.tell()
+    shown = turn_upright(choose_page(image))
+    if image.tell() == page:
+        return shown
+    shown = shown.copy()  # before Pillow forgets it
+    image.seek(page)
+    return shown
+
+
+def read_file(image: Image.Image) -> bytes | None:
+    """Read the file of an image that was opened but not yet decoded; None if Pillow has to go on by itself."""
+    if not isinstance(image, ImageFile.ImageFile) or image.format not in (*FORMATS, "MPO"):
+        return None
+    file, changed = image.fp, image.decoderconfig or image.tell()  # by the caller: a draft of a JPEG, another frame
+    if file is None or file.closed or changed or not (image.tile or image.format == "WEBP"):
+        return None
+    place = file.tell()
+    file.seek(0)
+    encoded = file.read()
+    file.seek(place)
+    return encoded
 
 
 def to_pillow(pixels: Any, name: str) -> Image.Image:

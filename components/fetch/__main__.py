@@ -18,6 +18,7 @@ from components.fetch.checks.facts import Facts
 from components.fetch.checks.findings import write_findings
 from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
+from components.fetch.checks.pairs import excuse_photos
 from components.fetch.checks.verdict import reach_verdict
 from components.fetch.params import Data
 from components.fetch.sources.open import ListedSource, open_sources, read_candidates
@@ -40,6 +41,7 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         snapshot.check_snapshot(params.snapshot, snapshot.take_inventory(sources), scratch)
         facts = Facts()
         write_store(read_into, inspect_sources(sources, places, params, facts), [])
+        excuse_photos(facts)
         verdict = reach_verdict(facts, params.checks)
         write_findings(findings, facts, verdict)
         write_json(metrics, verdict.metrics)
@@ -82,8 +84,9 @@ def inspect_sources(sources: list[ListedSource], places: Places, params: Data, f
 
 
 def format_first_reason(facts: Facts) -> str:
-    """Return why the first rejected file was rejected, or an empty text if none was."""
-    return f": {escape_unprintable(facts.rejected[0].path)}: {facts.rejected[0].reason}" if facts.rejected else ""
+    """Return why the first rejected file was rejected, an image if there is any, or an empty text if none was."""
+    first = min(facts.rejected, key=lambda file: not file.image, default=None)
+    return f": {escape_unprintable(first.path)}: {first.reason}" if first else ""
 
 
 def escape_unprintable(name: str) -> str:

@@ -1,24 +1,35 @@
 """Decodes images as a viewer would show them. It reads the formats listed in FORMATS, with Pillow.
 
-Images are turned upright as their EXIF orientation says. Of an animation, the first frame is taken. Transparent pixels
-are shown over white, as a viewer shows them, unless alpha is asked for. Of 16 bits per channel the upper 8 are kept
-(Pillow's own conversion of gray would cut off all values above 255). CMYK and palettes become RGB. Pixels whose range
-the file does not state are refused, whatever their values: floats, signed integers and integers of 32 bits.
+Images are turned upright as their EXIF or XMP says, whatever else of their metadata is broken. Of an animation, the
+first frame is taken, and of a TIFF the first page that is no preview. Transparent pixels are shown over white, as a
+viewer shows them, unless alpha is asked for. Of 16 bits per channel the upper 8 are kept (Pillow's own conversion of
+gray would cut off all values above 255), so that 12 bits stored in 16 become nearly black; the highest gray is noted in
+`info`, while colours of 16 bits are cut by Pillow and their highest value is not known. CMYK and palettes become RGB.
+Pixels whose range the file does not state are refused, whatever their values: floats, signed integers and integers of
+32 bits.
 
 H x W pixels, S pixels per side of a square, C channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
 https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes
 """
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageOps, features
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+
+from components.store.bare import drop_metadata
+from components.store.pages import PreviewOnly, choose_page, refuse_raw
+from components.store.transparent import hide_transparent
+from components.store.upright import read_orientation, turn
 
 # No format that runs another program (EPS) or is recognised by its file name alone (TGA). JPEG includes the MPO that
 # some phones write.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"] + ["AVIF"] * bool(features.check("avif"))
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+HIGHEST = "highest of 16 bits"  # in `info` of gray that had 16 bits: the highest of its values
+SIGNED = 2  # in SampleFormat
 Image.MAX_IMAGE_PIXELS = None  # stage fetch refuses what is too large, by params.yaml and before it is decoded
 
 
@@ -26,30 +37,44 @@ class UnknownRange(Exception):  # noqa: N818
     """Says that a file does not state which pixel values are black and which are white."""
 
 
+REFUSALS = (UnknownRange, PreviewOnly)  # of files that are sound, but whose picture is not known
+
+
 def open_image(encoded: bytes) -> Image.Image:
-    """Read the header of an encoded image; its pixels are decoded on first use. Raises what Pillow raises."""
-    return Image.open(BytesIO(encoded), formats=FORMATS)
+    """Read the header of an encoded image; its pixels are decoded on first use.
+
+    Raises what Pillow raises, and PreviewOnly for the RAW files of cameras.
+    """
+    refuse_raw(encoded)
+    return choose_page(Image.open(BytesIO(encoded), formats=FORMATS), encoded)
 
 
 def turn_upright(opened: Image.Image) -> Image.Image:
-    """Decode an opened image and turn it as its EXIF orientation says. Raises what Pillow raises, and UnknownRange."""
-    if opened.mode == "F" or (opened.mode == "I" and opened.format != "PPM"):  # Pillow scales PPM to 16 bits
-        raise UnknownRange("pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel")
-    opened.load()
-    ImageOps.exif_transpose(opened, in_place=True)
-    return keep_upper_bits(opened) if opened.mode.startswith("I") else opened
+    """Decode an opened image and turn it as its metadata say. Raises what Pillow raises, and UnknownRange."""
+    if opened.mode == "F" or (opened.mode == "I" and opened.format != "PPM") or is_signed(opened):
+        raise UnknownRange(
+            "pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel, unsigned"
+        )
+    shown = hide_transparent(opened)  # which decodes it
+    return turn(keep_upper_bits(shown) if shown.mode.startswith("I") else shown, read_orientation(opened))
 
 
-def keep_upper_bits(opened: Image.Image) -> Image.Image:
+def is_signed(opened: Image.Image) -> bool:
+    """Whether a TIFF says that its samples are signed, which Pillow does not heed in 8 bits."""
+    return isinstance(opened, TiffImageFile) and SIGNED in np.atleast_1d(opened.tag_v2.get(SAMPLEFORMAT, 1))
+
+
+def keep_upper_bits(decoded: Image.Image) -> Image.Image:
     """Turn 16-bit gray into 8-bit gray, with alpha if the file marks one of its grays as transparent."""
-    values = np.asarray(opened)  # (H, W)
+    values = np.asarray(decoded)  # (H, W)
     scaled = values
-    if isinstance(opened, TiffImageFile):  # with more than 8 bits per pixel Pillow ignores both of these tags
-        scaled = scaled << (16 - opened.tag_v2[BITSPERSAMPLE][0])  # may be 12
-        scaled = ~scaled if opened.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 else scaled  # 0 is white
+    if isinstance(decoded, TiffImageFile):  # with more than 8 bits per pixel Pillow ignores both of these tags
+        scaled = scaled << (16 - decoded.tag_v2[BITSPERSAMPLE][0])  # may be 12
+        scaled = ~scaled if decoded.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 else scaled  # 0 is white
     gray = Image.fromarray((scaled >> 8).astype(np.uint8))
-    if "transparency" in opened.info:
-        gray.putalpha(Image.fromarray((values != opened.info["transparency"]) * np.uint8(255)))
+    gray.info[HIGHEST] = int(scaled.max())
+    if "transparency" in decoded.info:
+        gray.putalpha(Image.fromarray((values != decoded.info["transparency"]) * np.uint8(255)))
     return gray
 
 
@@ -67,10 +92,35 @@ def to_channels(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(mode)
 
 
+def decode_upright(encoded: bytes, check: Callable[[Image.Image], None] | None = None) -> Image.Image:
+    """Decode a whole image, upright, once `check` has seen its header; broken metadata are taken out of the file.
+
+    Raises UnknownRange, PreviewOnly, whatever `check` raises, and what Pillow raises for a picture that is broken.
+    """
+    try:
+        return read_image(encoded, check)
+    except REFUSALS:
+        raise
+    except Exception as error:  # decoders of broken files raise anything
+        try:
+            return read_image(drop_metadata(encoded), check)
+        except REFUSALS:
+            raise
+        except Exception:  # so the picture itself is broken
+            raise error from None
+
+
+def read_image(encoded: bytes, check: Callable[[Image.Image], None] | None) -> Image.Image:
+    """Open, check and decode an image. Raises whatever goes wrong with its pixels or with its metadata."""
+    with open_image(encoded) as opened:
+        if check:
+            check(opened)
+        return turn_upright(opened)
+
+
 def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
     """Decode a whole image, upright, in the given number of channels."""
-    with open_image(encoded) as opened:
-        return to_channels(turn_upright(opened), channels)
+    return to_channels(decode_upright(encoded), channels)
 
 
 def decode_whole(encoded: bytes, *, channels: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from components.features.load import LoadedEncoder
 from components.stage.errors import InputError
 from components.store.decode import decode_square
 from tests.encoder.made import make_encoder
+from tests.store.encoded import encode_png16, encode_tiff
 
 SIDE = 8
 RNG = np.random.default_rng(0)
@@ -35,6 +36,7 @@ def embed_reference(loaded: LoadedEncoder, encoded: bytes) -> np.ndarray:
     return features.numpy()  # (1, D)
 
 
+SIGNED = Image.open(io.BytesIO(encode_tiff(bytes(9), width=3, height=3, bits=8, numbers=2)))
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
 
@@ -68,6 +70,30 @@ def test_an_opened_file_is_seen_as_the_pipeline_sees_it(kind: str, channels: int
     np.testing.assert_allclose(features, np.repeat(embed_reference(loaded, file.getvalue()), 2, axis=0), atol=1e-5)
     assert (opened.size, opened.getexif().get(0x0112), opened.tobytes()) == before
     assert features.dtype == np.float32
+
+
+def test_an_image_that_is_not_decoded_yet_stays_so_and_a_draft_stays_a_draft() -> None:
+    """The caller may go on with it, on another page for example."""
+    file = io.BytesIO()
+    RGB.resize((140, 100)).save(file, "JPEG")
+    loaded, opened = make_loaded_encoder(3), Image.open(file)
+    features = loaded.embed([opened, opened])
+    np.testing.assert_allclose(features, np.repeat(embed_reference(loaded, file.getvalue()), 2, axis=0), atol=1e-5)
+    assert opened.tile
+    opened.draft("RGB", (35, 25))
+    small = loaded.embed(opened)
+    assert opened.size == (35, 25)
+    np.testing.assert_array_equal(small, loaded.embed(opened.copy()))
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+def test_what_is_transparent_in_16_bits_is_seen_so(decoded: bool) -> None:
+    colours = np.array([[[0x1234, 0x5678, 0x9ABC], [65535, 0, 0]] * 4] * 8)
+    file = encode_png16(colours, transparent=(0x1234, 0x5678, 0x9ABC))
+    loaded, opened = make_loaded_encoder(4), Image.open(io.BytesIO(file))
+    if decoded:
+        opened.load()
+    np.testing.assert_allclose(loaded.embed(opened), embed_reference(loaded, file), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +138,7 @@ def test_no_images_have_no_features(nothing: Any) -> None:
         (np.zeros((2, 0, 8), np.uint8), r"images\[0\]: an array of shape \(0, 8\)"),
         ([GRAY, "photo.jpg"], r"images\[1\]: str; pass Pillow images"),
         ([GRAY, Image.new("F", (8, 8))], r"images\[1\]: pixels that are floats"),
+        (SIGNED, r"images\[0\]: pixels that are floats, signed .*: save it with 8 or 16 bits per channel, unsigned"),
         ("photo.jpg", "images: str; pass Pillow images"),
         (torch.zeros(2, 8, 8), "images: Tensor; pass Pillow images"),
     ],

@@ -29,7 +29,8 @@ def make_image_facts(number: int, **changes: Any) -> ImageFacts:
     """Return facts of an image that equals no other; `pixels` and `look` are numbers too."""
     values = {"pixels": number, "look": far_look(number), "encoded": bytes(10), "format": "JPEG"} | changes
     values["pixels"] = b"%016d" % values["pixels"]
-    defaults = {"content": b"", "width": 32, "height": 24, "misnamed": False, "gray": False, "flat": False}
+    defaults = {"content": b"", "width": 32, "height": 24, "highest": 0, "misnamed": False}
+    defaults |= {"gray": False, "flat": False}
     return ImageFacts(**defaults | {"means": (0.5, 0.5, 0.5), "squares": (0.5, 0.5, 0.5)} | values)
 
 

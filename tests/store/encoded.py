@@ -27,7 +27,17 @@ def encode_png16(values: np.ndarray, transparent: tuple[int, ...] = ()) -> bytes
     """Encode (H, W, C) below 65536 as a PNG of 16 bits per channel; one colour may be marked as transparent."""
     height, width, channels = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)  # none of them filtered
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, PNG_COLOURS[channels], 0, 0, 0))]
+    return join_png((width, height, 16, PNG_COLOURS[channels]), rows, transparent)
+
+
+def encode_png_row(row: bytes, bits: int, *, width: int, transparent: int) -> bytes:
+    """Encode one row of gray samples of these bits as a PNG that marks a gray as transparent."""
+    return join_png((width, 1, bits, PNG_COLOURS[1]), b"\0" + row, (transparent,))
+
+
+def join_png(head: tuple[int, int, int, int], rows: bytes, transparent: tuple[int, ...]) -> bytes:
+    """Join the chunks of a PNG; the head is width, height, bits and kind of colours."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", *head, 0, 0, 0))]
     if transparent:
         parts.append((b"tRNS", struct.pack(f">{len(transparent)}H", *transparent)))
     parts += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]

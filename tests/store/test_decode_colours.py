@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.store.decode import UnknownRange, decode_whole
 from tests.small import encode_png
-from tests.store.encoded import encode_image, encode_png16, encode_tiff
+from tests.store.encoded import encode_image, encode_png16, encode_png_row, encode_tiff
 
 CHANNELS = (1, 2, 3, 4)
 RNG = np.random.default_rng(5)
@@ -179,6 +179,32 @@ def test_one_gray_of_65536_may_mean_that_nothing_is_there() -> None:
     assert pixels.tolist() == [[[3, 0], [3, 255], [255, 255]]]
 
 
+def test_one_colour_of_16_bits_may_mean_that_nothing_is_there() -> None:
+    """Neighbouring colours, the same in 8 bits, stay opaque; of a black that is marked only black itself vanishes."""
+    colours = np.array([[[0x1234, 0x5678, 0x9ABC], [0x1234, 0x5678, 0x9ABD], [0, 0, 0], [0, 0, 255], [65535, 0, 0]]])
+    rgb = colours >> 8
+    for index in (0, 2):
+        marked = tuple(int(value) for value in colours[0, index])
+        alpha = np.where(np.arange(5) == index, 0, 255)[None, :, None]
+        file = encode_png16(colours, transparent=marked)
+        assert decode_whole(file, channels=4).tolist() == np.concatenate([rgb, alpha], 2).tolist()
+        assert decode_whole(file, channels=3).tolist() == np.where(alpha == 0, 255, rgb).tolist()
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_one_gray_of_few_bits_may_mean_that_nothing_is_there(bits: int) -> None:
+    """A PNG marks the gray in its own steps: 1 of 0..3 is 85 of 0..255."""
+    count = 2**bits
+    values = np.arange(8, dtype=np.uint8) % count
+    row = np.packbits(np.unpackbits(values[:, None], axis=1)[:, 8 - bits :].ravel()).tobytes()
+    gray = values.astype(int) * 255 // (count - 1)
+    for marked in (0, count - 1, 1):
+        pixels = decode_whole(encode_png_row(row, bits, width=8, transparent=marked), channels=2)[0]
+        assert pixels.tolist() == [
+            [shade, 0 if value == marked else 255] for shade, value in zip(gray, values, strict=True)
+        ]
+
+
 def test_a_tiff_may_hold_12_bits_or_count_from_white() -> None:
     twelve = bytes([0x00, 0x0F, 0xFF, 0x80, 0x0F, 0x00])  # 0, 4095, 2048, 3840
     assert decode_whole(encode_tiff(twelve, width=4, height=1, bits=12), channels=1).ravel().tolist() == [
@@ -197,6 +223,7 @@ UNKNOWN = {
     "floats of PFM": b"Pf\n2 1\n-1.0\n" + np.array([0.0, 1.0], "<f4").tobytes(),
     "32 bits": encode_tiff(np.array([0, 2**31], "<u4").tobytes(), width=2, height=1, bits=32),
     "32 bits, small": encode_tiff(np.array([0, 255], "<u4").tobytes(), width=2, height=1, bits=32),
+    "signed, 8 bits": encode_tiff(np.array([-128, 127], "i1").tobytes(), width=2, height=1, bits=8, numbers=2),
     "signed": encode_tiff(np.array([0, 255], "<i2").tobytes(), width=2, height=1, bits=16, numbers=2),
 }
 

@@ -9,6 +9,8 @@ from components.fetch.checks.inspect import DIGEST, Fault, ImageFacts
 from components.fetch.sources.candidate import Candidate
 from components.store.store import SPLITS, TEST, UNLABELLED
 
+DARK = 2**14  # gray of 16 bits that has no value as high as that is stored at less than a quarter of the brightness
+
 
 @dataclass(frozen=True)
 class RejectedFile:
@@ -63,6 +65,7 @@ class Facts:
     formats: "array[int]" = field(default_factory=lambda: array("b"))  # indices into format_names
     format_names: list[str] = field(default_factory=list)  # in the order in which formats came
     flat: list[int] = field(default_factory=list)  # rows of images of a single colour
+    dark: list[tuple[int, int]] = field(default_factory=list)  # rows of gray of 16 bits with few values, the highest
     misnamed: list[int] = field(default_factory=list)  # rows of files with the suffix of another format
     stored_bytes: "array[int]" = field(default_factory=lambda: array("L"))  # of the encoded image
     channels: Channels = field(default_factory=Channels)
@@ -84,6 +87,8 @@ class Facts:
         self.formats.append(self.format_names.index(image.format))
         if split != TEST:
             self.channels.add(image)
+        if 0 < image.highest < DARK:
+            self.dark.append((row, image.highest))
         if image.misnamed:
             self.misnamed.append(row)
         if image.flat:

@@ -16,9 +16,11 @@ import imagehash
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from components.fetch.checks.named import is_picture, name_content
 from components.fetch.params import Limits, Reencode
 from components.fetch.sources.candidate import Candidate
-from components.store.decode import UnknownRange, open_image, to_channels, turn_upright
+from components.store.decode import HIGHEST, REFUSALS, decode_upright, to_channels
+from components.store.pages import RAW_SUFFIXES, refuse_raw
 
 SUFFIXES_BY_FORMAT = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -32,7 +34,8 @@ SUFFIXES_BY_FORMAT = {
     "JPEG2000": (".jp2", ".j2k"),
     "AVIF": (".avif",),
 }
-SUFFIXES = frozenset((".heic", *chain(*SUFFIXES_BY_FORMAT.values())))  # files with these suffixes should be images
+PHOTO_SUFFIXES = (".heic", ".heif", ".jxl", *RAW_SUFFIXES)  # of photos that are not read
+SUFFIXES = frozenset((*PHOTO_SUFFIXES, *chain(*SUFFIXES_BY_FORMAT.values())))  # files with these should be images
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
 
@@ -47,6 +50,7 @@ class ImageFacts(NamedTuple):
     width: int
     height: int
     format: str
+    highest: int  # the highest gray of 16 bits; 0 if the file has none of 16 bits
     misnamed: bool  # whether the suffix is that of another format
     gray: bool
     flat: bool  # whether the image is of a single colour
@@ -65,6 +69,10 @@ class UnreadableError(Exception):
     """Nothing is known of the file's content; the message says why."""
 
 
+class UnknownFormatError(Exception):
+    """The file is no image of a format that is read; the message says what it is."""
+
+
 class BombError(Exception):
     """The image would take more memory than params.yaml allows."""
 
@@ -79,11 +87,11 @@ def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> 
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow warns of faults that it corrects
             return inspect_content(candidate, limits, reencode)
-    except UnidentifiedImageError:
-        return Fault("no image of a format that is read", should_be_image)
+    except UnknownFormatError as error:
+        return Fault(str(error), should_be_image or is_picture(str(error)))
     except UnreadableError as error:
         return Fault(str(error), should_be_image)
-    except (BombError, UnknownRange) as error:
+    except (BombError, *REFUSALS) as error:
         return Fault(str(error), True)
     except MemoryError:
         return Fault("decoding needs more memory than there is", True)
@@ -92,15 +100,12 @@ def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> 
 
 
 def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> ImageFacts:
-    """Return the facts of an image. Raises UnreadableError, BombError, UnknownRange and whatever Pillow raises."""
+    """Return the facts of an image. Raises UnreadableError, BombError, REFUSALS and whatever Pillow raises."""
+    suffix = PurePosixPath(candidate.path).suffix.lower()
     encoded, content = encode_content(candidate.content, limits)
     if candidate.sha256 and not candidate.sha256.startswith(content.hex()):
         raise UnreadableError("changed since the source was listed")
-    with open_image(encoded) as opened:
-        width, height, kind = *opened.size, str(opened.format)
-        if width * height > limits.max_pixels:
-            raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
-        image = turn_upright(opened)
+    image, kind = decode(encoded, candidate.path, limits)
     rgb = to_channels(image, 3)
     whole = to_channels(image, 4) if image.has_transparency_data else rgb
     if whole.mode == "RGBA" and whole.getchannel("A").getextrema() == (255, 255):  # no pixel is transparent
@@ -109,7 +114,6 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
     counts = np.array(rgb.histogram(), dtype=np.int64).reshape(3, 256) / (rgb.width * rgb.height)
     levels = np.arange(256) / 255
     hashed = np.packbits(imagehash.phash(rgb).hash).tobytes()
-    suffix = PurePosixPath(candidate.path).suffix.lower()
     return ImageFacts(
         encoded=shrink(image, kind, reencode) if reencode and max(rgb.size) > reencode.max_side else encoded,
         content=content,
@@ -118,12 +122,30 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
         width=rgb.width,
         height=rgb.height,
         format=kind,
+        highest=image.info.get(HIGHEST, 0),
         misnamed=suffix in SUFFIXES and suffix not in SUFFIXES_BY_FORMAT[kind],
         gray=bool((counts == counts[0]).all()) and is_gray(rgb),  # the first is quick, and rules out most images
         flat=bool((counts.max(axis=1) == 1).all()),
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),
     )
+
+
+def decode(encoded: bytes, path: str, limits: Limits) -> tuple[Image.Image, str]:
+    """Decode an image whole and upright, and return it with its format. Raises as `inspect_content` does."""
+    kinds = []
+
+    def check(opened: Image.Image) -> None:
+        kinds.append(str(opened.format))
+        width, height = opened.size
+        if width * height > limits.max_pixels:
+            raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
+
+    try:
+        refuse_raw(encoded, path)
+        return decode_upright(encoded, check), kinds[-1]
+    except UnidentifiedImageError:
+        raise UnknownFormatError(name_content(encoded, path)) from None
 
 
 def is_gray(rgb: Image.Image) -> bool:
@@ -160,6 +182,8 @@ def shrink(image: Image.Image, kind: str, reencode: Reencode) -> bytes:
     """Return the image encoded anew, with its longer side at `max_side`."""
     alpha = image.has_transparency_data
     small = to_channels(image, 4 if alpha else 1 if image.mode in ("1", "L") else 3).copy()
+    if not isinstance(small.info.get("icc_profile"), bytes):  # broken: Pillow would fail to write it
+        small.info.pop("icc_profile", None)
     small.thumbnail((reencode.max_side, reencode.max_side), Image.Resampling.LANCZOS)
     encoded = BytesIO()
     if kind in LOSSY and not alpha:

@@ -71,10 +71,18 @@ def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
     usual = facts.format_names[int(counts.argmax())] if len(counts) else ""
     for row in np.flatnonzero(np.isin(np.asarray(facts.formats), rare)).tolist():
         yield facts.ids[row], f"a {facts.format_names[facts.formats[row]]} where nearly all are {usual}"
+    for row, highest in facts.dark:
+        yield facts.ids[row], describe_dark(highest)
     for row in facts.flat:
         yield facts.ids[row], "one colour all over"
     for row in facts.misnamed:
         yield facts.ids[row], f"has another suffix than a {facts.format_names[facts.formats[row]]} has"
+
+
+def describe_dark(highest: int) -> str:
+    """Describe gray of 16 bits whose values seem to have fewer."""
+    shown = "nearly black" if highest < 2**12 else "dark"
+    return f"stored {shown}: 16-bit values no higher than {highest:,}; if they have fewer bits, scale them to 16 first"
 
 
 def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:

@@ -37,6 +37,28 @@ def test_an_image_that_is_odd_in_two_ways_is_named_twice_and_counted_once() -> N
     assert judged.metrics["odd_images"] == [{"id": name, "reason": reason} for name, reason in judged.odd]
 
 
+def test_16_bits_that_hold_fewer_are_named_before_all_else() -> None:
+    """Microscopes and depth cameras write 12 bits or less into 16: stored nearly black, they teach nothing."""
+    facts = make_facts([("cell", TRAIN)] * 3)
+    for number, highest in enumerate((4095, 250, 16_000, 16_384, 65_535, 0)):
+        add(facts, 10 + number, "cell", highest=highest, flat=highest == 4095)
+    assert verdict(facts).odd == [
+        (
+            "s/10.jpg",
+            "stored nearly black: 16-bit values no higher than 4,095; if they have fewer bits, scale them to 16 first",
+        ),
+        (
+            "s/11.jpg",
+            "stored nearly black: 16-bit values no higher than 250; if they have fewer bits, scale them to 16 first",
+        ),
+        (
+            "s/12.jpg",
+            "stored dark: 16-bit values no higher than 16,000; if they have fewer bits, scale them to 16 first",
+        ),
+        ("s/10.jpg", "one colour all over"),
+    ]
+
+
 def test_lists_in_the_metrics_end_after_so_many_and_their_counts_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """The names of two million broken files would make a file that nobody can open; the findings have them all."""
     monkeypatch.setattr(checks, "LISTED", 3)
