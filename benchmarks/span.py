@@ -1,8 +1,8 @@
 """Measures what the linear and the logistic probe gain where images are fewer than their features: CIFAR-10's pixels.
 
 `python -m benchmarks.span --cifar10 ROOT` gives both probes the first images of CIFAR-10 as pixels, and times all fits of
-one encoder in each of two ways in turn: in the span of the images, and in all dimensions, as for many images. It counts
-the predictions that differ. The first way is the stage's; the second is switched on here alone.
+one encoder in each of two ways in turn: in the span of the images, and in all dimensions, as for many images. It
+counts the predictions that differ. The first way is the stage's; the second is switched on here alone.
 """
 
 import components.stage.openmp  # noqa: F401  (before torch)
@@ -19,7 +19,8 @@ import torch
 
 from benchmarks.cifar10 import ROOT_HELP, read_cifar10
 from benchmarks.records import write_record
-from components.evaluate.classify import classify, count_draws
+from components.evaluate.classify import classify, count_fits
+from components.evaluate.few_labels import plan_few_labels
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures, Probe
@@ -77,7 +78,7 @@ def compare_ways(name: str, part: LabelledFeatures, params: Evaluate, rounds: in
     assert outcome.predicted is not None
     assert reference.predicted is not None
     return {
-        "fits": count_draws(params.shared),
+        "fits": count_fits(plan_few_labels(part.labels, params.shared, str), params.shared),
         "core_seconds": seconds,
         "ratio": least["in_all_dimensions"] / least["in_span"],
         "accuracy": float(np.mean(outcome.predicted == part.truth)),
@@ -92,7 +93,8 @@ def judge(name: str, part: LabelledFeatures, params: Evaluate) -> tuple[Outcome,
     """Judge the features by a probe; return the outcome and the processor's seconds."""
     begun = time.process_time()
     probe = PROBES[name](part, getattr(params, name), params.shared.seed, CPU)
-    outcome = classify(probe, part, params.shared, lambda fits: None)
+    few = plan_few_labels(part.labels, params.shared, str)
+    outcome = classify(probe, part, few, params.shared, lambda fits: None)
     return outcome, time.process_time() - begun
 
 

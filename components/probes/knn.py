@@ -35,9 +35,14 @@ class KnnProbe:
         self.classes, self.votes = part.classes, (params, *params.also)
 
     def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
-        predictions = self._predict(self.bank, self.labels, self.votes)  # (V, N)
-        names = ["accuracy", *(f"accuracy_k{settings.k}" for settings in self.votes[1:])]
-        return Answers(dict(zip(names, predictions, strict=True)), {})
+        images = len(self.bank)
+        further = {f"accuracy_k{settings.k}": settings for settings in self.votes[1:]}
+        measured = {name: settings for name, settings in further.items() if settings.k <= images}
+        left_out = {
+            name: f"there are only {images:,} labelled train images" for name in further if name not in measured
+        }
+        predictions = self._predict(self.bank, self.labels, (self.votes[0], *measured.values()))  # (V, N)
+        return Answers(dict(zip(["accuracy", *measured], predictions, strict=True)), {}, left_out)
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         first = self.votes[:1]

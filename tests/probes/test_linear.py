@@ -81,7 +81,7 @@ def test_every_rate_takes_the_steps_of_autograd_and_sgd(momentum: float, decay: 
 
 @pytest.mark.parametrize("apart", [False, True])
 def test_rows_fewer_than_features_take_the_same_steps(apart: bool) -> None:
-    """Seven rows of 40 features, two of them the same, one of zeros, on the same or on rows of their own per setting."""
+    """Seven rows of 40 features, two of them equal, one of zeros, the same or other rows for each setting."""
     params = make_params(0.01, 0.3, epochs=30, batch=1000, decay=0.05)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(2 if apart else 1, 7, 39, generator=generator)
