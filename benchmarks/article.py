@@ -29,8 +29,8 @@ from components.article.params import ArticleWeights
 from components.embed import __main__ as embed
 from components.embed.params import Embed
 from components.evaluate.classify import classify
-from components.evaluate.given import select_labelled
 from components.evaluate.few_labels import FewLabels, plan_few_labels
+from components.evaluate.given import select_labelled
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures
 from components.evaluate.results import flatten_metrics
