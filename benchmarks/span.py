@@ -1,7 +1,7 @@
 """Measures what the linear and the logistic probe gain where images are fewer than their features: CIFAR-10's pixels.
 
-`python -m benchmarks.span --cifar10 ROOT` gives both probes the first images of CIFAR-10 as pixels, and times all fits of
-one encoder in each of two ways in turn: in the span of the images, and in all dimensions, as for many images. It
+`python -m benchmarks.span --cifar10 ROOT` gives both probes the first images of CIFAR-10 as pixels, and times all fits
+of one encoder in each of two ways in turn: in the span of the images, and in all dimensions, as for many images. It
 counts the predictions that differ. The first way is the stage's; the second is switched on here alone.
 """
 

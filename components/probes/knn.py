@@ -1,7 +1,8 @@
 """k nearest neighbours by cosine, each voting with weight exp(cosine / T) (Wu et al., arXiv 1805.01978, section 3.4).
 
 The two common settings are k = 200 with T = 0.1 (ibid., and lightly) and k = 20 with T = 0.07 (DINO, arXiv
-2104.14294). M train images (the bank), N test images, D features, K classes, R draws of n labels, V votes.
+2104.14294). The bank holds train images, which pretraining saw without their labels; it did not see the queries.
+M train images (the bank), N test images, D features, K classes, R draws of n labels, V votes.
 """
 
 import numpy as np

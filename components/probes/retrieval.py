@@ -1,4 +1,4 @@
-"""Retrieval: test images are the queries, and train images are the gallery, ranked by cosine.
+"""Retrieval: test images, which no training saw, are the queries, and train images are the gallery, ranked by cosine.
 
 Average precision of a query is the mean, over the gallery images of its class, of the precision at their ranks; mAP is
 its mean over queries (Manning et al., Introduction to Information Retrieval, 2008, section 8.4). Recall@k is the share
