@@ -56,13 +56,14 @@ def classify(
         estimate = estimate_accuracy_over_draws(right)
         metrics[name], scores[name] = estimate, right.mean(0)
         curve.setdefault(draws.shape[1] / len(np.unique(part.labels)), estimate.value)
+    places, values = (np.array(list(numbers)) for numbers in (curve, curve.values()))
     return Outcome(
         metrics=metrics | answers.chosen,
         ids=part.ids,
         actual=part.truth,
         predicted=next(iter(answers.predictions.values())),
         scores=scores,
-        curves={"few_labels": Curve("labels_per_class", np.array(list(curve)), np.array(list(curve.values())))},
+        curves={"few_labels": Curve("labels_per_class", places, values)} if curve else {},
         left_out={**answers.left_out, **few.left_out},
     )
 

@@ -151,4 +151,5 @@ def test_what_few_labels_cannot_show_is_neither_fitted_nor_reported(probe: str) 
     assert few == ["accuracy_2_per_class"]
     assert set(outcome.scores) == {"accuracy", "accuracy_2_per_class"}
     assert outcome.curves["few_labels"].x.tolist() == [2]
+    assert judge_part(probe, draw_gaussians(2.0, train=2)).curves == {}, "there is nothing to draw"
     assert outcome.left_out.keys() - {"accuracy_k200"} == {"accuracy_20_per_class", "accuracy_10_percent"}

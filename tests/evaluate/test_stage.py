@@ -116,7 +116,9 @@ def test_what_two_runs_are_compared_by_is_what_the_metrics_are_means_of(
         )
 
 
-def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_path: Path) -> None:
+def test_plots_hold_every_test_image_and_every_encoder(
+    params: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_features(tmp_path / "embeddings")
     metrics = run(params, "knn", tmp_path)
     confusion = read_csv(tmp_path / "plots" / "confusion.csv")
@@ -126,7 +128,10 @@ def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_pat
         row["labels_per_class"]: (row["byol"], row["random"]) for row in read_csv(tmp_path / "plots/few_labels.csv")
     }
     assert rows["2.0"] == ("1.0", str(metrics["random"]["accuracy_2_per_class"]))
-    run(params, "verification", tmp_path)
+    pairs = run(params, "verification", tmp_path)["byol"]["pairs"]
+    assert (
+        f"evaluate verification: {pairs:,.0f} pairs, not 6,000: the test labels give no more" in capsys.readouterr().out
+    )
     roc = read_csv(tmp_path / "plots" / "roc.csv")
     assert [float(row["random"]) for row in roc] == sorted(float(row["random"]) for row in roc)
     assert roc[-1] == {"false_accept_rate": "1.0", "byol": "1.0", "random": "1.0"}
