@@ -29,6 +29,7 @@ from components.article.params import ArticleWeights
 from components.embed import __main__ as embed
 from components.embed.params import Embed
 from components.evaluate.classify import classify
+from components.evaluate.few_labels import FewLabels, plan_few_labels
 from components.evaluate.given import select_labelled
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures
@@ -155,13 +156,13 @@ def train_to_the_end(params: Pretrain, store: Path, root: Path) -> dict[str, Any
 
 def judge_features(part: LabelledFeatures, params: Evaluate) -> dict[str, Any]:
     """Return accuracies on the test images with 95 % intervals, and the health of the same images' features."""
-    all_labels = params.shared.model_copy(update={"labels_per_class": (), "label_fractions": ()})
-    few_labels = all_labels.model_copy(update={"labels_per_class": (LABELS,)})
-    device, seed = torch.device("cpu"), params.shared.seed
+    asked = params.shared.model_copy(update={"labels_per_class": (LABELS,), "label_fractions": ()})
+    few, none = plan_few_labels(part.labels, asked, str), FewLabels({}, {})
+    device, seed = torch.device("cpu"), asked.seed
     outcomes = {
-        "knn": classify(KnnProbe(part, params.knn, seed, device), part, all_labels, lambda _: None),
-        "linear": classify(LinearProbe(part, params.linear, seed, device), part, all_labels, lambda _: None),
-        "logistic": classify(LogisticProbe(part, params.logistic, seed, device), part, few_labels, lambda _: None),
+        "knn": classify(KnnProbe(part, params.knn, seed, device), part, none, asked, lambda _: None),
+        "linear": classify(LinearProbe(part, params.linear, seed, device), part, none, asked, lambda _: None),
+        "logistic": classify(LogisticProbe(part, params.logistic, seed, device), part, few, asked, lambda _: None),
         "health": examine_features(torch.from_numpy(part.test), None),
     }
     return {name: flatten_metrics(outcome) for name, outcome in outcomes.items()}

@@ -37,12 +37,13 @@ def fill_store(
     *,
     labels: Sequence[int | None] | None = None,
     splits: Sequence[str] | None = None,
+    names: list[str] = CLASSES,
 ) -> Store:
     """Write a store, by default with all images of class 0 and of the train split, and open it."""
     labels, splits = labels or [0] * len(images), splits or [TRAIN] * len(images)
     columns = zip(images, labels, splits, strict=True)
     rows = [Row(f"{n}", encode_png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
-    write_store(folder, rows, CLASSES)
+    write_store(folder, rows, names)
     return Store(folder)
 
 

@@ -42,10 +42,12 @@ def run(
         # By name, so that an edit of another probe makes nothing stale.
         outcomes = importlib.import_module(f"components.probes.{probe}").judge(params, given)
         results.write_metrics(metrics, outcomes)
-    except NothingToMeasureError as reason:
-        print(f"evaluate {probe}: skipped: {reason}", flush=True)
+    except NothingToMeasureError as nothing:
+        print(f"evaluate {probe}: skipped: {nothing}", flush=True)
         outcomes = {}
-        results.write_skipped(metrics, given.encoders, str(reason))
+        results.write_skipped(metrics, given.encoders, str(nothing))
+    for metric, reason in results.merge_left_out(outcomes).items():
+        print(f"evaluate {probe}: {metric} is left out: {reason}", flush=True)
     results.write_predictions(predictions, outcomes)
     results.write_plots(plots, outcomes, OURS)
 

@@ -51,6 +51,10 @@ class Given:
         """The store of the images."""
         return Store(self.store_folder)
 
+    def name_class(self, label: int) -> str:
+        """Return the name of the class that has this number."""
+        return self.store.class_names[label]
+
     @cached_property
     def encoder(self) -> LoadedEncoder:
         """The trained encoder, on the CPU."""

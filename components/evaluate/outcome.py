@@ -34,3 +34,4 @@ class Outcome:
     predicted: np.ndarray | None = None  # (N,) int64, from all labels
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)  # (N,) each, in 0..1
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # why a metric that was asked for was not measured

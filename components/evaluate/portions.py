@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.evaluate.few_labels import NameClass, select_measured
+from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Finetune, Shared
 from components.evaluate.statistics import count_share_per_class, draw_rows_per_class, hold_out_rows
 
@@ -21,18 +23,28 @@ class Portion:
     held: np.ndarray  # (h,) places in `rows`; empty if they are too few to choose by
 
 
-def draw_portions(labels: np.ndarray, params: Finetune, shared: Shared) -> list[Portion]:
-    """Draw the shares, the largest first; a class gives at least one label. Fewer held-out images than classes cannot
-    choose a learning rate: such a share is learned at the rate that params.yaml gives for few labels."""
+def draw_portions(
+    labels: np.ndarray, params: Finetune, shared: Shared, name_class: NameClass
+) -> tuple[list[Portion], dict[str, str]]:
+    """Draw the shares, the largest first; return also why those that lack a class, or repeat another, are left out.
+
+    Fewer held-out images than classes cannot choose a learning rate: such a share is learned at the rate that
+    params.yaml gives for few labels. Raises NothingToMeasureError if no share is left."""
     generator = np.random.default_rng(shared.seed)
     classes = len(np.unique(labels))
+    wanted = {
+        "accuracy" if fraction == 1 else f"accuracy_{100 * fraction:g}_percent": count_share_per_class(labels, fraction)
+        for fraction in sorted(params.fractions, reverse=True)
+    }
+    plan = select_measured(wanted, labels, name_class)
+    if not plan.measured:
+        raise NothingToMeasureError(f"needs more train labels: {next(iter(plan.left_out.values()))}")
     portions = []
-    for fraction in params.fractions:
-        rows = draw_rows_per_class(labels, count_share_per_class(labels, fraction), generator)
+    for metric, counts in plan.measured.items():
+        rows = draw_rows_per_class(labels, counts, generator)
         held = hold_out_rows(labels[rows], shared.validation_fraction, generator)
-        ending = "" if fraction == 1 else f"_{100 * fraction:g}_percent"
-        portions.append(Portion(ending, rows, held if len(held) >= classes else held[:0]))
-    return sorted(portions, key=lambda portion: -len(portion.rows))
+        portions.append(Portion(metric.removeprefix("accuracy"), rows, held if len(held) >= classes else held[:0]))
+    return portions, plan.left_out
 
 
 def count_steps(portions: list[Portion], params: Finetune) -> int:

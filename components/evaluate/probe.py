@@ -3,7 +3,8 @@
 M train images, N test images, D features, K classes, R draws of n labels each.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -27,10 +28,12 @@ class LabelledFeatures:
 
 @dataclass(frozen=True)
 class Answers:
-    """A probe's predictions (N,) by the metric that they give, `accuracy` first, and the settings that it chose."""
+    """A probe's predictions (N,) by the metric that they give, `accuracy` first, the settings that it chose, and why
+    other metrics are left out."""
 
     predictions: dict[str, np.ndarray]
     chosen: dict[str, float]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Probe(Protocol):

@@ -15,6 +15,7 @@ from torch import Tensor
 from components.evaluate.lbfgs import Evaluation, minimise
 from components.evaluate.params import Sweep
 from components.evaluate.probe import LabelledFeatures, complement, standardise
+from components.evaluate.span import spans_less
 
 ANCHOR = 4  # every fourth value of C begins at zero; those between begin between their neighbours' solutions
 PROBABILITIES = 2**21  # of rows, for each C and each class, that are held at once
@@ -26,9 +27,9 @@ class Regression:
 
     def __init__(self, part: LabelledFeatures, params: Sweep, device: torch.device) -> None:
         train, test = (torch.from_numpy(x).to(device) for x in standardise(part.train, part.test))
-        variances, axes = torch.linalg.eigh(train.T @ train / len(train))  # (D,), (D, D)
+        variances, axes = find_principal_axes(train)  # (A,), (D, A)
         self.train, self.test = (append_ones(x @ axes) for x in (train, test))  # float64
-        self.curvature = append_ones(variances.clamp(min=0)[None])[0]  # (D + 1,)
+        self.curvature = append_ones(variances.clamp(min=0)[None])[0]  # (A + 1,)
         self.names, codes = np.unique(part.labels, return_inverse=True)  # (K,), (M,) of 0..K - 1
         self.labels, self.classes, self.params = torch.from_numpy(codes).to(device), len(self.names), params
 
@@ -84,6 +85,19 @@ class Regression:
             tolerance=self.params.tolerance,
             iterations=self.params.max_iterations,
         )
+
+
+def find_principal_axes(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the variances along the principal axes of centred rows, ascending, and the axes: (M, D) -> (A,), (D, A).
+
+    Rows that are fewer than their features span at most M dimensions. Weights that are fitted to them from zero, under
+    a penalty that is the same for all, never leave that span: the axes outside it are left out. A = min(M, D)."""
+    if not spans_less(*rows.shape):
+        variances, axes = torch.linalg.eigh(rows.T @ rows / len(rows))
+        return variances, axes
+    basis, within = torch.linalg.qr(rows.T)  # (D, M), orthonormal whatever the rank, and (M, M)
+    variances, turned = torch.linalg.eigh(within @ within.T / len(rows))
+    return variances, basis @ turned
 
 
 def make_objective(inputs: Tensor, labels: Tensor, penalty: Tensor, classes: int) -> Evaluation:

@@ -16,6 +16,7 @@ from components.evaluate.statistics import Estimate
 from components.stage.files import write_json
 
 Outcomes = Mapping[str, Outcome]  # by encoder
+LEFT_OUT = "left_out.csv"
 
 
 def write_metrics(path: Path, outcomes: Outcomes) -> None:
@@ -62,9 +63,18 @@ def write_predictions(path: Path, outcomes: Outcomes) -> None:
     pq.write_table(pa.concat_tables(tables), path)
 
 
+def merge_left_out(outcomes: Outcomes) -> dict[str, str]:
+    """Return why metrics were left out, whatever the encoder."""
+    return {metric: reason for outcome in outcomes.values() for metric, reason in outcome.left_out.items()}
+
+
 def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
-    """Write a CSV per curve with a column per encoder, and confusion.csv of the encoder that is `drawn`."""
+    """Write a CSV per curve with a column per encoder, confusion.csv of the encoder that is `drawn`, and left_out.csv,
+    which says why a metric that params.yaml asks for was not measured, if there is one."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / LEFT_OUT).unlink(missing_ok=True)
+    if left_out := merge_left_out(outcomes):
+        _write_csv(folder / LEFT_OUT, ["metric", "reason"], [list(row) for row in left_out.items()])
     names = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.curves)
     for name in names:
         curves = {encoder: outcome.curves[name] for encoder, outcome in outcomes.items() if name in outcome.curves}

@@ -71,8 +71,8 @@ def draw_rows_per_class(labels: np.ndarray, wanted: dict[int, int], generator: n
 
 
 def count_share_per_class(labels: np.ndarray, share: float) -> dict[int, int]:
-    """Return how many images of each class make that share of it, at least one."""
-    return {name: max(1, round(share * len(rows))) for name, rows in group_by_class(labels).items()}
+    """Return how many images of each class make that share of it, rounded; of a small class this may be none."""
+    return {name: round(share * len(rows)) for name, rows in group_by_class(labels).items()}
 
 
 def group_by_class(labels: np.ndarray) -> dict[int, np.ndarray]:

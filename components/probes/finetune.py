@@ -14,7 +14,7 @@ D features, K classes.
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,12 +55,13 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
         shape=shape,
         view=given.views.first,
     )
-    portions = draw_portions(part.labels, settings, params.shared)
+    portions, left_out = draw_portions(part.labels, settings, params.shared, given.name_class)
     progress = Progress("evaluate finetune", len(given.networks) * count_steps(portions, settings), "steps")
-    return {
+    outcomes = {
         encoder: finetune(network, pictures, portions, settings, params.shared.seed, progress.advance)
         for encoder, network in given.networks.items()
     }
+    return {encoder: replace(outcome, left_out=left_out) for encoder, outcome in outcomes.items()}
 
 
 @dataclass(frozen=True)

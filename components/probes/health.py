@@ -7,6 +7,8 @@ measuring eigenspectrum decay", NeurIPS 2022), fitted as in its authors' code (f
 Stringer et al., Nature 571, 2019): least squares of log eigenvalue on log rank, weighted by 1 / rank, ranks 4 to 100.
 Values near 1 went with good features there.
 
+The images are drawn from all splits, so that pretraining saw most of them.
+
 N images, C channels, R pixels per side, D features.
 """
 

@@ -1,7 +1,8 @@
 """k nearest neighbours by cosine, each voting with weight exp(cosine / T) (Wu et al., arXiv 1805.01978, section 3.4).
 
 The two common settings are k = 200 with T = 0.1 (ibid., and lightly) and k = 20 with T = 0.07 (DINO, arXiv
-2104.14294). M train images (the bank), N test images, D features, K classes, R draws of n labels, V votes.
+2104.14294). The bank holds train images, which pretraining saw without their labels; it did not see the queries.
+M train images (the bank), N test images, D features, K classes, R draws of n labels, V votes.
 """
 
 import numpy as np
@@ -35,9 +36,14 @@ class KnnProbe:
         self.classes, self.votes = part.classes, (params, *params.also)
 
     def from_all(self, validation: np.ndarray) -> Answers:  # noqa: D102
-        predictions = self._predict(self.bank, self.labels, self.votes)  # (V, N)
-        names = ["accuracy", *(f"accuracy_k{settings.k}" for settings in self.votes[1:])]
-        return Answers(dict(zip(names, predictions, strict=True)), {})
+        images = len(self.bank)
+        further = {f"accuracy_k{settings.k}": settings for settings in self.votes[1:]}
+        measured = {name: settings for name, settings in further.items() if settings.k <= images}
+        left_out = {
+            name: f"there are only {images:,} labelled train images" for name in further if name not in measured
+        }
+        predictions = self._predict(self.bank, self.labels, (self.votes[0], *measured.values()))  # (V, N)
+        return Answers(dict(zip(["accuracy", *measured], predictions, strict=True)), {}, left_out)
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         first = self.votes[:1]

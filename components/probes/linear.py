@@ -18,10 +18,11 @@ from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Linear
 from components.evaluate.probe import Answers, LabelledFeatures, complement, standardise
 from components.evaluate.regression import append_ones, choose_best, predict
+from components.evaluate.span import spans_less
 from components.learning.schedules import cosine
 
 SMALL = 1e-30  # negligible beside any probability, but keeps denormal numbers out, which make products slow
-DRAWN = 2**27  # numbers of drawn rows' features that are held at once
+DRAWN = 2**27  # numbers of drawn rows' features, and of their products, that are held at once
 
 
 class Setting(NamedTuple):
@@ -60,7 +61,7 @@ class LinearProbe:
 
     def from_draws(self, draws: np.ndarray) -> np.ndarray:  # noqa: D102
         setting = Setting(self.params.few_label_learning_rate, self.params.few_label_weight_decay)
-        portion = max(1, DRAWN // (draws.shape[1] * self.train.shape[1]))
+        portion = max(1, DRAWN // (2 * draws.shape[1] * self.train.shape[1]))
         predictions = [
             predict(self._fit(self.train[rows], self.labels[rows], [setting] * len(rows)), self.test)
             for rows in torch.split(torch.from_numpy(draws), portion)
@@ -76,28 +77,38 @@ def fit_layers(
     inputs: Tensor, labels: Tensor, settings: list[Setting], *, classes: int, params: Linear, seed: int
 ) -> Tensor:
     """Minimise the cross-entropy by SGD with momentum and a cosine to 0, on the same rows for all settings (M, D + 1),
-    (M,) or on rows per setting (S, M, D + 1), (S, M) -> weights (S, D + 1, K)."""
+    (M,) or on rows per setting (S, M, D + 1), (S, M) -> weights (S, D + 1, K).
+
+    Where rows are fewer than features, the weights are kept as sums of the rows, rows^T @ shares: these are the same
+    steps, taken on the shares (S, M, K) by the products of the rows (M, M)."""
     generator = torch.Generator().manual_seed(seed)
     count, (images, features) = len(settings), inputs.shape[-2:]
     batch = min(params.batch_size, images)
+    in_span = spans_less(images, features)
     each, beside = (count, 1) if inputs.dim() == 3 else (1, count)  # a product per setting, or all settings in one
     # A class's weights under all settings lie together, since softmax over a last, short dimension is slow.
-    weights = inputs.new_zeros(each, features, classes * beside)
+    weights = inputs.new_zeros(each, images if in_span else features, classes * beside)
     rate, decay = (
         inputs.new_tensor(column).view(each, 1, 1, beside).expand(-1, 1, classes, -1).reshape(each, 1, -1)
         for column in zip(*settings, strict=True)
     )
     if inputs.dim() == 2:
         inputs, labels = inputs[None], labels[None]
+    known_as = inputs @ inputs.mT if in_span else inputs  # (S or 1, M, M or D + 1)
     velocity = torch.zeros_like(weights)
     less = inputs.new_tensor(-1.0).expand(each, batch, 1, beside)
     steps = params.epochs * (images // batch)
     for step, rows in enumerate(draw_batches(images, batch, steps, generator, inputs.device)):
-        batched = inputs[:, rows]  # (S or 1, B, D + 1)
+        batched = known_as[:, rows]  # (S or 1, B, M or D + 1)
         logits = (batched @ weights).view(each, batch, classes, beside)  # (S or 1, B, K, 1 or S)
         known = labels[:, rows, None, None].expand(-1, -1, 1, beside)
         error = logits.softmax(2).add_(SMALL).scatter_add_(2, known, less)  # the gradient by the logits
-        velocity.baddbmm_(batched.transpose(1, 2), error.flatten(2), beta=params.momentum, alpha=1 / batch)
+        if in_span:
+            velocity.mul_(params.momentum).index_add_(1, rows, error.flatten(2), alpha=1 / batch)
+        else:
+            velocity.baddbmm_(batched.mT, error.flatten(2), beta=params.momentum, alpha=1 / batch)
         velocity.addcmul_(decay, weights)
         weights.addcmul_(rate, velocity, value=-cosine(step, steps))
+    if in_span:
+        weights = inputs.mT @ weights
     return weights.view(each, features, classes, beside).permute(0, 3, 1, 2).reshape(count, features, classes)

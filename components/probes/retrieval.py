@@ -1,4 +1,4 @@
-"""Retrieval: test images are the queries, and train images are the gallery, ranked by cosine.
+"""Retrieval: test images, which no training saw, are the queries, and train images are the gallery, ranked by cosine.
 
 Average precision of a query is the mean, over the gallery images of its class, of the precision at their ranks; mAP is
 its mean over queries (Manning et al., Introduction to Information Retrieval, 2008, section 8.4). Recall@k is the share
@@ -61,7 +61,8 @@ def retrieve(
     hit = torch.cat(hits)  # (N, ranks)
     scores = {"map": torch.cat(precisions).cpu().numpy()}
     metrics: dict[str, Estimate | float] = {"map": estimate_mean(scores["map"])}
-    for k in params.recall_at:
+    measured = [k for k in params.recall_at if k <= len(gallery)]
+    for k in measured:
         scores[f"recall_at_{k}"] = hit[:, :k].any(1).cpu().numpy()
         metrics[f"recall_at_{k}"] = estimate_accuracy(scores[f"recall_at_{k}"])
     precision = compute_precision_at_ranks(hit)[:RANKS].cpu().numpy()
@@ -72,6 +73,11 @@ def retrieve(
         predicted=torch.cat(nearest).cpu().numpy(),
         scores=scores,
         curves={"precision": Curve("rank", np.arange(1, len(precision) + 1), precision)},
+        left_out={
+            f"recall_at_{k}": f"there are only {len(gallery):,} labelled train images"
+            for k in params.recall_at
+            if k not in measured
+        },
     )
 
 

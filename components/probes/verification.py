@@ -2,7 +2,11 @@
 
 LFW's protocol (Huang et al., UMass Amherst TR 07-49, 2007): the threshold is chosen on all folds but one and judged on
 that fold; reported are mean and standard error over folds. Also reported are the share of same-class pairs accepted
-where at most a stated share of the other pairs is (TAR at FAR), and the area under the ROC; neither has an interval.
+where at most a stated share of the other pairs is (TAR at FAR), if there are enough other pairs for such a share, and
+the area under the ROC; neither has an interval.
+
+The images of drawn pairs are those of the test split, which pretraining does not see. A file of pairs may name images
+of any split: `pairs_seen` of the `pairs` have an image that pretraining learns from, without its label.
 P pairs, N images, D features.
 """
 
@@ -19,7 +23,7 @@ from components.evaluate.statistics import CONFIDENCE, Estimate, estimate_accura
 from components.features.embeddings import Embeddings
 from components.store.store import TEST
 
-RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve
+RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve, at most
 ROUNDS = 20  # of drawing, until there are enough pairs that were not drawn before
 
 
@@ -30,7 +34,7 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     for encoder in given.encoders:
         table = given.table(encoder)
         pairs = pairs or choose_pairs(params, table)
-        outcomes[encoder] = verify(table.features, table.ids, pairs, params.verification)
+        outcomes[encoder] = verify(table, pairs, params.verification)
     return outcomes
 
 
@@ -39,14 +43,20 @@ def choose_pairs(params: Evaluate, table: Embeddings) -> Pairs:
     if params.verification.pairs is not None:
         return read_pairs(params.verification.pairs, table.ids)
     rows = find_labelled_rows(table, TEST)
-    return draw_pairs(rows, table.labels[rows], params.verification, params.shared.seed)
+    pairs = draw_pairs(rows, table.labels[rows], params.verification, params.shared.seed)
+    asked = params.verification.folds * params.verification.pairs_per_fold
+    if len(pairs.same) < asked:
+        print(
+            f"evaluate verification: {len(pairs.same):,} pairs, not {asked:,}: the test labels give no more", flush=True
+        )
+    return pairs
 
 
-def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verification) -> Outcome:
-    """Judge an encoder on the pairs by its features (N, D) of the images that `ids` (N,) names."""
+def verify(table: Embeddings, pairs: Pairs, params: Verification) -> Outcome:
+    """Judge an encoder on the pairs by its features."""
     from sklearn.metrics import roc_auc_score, roc_curve  # takes a second, which a run without pairs does not need
 
-    cosine = compute_cosines(features[pairs.first], features[pairs.second])
+    cosine = compute_cosines(table.features[pairs.first], table.features[pairs.second])
     accepted = np.empty(len(cosine), dtype=bool)
     for fold in np.unique(pairs.fold):
         held = pairs.fold == fold
@@ -54,22 +64,27 @@ def verify(features: np.ndarray, ids: np.ndarray, pairs: Pairs, params: Verifica
     right = accepted == pairs.same
     by_fold = np.array([right[pairs.fold == fold].mean() for fold in np.unique(pairs.fold)])
     false_rate, true_rate, _ = roc_curve(pairs.same, cosine, drop_intermediate=False)
-    true_rate_at = true_rate[np.searchsorted(false_rate, RATES, side="right") - 1]
+    others = int((~pairs.same).sum())  # no rate below one of them can be told from none
+    rates = RATES[1 / others <= RATES]
+    rate, at_rate = params.false_accept_rate, f"true_accept_rate_at_{params.false_accept_rate:g}"
+    measured = {at_rate: float(true_rate[false_rate <= rate].max())} if rate >= 1 / others else {}
     images = len(np.unique(np.concatenate([pairs.first, pairs.second])))
+    seen = (table.splits != TEST)[np.stack([pairs.first, pairs.second])].any(0)  # (P,)
     return Outcome(
         metrics={
             "accuracy": estimate_over_folds(by_fold, images),
             "accuracy_standard_error": float(stats.sem(by_fold)),
-            f"true_accept_rate_at_{params.false_accept_rate:g}": float(
-                true_rate[false_rate <= params.false_accept_rate].max()
-            ),
+            **measured,
             "roc_auc": float(roc_auc_score(pairs.same, cosine)),
+            "pairs": float(len(cosine)),
+            "pairs_seen": float(seen.sum()),
         },
-        ids=np.array([f"{a} {b}" for a, b in zip(ids[pairs.first], ids[pairs.second], strict=True)]),
+        ids=np.array([f"{a} {b}" for a, b in zip(table.ids[pairs.first], table.ids[pairs.second], strict=True)]),
         actual=pairs.same.astype(np.int64),
         predicted=accepted.astype(np.int64),
         scores={"accuracy": right},
-        curves={"roc": Curve("false_accept_rate", RATES, true_rate_at)},
+        curves={"roc": Curve("false_accept_rate", rates, true_rate[np.searchsorted(false_rate, rates, "right") - 1])},
+        left_out={} if measured else {at_rate: f"one of only {others:,} pairs of two classes is a larger share"},
     )
 
 

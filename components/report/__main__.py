@@ -15,6 +15,7 @@ from components.report.page.inputs import Inputs, read_metrics, read_probes
 from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
+from components.report.stale import remove_stale
 from components.stage.command import main
 from components.store.store import Store
 
@@ -26,6 +27,11 @@ class EvaluateSection(Protocol):
     """The part of the section `evaluate` that the report uses; the section's own types belong to another stage."""
 
     probes: tuple[str, ...]
+
+    @property
+    def known_probes(self) -> list[str]:
+        """The names of all probes, also of those that do not run."""
+        ...
 
 
 def run(
@@ -42,6 +48,7 @@ def run(
     card: Path,
 ) -> None:
     """Write the page and the model card."""
+    remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
     config = read_config(encoder)

@@ -1,12 +1,11 @@
 """Classifying probes: known answers by each of them, and the curve over few labels, as it is drawn and reported."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from components.evaluate.classify import classify, count_draws, count_few_labels
+from components.evaluate.classify import classify, count_fits
+from components.evaluate.few_labels import plan_few_labels
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import Answers, LabelledFeatures
@@ -38,7 +37,8 @@ def draw_gaussians(apart: float, *, turned: bool = False, train: int = 400, test
 
 def judge_part(probe: str, part: LabelledFeatures) -> Outcome:
     make_probe, params = PROBES[probe]
-    return classify(make_probe(part, params, 0, CPU), part, SHARED, lambda units: None)
+    few = plan_few_labels(part.labels, SHARED, str)
+    return classify(make_probe(part, params, 0, CPU), part, few, SHARED, lambda units: None)
 
 
 def read_accuracy(outcome: Outcome, name: str = "accuracy") -> Estimate:
@@ -57,7 +57,7 @@ def test_gaussians_are_told_as_well_as_can_be(probe: str) -> None:
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_noise_is_chance_from_any_number_of_labels(probe: str) -> None:
-    outcome = judge_part(probe, draw_gaussians(0.0))
+    outcome = judge_part(probe, draw_gaussians(0.0, train=600))
     for name in ("accuracy", "accuracy_2_per_class", "accuracy_20_per_class", "accuracy_10_percent"):
         estimate = read_accuracy(outcome, name)
         assert abs(estimate.value - 0.5) < estimate.high - estimate.low, (
@@ -97,22 +97,23 @@ class RecordingProbe:
 
 
 def test_every_encoder_gets_the_same_draws_and_each_class_its_share() -> None:
-    labels = np.repeat([0, 1, 2], [100, 30, 3])
-    part = make_part(np.zeros((133, 2)), labels, np.zeros((6, 2)), np.array([0, 1, 0, 1, 0, 1]))
+    labels = np.repeat([0, 1, 2], [100, 30, 22])
+    part = make_part(np.zeros((152, 2)), labels, np.zeros((6, 2)), np.array([0, 1, 0, 1, 0, 1]))
     probes = [RecordingProbe(6), RecordingProbe(6)]
     advanced: list[int] = []
-    outcomes = [classify(probe, part, SHARED, advanced.append) for probe in probes]
-    assert sum(advanced) == 2 * count_draws(SHARED)
+    few = plan_few_labels(labels, SHARED, str)
+    outcomes = [classify(probe, part, few, SHARED, advanced.append) for probe in probes]
+    assert sum(advanced) == 2 * count_fits(few, SHARED) == 2 * 31
     for first, second in zip(probes[0].draws, probes[1].draws, strict=True):
         np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(probes[0].validation, probes[1].validation)
     counts = [[np.bincount(labels[rows]).tolist() for rows in draws] for draws in probes[0].draws]
-    assert counts == [[[2, 2, 2]] * 10, [[20, 20, 3]] * 10, [[10, 3, 1]] * 10]
+    assert counts == [[[2, 2, 2]] * 10, [[20, 20, 20]] * 10, [[10, 3, 2]] * 10]
     outcome = outcomes[0]
     assert outcome.metrics["knob"] == 3.0
     assert read_accuracy(outcome, "accuracy_2_per_class").value == 1
     assert read_accuracy(outcome).value == 0.5
-    np.testing.assert_allclose(outcome.curves["few_labels"].x, [2, 43 / 3, 14 / 3])
+    np.testing.assert_allclose(outcome.curves["few_labels"].x, [2, 20, 5])
 
 
 def test_each_metric_is_the_mean_of_its_scores() -> None:
@@ -122,16 +123,6 @@ def test_each_metric_is_the_mean_of_its_scores() -> None:
     for name, scores in outcome.scores.items():
         assert scores.shape == outcome.ids.shape
         assert np.mean(scores) == pytest.approx(read_accuracy(outcome, name).value)
-
-
-@pytest.mark.parametrize(
-    ("share", "name"), [(0.01, "accuracy_1_percent"), (0.1, "accuracy_10_percent"), (0.005, "accuracy_0.5_percent")]
-)
-def test_a_share_of_the_labels_is_called_by_its_percentage(share: float, name: str) -> None:
-    shared: Any = SHARED.model_copy(update={"labels_per_class": (1,), "label_fractions": (share,)})
-    wanted = count_few_labels(np.repeat([0, 1], [1000, 10]), shared)
-    assert list(wanted) == ["accuracy_1_per_class", name]
-    assert wanted[name] == {0: round(1000 * share), 1: 1}
 
 
 @pytest.mark.parametrize("probe", ["linear", "logistic"])
@@ -151,3 +142,14 @@ def test_few_held_out_images_do_not_choose_the_end_of_the_scale(probe: str) -> N
     assert read_accuracy(outcome).value > read_accuracy(outcome, "accuracy_2_per_class").value - 0.02
     assert chosen.get("c", 1.0) > 0.01
     assert chosen.get("learning_rate", 0.3) > 0.03
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_what_few_labels_cannot_show_is_neither_fitted_nor_reported(probe: str) -> None:
+    outcome = judge_part(probe, draw_gaussians(2.0, train=8))
+    few = [name for name in outcome.metrics if name.startswith("accuracy_") and not name.startswith("accuracy_k")]
+    assert few == ["accuracy_2_per_class"]
+    assert set(outcome.scores) == {"accuracy", "accuracy_2_per_class"}
+    assert outcome.curves["few_labels"].x.tolist() == [2]
+    assert judge_part(probe, draw_gaussians(2.0, train=2)).curves == {}, "there is nothing to draw"
+    assert outcome.left_out.keys() - {"accuracy_k200"} == {"accuracy_20_per_class", "accuracy_10_percent"}

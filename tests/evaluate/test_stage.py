@@ -15,7 +15,7 @@ from components.evaluate.params import Evaluate
 from components.stage import command as stage
 from components.stage.errors import InputError, RunError
 from tests.conftest import ROOT, SHRUNKEN, set_params
-from tests.small import write_embeddings
+from tests.small import fill_store, write_embeddings
 
 CLASSES, PER_CLASS = 5, 40
 TEST = CLASSES * PER_CLASS // 2
@@ -39,14 +39,18 @@ def write_features(folder: Path, *, labelled: bool = True, classes: int = CLASSE
     """Write embeddings: `byol` separates the classes perfectly, `random` is noise."""
     generator = np.random.default_rng(0)
     labels = np.tile(np.arange(CLASSES), PER_CLASS) % classes
-    splits = np.where(np.arange(len(labels)) < len(labels) // 2, "train", "test")
+    half = len(labels) // 2
+    splits = ["train"] * half + ["test"] * half if labelled else ["unlabelled"] * 2 * half
+    named = labels.tolist() if labelled else [None] * len(labels)
     rows = pa.table(
         {
             "id": [f"folder/{n}.png" for n in range(len(labels))],
-            "split": splits.tolist() if labelled else ["unlabelled"] * len(labels),
-            "label": pa.array(labels.tolist() if labelled else [None] * len(labels), pa.int64()),
+            "split": splits,
+            "label": pa.array(named, pa.int64()),
         }
     )
+    kinds = [f"kind {n}" for n in range(CLASSES)]
+    fill_store(folder.parent / "store", [np.zeros((8, 8))] * len(labels), labels=named, splits=splits, names=kinds)
     apart = 10 * np.eye(CLASSES)[labels] + generator.normal(0, 0.1, (len(labels), CLASSES))
     write_embeddings(folder / "byol.parquet", rows, apart)
     write_embeddings(folder / "random.parquet", rows, generator.normal(0, 1, apart.shape))
@@ -112,7 +116,9 @@ def test_what_two_runs_are_compared_by_is_what_the_metrics_are_means_of(
         )
 
 
-def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_path: Path) -> None:
+def test_plots_hold_every_test_image_and_every_encoder(
+    params: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_features(tmp_path / "embeddings")
     metrics = run(params, "knn", tmp_path)
     confusion = read_csv(tmp_path / "plots" / "confusion.csv")
@@ -122,7 +128,10 @@ def test_plots_hold_every_test_image_and_every_encoder(params: Evaluate, tmp_pat
         row["labels_per_class"]: (row["byol"], row["random"]) for row in read_csv(tmp_path / "plots/few_labels.csv")
     }
     assert rows["2.0"] == ("1.0", str(metrics["random"]["accuracy_2_per_class"]))
-    run(params, "verification", tmp_path)
+    pairs = run(params, "verification", tmp_path)["byol"]["pairs"]
+    assert (
+        f"evaluate verification: {pairs:,.0f} pairs, not 6,000: the test labels give no more" in capsys.readouterr().out
+    )
     roc = read_csv(tmp_path / "plots" / "roc.csv")
     assert [float(row["random"]) for row in roc] == sorted(float(row["random"]) for row in roc)
     assert roc[-1] == {"false_accept_rate": "1.0", "byol": "1.0", "random": "1.0"}
@@ -160,6 +169,28 @@ def test_one_class_is_nothing_to_tell_apart(params: Evaluate, tmp_path: Path) ->
     assert run(params, "knn", tmp_path)["byol"]["skipped"].startswith("needs two classes or more")
 
 
+def test_what_was_not_measured_is_said_and_recorded_and_no_metric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_features(tmp_path / "embeddings")
+    asked = read_section(tmp_path, **{"evaluate.shared.labels_per_class": [2, 30]})
+    metrics = run(asked, "knn", tmp_path)
+    names = {name.removesuffix("_low").removesuffix("_high") for name in metrics["byol"]}
+    assert names == {"accuracy", "accuracy_2_per_class"}
+    reasons = {row["metric"]: row["reason"] for row in read_csv(tmp_path / "plots" / "left_out.csv")}
+    assert reasons == {
+        "accuracy_k200": "there are only 100 labelled train images",
+        "accuracy_30_per_class": "class 'kind 0' has only 20 of the 30 train labels",
+        "accuracy_1_percent": "no train label of class 'kind 0' would be in the share; it has only 20",
+        "accuracy_10_percent": "would be from as many labels of each class as accuracy_2_per_class",
+    }
+    printed = capsys.readouterr().out
+    for metric, reason in reasons.items():
+        assert printed.count(f"evaluate knn: {metric} is left out: {reason}\n") == 1
+    run(read_section(tmp_path, **{"evaluate.knn.also": [], "evaluate.shared.label_fractions": []}), "knn", tmp_path)
+    assert not (tmp_path / "plots" / "left_out.csv").exists()
+
+
 def test_pairs_come_from_a_file_that_is_named(tmp_path: Path) -> None:
     """Ada's two photographs are alike, Bob's are alike, and theirs are not."""
     names = [f"lfw/{name}/{name}_{n:04}.jpg" for name in ("Ada", "Bob") for n in (1, 2)]
@@ -169,6 +200,7 @@ def test_pairs_come_from_a_file_that_is_named(tmp_path: Path) -> None:
     named = read_section(tmp_path, **{"evaluate.verification.pairs": str(tmp_path / "pairs.txt")})
     metrics = run(named, "verification", tmp_path)
     assert metrics["byol"]["accuracy"] == metrics["byol"]["roc_auc"] == 1
+    assert (metrics["byol"]["pairs"], metrics["byol"]["pairs_seen"]) == (4, 3), "Bob's first is unlabelled, Ada's train"
     (tmp_path / "pairs.txt").write_text("2 1\nAda 1 2\nAda 1 Eve 1\nBob 1 2\nAda 2 Bob 2\n")
     with pytest.raises(InputError, match=r"pairs\.txt: pair 2: no image of the store is called \.\.\./Eve/Eve_0001"):
         run(named, "verification", tmp_path)

@@ -56,7 +56,9 @@ def make_pictures(*, shuffled: bool = False, images: int = 120, **view: Any) -> 
 
 
 def run(pictures: Pictures, params: Finetune = PARAMS, advance: Callable[[int], None] = lambda _: None) -> Outcome:
-    return finetune(make_encoder(), pictures, draw_portions(pictures.labels, params, SHARED), params, 0, advance)
+    return finetune(
+        make_encoder(), pictures, draw_portions(pictures.labels, params, SHARED, str)[0], params, 0, advance
+    )
 
 
 def read_value(outcome: Outcome, name: str) -> float:
@@ -70,7 +72,7 @@ def test_classes_that_are_apart_are_told_from_any_share_of_the_labels() -> None:
     assert [read_value(outcome, f"accuracy{share}") for share in ("", "_30_percent", "_2_percent")] == [1, 1, 1]
     assert read_value(outcome, "learning_rate") == 0.1, "at the other one it diverges"
     assert read_value(outcome, "learning_rate_2_percent") == PARAMS.few_label_learning_rate
-    assert sum(steps) == count_steps(draw_portions(make_pictures().labels, PARAMS, SHARED), PARAMS)
+    assert sum(steps) == count_steps(draw_portions(make_pictures().labels, PARAMS, SHARED, str)[0], PARAMS)
     for name, right in outcome.scores.items():
         assert read_value(outcome, name) == right.mean()
     np.testing.assert_array_equal(outcome.predicted == outcome.actual, outcome.scores["accuracy"])

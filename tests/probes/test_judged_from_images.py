@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torch import nn
 
 from components.encoder.build import build_encoder
 from components.encoder.saved import Config, save_encoder
 from components.evaluate.given import Given
-from components.evaluate.outcome import NothingToMeasureError
+from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.statistics import Estimate
 from components.features.embedders import make_embedders
@@ -113,7 +114,12 @@ def test_fine_tuning_cuts_views_from_what_is_read_and_judges_what_is_embedded(
     params: Evaluate, given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("components.probes.finetune.finetune", lambda encoder, pictures, *others: seen.append(pictures))
+
+    def look(encoder: nn.Module, pictures: Any, *others: Any) -> Outcome:
+        seen.append(pictures)
+        return Outcome({})
+
+    monkeypatch.setattr("components.probes.finetune.finetune", look)
     finetune.judge(params, given)
     assert {len(seen[0].train), len(seen[0].labels)} == {TRAIN - 1}
     assert seen[0].train.shape[1:] == (1, 12, 12)

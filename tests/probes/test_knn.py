@@ -63,6 +63,14 @@ def test_a_vote_of_three_neighbours_worked_out_by_hand(k: int, temperature: floa
     assert predict(train, np.array([0, 1, 1]), query, k=k, temperature=temperature).tolist() == [expected]
 
 
+def test_a_further_vote_of_more_neighbours_than_there_are_is_left_out() -> None:
+    (train, labels), (test, _) = draw_blobs(30, seed=1), draw_blobs(20, seed=2)
+    params = Knn(k=20, temperature=0.07, also=(Vote(k=30, temperature=0.1), Vote(k=31, temperature=0.1)))
+    answers = KnnProbe(make_part(train, labels, test), params, 0, CPU).from_all(NO_ROWS)
+    assert list(answers.predictions) == ["accuracy", "accuracy_k30"]
+    assert answers.left_out == {"accuracy_k31": "there are only 30 labelled train images"}
+
+
 def test_a_bank_smaller_than_k_votes_as_a_whole() -> None:
     """Few labels are the usual case: params ask for 20 neighbours, and 4 images have a label."""
     (train, labels), (test, _) = draw_blobs(60, seed=1), draw_blobs(50, seed=2)

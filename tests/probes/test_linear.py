@@ -79,6 +79,37 @@ def test_every_rate_takes_the_steps_of_autograd_and_sgd(momentum: float, decay: 
         torch.testing.assert_close(fitted.double(), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_rows_fewer_than_features_take_the_same_steps(apart: bool) -> None:
+    """Seven rows of 40 features, two of them equal, one of zeros, the same or other rows for each setting."""
+    params = make_params(0.01, 0.3, epochs=30, batch=1000, decay=0.05)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(2 if apart else 1, 7, 39, generator=generator)
+    rows[:, 3], rows[:, 5] = rows[:, 1], 0.0
+    inputs, labels = append_ones(rows.flatten(0, 1)).view(*rows.shape[:2], 40), torch.arange(7).remainder(CLASSES)
+    grid = [Setting(rate, 0.05) for rate in params.learning_rates]
+    given = (inputs, labels.expand(2, -1)) if apart else (inputs[0], labels)
+    weights = fit_layers(*given, grid, classes=CLASSES, params=params, seed=0)
+    for number, (setting, fitted) in enumerate(zip(grid, weights, strict=True)):
+        expected = fit_by_torch(inputs[number if apart else 0], labels, *setting, params)
+        torch.testing.assert_close(fitted.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_of_few_rows_of_many_features_are_those_of_many_rows() -> None:
+    """The images are turned into a space of more dimensions than there are images; nothing else changes."""
+    generator = np.random.default_rng(0)
+    train, labels = draw(90, seed=1)
+    points = np.concatenate([train / [1, 30], generator.normal(size=(90, 38))], axis=1)
+    turned = points @ np.linalg.qr(generator.normal(size=(200, 40)))[0].T  # (90, 200)
+    params, grid = make_params(0.3, epochs=8, batch=16), [Setting(0.3, 0.01), Setting(0.03, 0.0)]
+    few, many = (
+        fit_layers(inputs, torch.from_numpy(labels), grid, classes=CLASSES, params=params, seed=3)
+        for inputs in (append_ones(torch.from_numpy(x).float()) for x in (points, turned))
+    )
+    logits = [append_ones(torch.from_numpy(x).float()) @ fitted for x, fitted in ((points, few), (turned, many))]
+    torch.testing.assert_close(logits[0], logits[1], rtol=1e-4, atol=1e-4)
+
+
 def test_the_first_step_worked_out_by_hand() -> None:
     """From zero every class has probability 1/2; two images x = 2 of class 0 and x = -1 of class 1, rate 1.
 

@@ -176,6 +176,24 @@ def test_features_that_say_nothing_or_everything_give_an_answer(features: np.nda
     assert np.mean(result == labels) in (pytest.approx(1 / 3), 1.0)
 
 
+def test_rows_fewer_than_features_have_scikit_learns_answers() -> None:
+    """Sixty images of 200 features, a third of which repeat another image, as a small data set's pixels would."""
+    train, labels = draw(60, seed=3, features=200)
+    test, _ = draw(300, seed=4, features=200)
+    train[40:], labels[40:] = train[:20], labels[:20]
+    made = LogisticProbe(make_part(train, labels, test), PARAMS, 0, CPU)
+    assert made.train.shape == (60, 61)
+    values = np.array([1e-3, 0.1, 10.0])
+    fitted = made.fit(made.train, made.labels, torch.from_numpy(values))
+    scale = train.std(0, dtype=np.float64)
+    inputs, queries = ((x.astype(np.float64) - train.mean(0, dtype=np.float64)) / scale for x in (train, test))
+    for c, weights in zip(values, fitted, strict=True):
+        model = LogisticRegression(C=c, max_iter=5000, tol=1e-9).fit(inputs, labels)
+        logits = (made.test @ weights).numpy()
+        expected = model.decision_function(queries)
+        np.testing.assert_allclose(logits - logits.mean(1, keepdims=True), expected, atol=1e-3)
+
+
 def test_two_classes_have_scikit_learns_one_weight() -> None:
     train, labels = draw(200, seed=3)
     labels = np.minimum(labels, 1)

@@ -100,6 +100,12 @@ def test_queries_of_a_class_that_the_gallery_lacks_are_left_out() -> None:
         retrieve_part(LabelledFeatures(part.train, part.labels + 3, part.test, part.truth, part.ids))
 
 
+def test_a_recall_among_more_images_than_the_gallery_has_is_left_out() -> None:
+    outcome = retrieve_part(draw_noise(8, 30, 3), Retrieval(recall_at=(1, 8, 10)))
+    assert list(outcome.metrics) == list(outcome.scores) == ["map", "recall_at_1", "recall_at_8"]
+    assert outcome.left_out == {"recall_at_10": "there are only 8 labelled train images"}
+
+
 def test_queries_in_portions_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     part = draw_noise(90, 41, 3)
     whole = retrieve_part(part)

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Verification
 from components.evaluate.statistics import Estimate
+from components.features.embeddings import Embeddings
 from components.probes.verification import (
     Pairs,
     choose_threshold,
@@ -32,9 +34,14 @@ def draw_people(count: int, each: int, spread: float, *, features: int = 32) -> 
     return (centres[labels] + spread * generator.normal(size=(len(labels), features))).astype(np.float32), labels
 
 
+def verify_features(features: np.ndarray, pairs: Pairs, params: Verification = PARAMS, split: str = "test") -> Outcome:
+    """Judge features of images of one split."""
+    ids, splits = np.array([str(n) for n in range(len(features))]), np.full(len(features), split)
+    return verify(Embeddings(ids, splits, np.full(len(ids), -1), features, torch.float32), pairs, params)
+
+
 def verify_people(features: np.ndarray, labels: np.ndarray, params: Verification = PARAMS) -> Outcome:
-    ids = np.array([str(n) for n in range(len(labels))])
-    return verify(features, ids, draw_pairs(np.arange(len(labels)), labels, params, seed=0), params)
+    return verify_features(features, draw_pairs(np.arange(len(labels)), labels, params, seed=0), params)
 
 
 def test_noise_is_a_coin_and_people_that_are_apart_are_told() -> None:
@@ -76,7 +83,7 @@ def test_the_threshold_is_not_chosen_on_the_fold_that_it_is_judged_by() -> None:
     pairs = Pairs(np.arange(8), np.arange(8, 16), np.tile([True, False], 4), np.repeat([0, 1], 4))
     cosine = np.array([0.9, 0.8, 0.9, 0.8, 0.2, 0.1, 0.2, 0.1])
     features = np.concatenate([np.tile([1.0, 0.0], (8, 1)), np.stack([cosine, np.sqrt(1 - cosine**2)], 1)])
-    outcome = verify(features, np.array([str(n) for n in range(16)]), pairs, PARAMS)
+    outcome = verify_features(features, pairs)
     assert read_estimate(outcome, "accuracy").value == 0.5
     assert outcome.predicted is not None
     assert outcome.predicted.tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
@@ -128,18 +135,30 @@ def test_few_images_make_fewer_pairs_and_too_few_make_none() -> None:
 
 
 def test_rates_at_a_threshold_worked_out_by_hand() -> None:
-    """Same: 0.9, 0.7, 0.5, 0.3; different: 0.8, 0.4, 0.2, 0.1. Accepting no false pair leaves 0.9 alone, 1 of 4; one
-    of four, what lies above 0.4: 3 of 4; two of four, what lies above 0.2: all."""
+    """Same: 0.9, 0.7, 0.5, 0.3; different: 0.8, 0.4, 0.2, 0.1. Accepting one false pair of four leaves what lies above
+    0.4: 3 of 4; two of four, what lies above 0.2: all."""
     cosine = np.array([0.9, 0.7, 0.5, 0.3, 0.8, 0.4, 0.2, 0.1])
     features = np.concatenate([np.tile([1.0, 0.0], (8, 1)), np.stack([cosine, np.sqrt(1 - cosine**2)], 1)])
     pairs = Pairs(np.arange(8), np.arange(8, 16), np.repeat([True, False], 4), np.tile([0, 1], 4))
-    ids = np.array([str(n) for n in range(16)])
-    for rate, expected in ((0.1, 1 / 4), (0.25, 3 / 4), (0.3, 3 / 4), (0.5, 1.0)):
+    for rate, expected in ((0.25, 3 / 4), (0.3, 3 / 4), (0.5, 1.0)):
         params = PARAMS.model_copy(update={"false_accept_rate": rate})
-        assert verify(features, ids, pairs, params).metrics[f"true_accept_rate_at_{rate:g}"] == expected
-    curve = verify(features, ids, pairs, PARAMS).curves["roc"]
+        assert verify_features(features, pairs, params).metrics[f"true_accept_rate_at_{rate:g}"] == expected
+    curve = verify_features(features, pairs).curves["roc"]
+    assert min(curve.x) == pytest.approx(0.25, rel=0.13), "the first point that is not below one of four"
     for x, y in zip(curve.x, curve.y, strict=True):
-        assert y == (1 / 4 if x < 0.25 else 3 / 4 if x < 0.5 else 1.0)
+        assert y == (3 / 4 if x < 0.5 else 1.0)
+
+
+@pytest.mark.parametrize(("each", "measured"), [(99, False), (100, True)])
+def test_a_rate_that_the_pairs_cannot_show_is_left_out(each: int, measured: bool) -> None:
+    """A false-accept rate of 0.01 is one of a hundred pairs of two classes; one of fewer is a larger share."""
+    features, count = np.random.default_rng(0).normal(size=(4 * each, 3)), np.arange(2 * each)
+    outcome = verify_features(features, Pairs(count, count + 2 * each, count < each, count % 2))
+    assert ("true_accept_rate_at_0.01" in outcome.metrics) == measured
+    expected = {} if measured else {"true_accept_rate_at_0.01": "one of only 99 pairs of two classes is a larger share"}
+    assert outcome.left_out == expected
+    assert min(outcome.curves["roc"].x) >= 1 / each
+    assert outcome.metrics["pairs"] == 2 * each
 
 
 def test_the_interval_of_drawn_pairs_covers_what_other_images_would_give() -> None:
@@ -151,7 +170,7 @@ def test_the_interval_of_drawn_pairs_covers_what_other_images_would_give() -> No
         labels = generator.integers(0, 10, 300)
         features = np.eye(10)[labels] + 0.45 * generator.normal(size=(300, 10))
         pairs = draw_pairs(np.arange(300), labels, params, seed=seed)
-        estimates.append(read_estimate(verify(features, np.arange(300).astype(str), pairs, params), "accuracy"))
+        estimates.append(read_estimate(verify_features(features, pairs, params), "accuracy"))
     truth = np.mean([estimate.value for estimate in estimates])
     assert 0.7 < truth < 0.95
     assert np.mean([estimate.low <= truth <= estimate.high for estimate in estimates]) > 0.91

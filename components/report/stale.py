@@ -1,0 +1,23 @@
+"""Removes what probes wrote that are no longer in evaluate.probes: their old numbers would stand in Git beside those of
+this run, as if they were of the same encoder. Files of other names are the user's own.
+"""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+
+def remove_stale(
+    metrics: Path, predictions: Path, plots: Path, *, known: Collection[str], asked: Collection[str]
+) -> None:
+    """Remove the metrics, predictions and plots of the `known` probes that are not `asked` for, and say so."""
+    for probe in known:
+        outputs = (metrics / f"{probe}.json", predictions / f"{probe}.parquet", plots / probe)
+        found = [path for path in outputs if probe not in asked and path.exists()]
+        for path in found:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if found:
+            print(f"report: removed {', '.join(map(str, found))}: evaluate.probes does not name {probe}", flush=True)
