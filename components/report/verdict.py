@@ -110,15 +110,22 @@ def describe_value(comparison: Comparison) -> str:
     """Describe a main metric and its distance to each baseline, and whether that is more than noise."""
     (name, key), probe = comparison.headline, comparison.probe
     value = probe[OURS][key]
-    parts = [numbers.spell_value(key, value) + (f" {describe_labels(key)}" if name in numbers.CLASSIFIERS else "")]
-    distances = []
-    for encoder, result in comparison.against.items():
-        distance = value - probe[encoder][key]
-        size = f"{100 * abs(distance):.1f} points" if numbers.SHARES.match(key) else f"{abs(distance):.3f}"
-        side = "below" if distance < 0 else "above"
-        noise = "beyond noise" if result else "within noise"
-        distances.append(f"{size} {side} {BASELINES[encoder]} ({noise})" if distance else f"as {BASELINES[encoder]}")
-    return ", ".join(filter(None, [*parts, enumerate_words(distances)]))
+    said = numbers.spell_value(key, value) + (f" {describe_labels(key)}" if name in numbers.CLASSIFIERS else "")
+    distances = {encoder: describe_distance(key, value - probe[encoder][key]) for encoder in comparison.against}
+    noise = {encoder: "beyond noise" if result else "within noise" for encoder, result in comparison.against.items()}
+    if len(distances) == 2 and len(set(noise.values())) == 1:
+        beside = enumerate_words([f"{size} {BASELINES[encoder]}" for encoder, size in distances.items()])
+        return f"{said}, {beside}, both {noise.popitem()[1]}"
+    beside = enumerate_words([f"{size} {BASELINES[encoder]} ({noise[encoder]})" for encoder, size in distances.items()])
+    return ", ".join(filter(None, (said, beside)))
+
+
+def describe_distance(key: str, distance: float) -> str:
+    """Describe the distance of a metric to that of a baseline, whose name follows."""
+    if not distance:
+        return "as much as"
+    size = f"{100 * abs(distance):.1f} points" if numbers.SHARES.match(key) else f"{abs(distance):.3f}"
+    return f"{size} {'below' if distance < 0 else 'above'}"
 
 
 def advise(inputs: Inputs, comparison: Comparison) -> str:
@@ -151,7 +158,7 @@ def explain_nothing(inputs: Inputs) -> str:
     reason = next(filter(None, reasons), "evaluate.probes names none that compares it with the pixels")
     collapsed = list_collapsed(inputs.pretrain | inputs.probes.get("health", {}).get(OURS, {}))
     state = f" Its features have nearly collapsed ({collapsed}; docs/pretraining.md, Watching)." if collapsed else ""
-    return f"No probe measured it: {reason}.{state}"
+    return f"No probe measured it ({reason}).{state}"
 
 
 def advise_labels(inputs: Inputs) -> str:

@@ -30,7 +30,7 @@ def test_what_is_better_says_than_what_by_how_much_and_gives_no_advice(tmp_path:
     probes = {"verification": make_metrics("accuracy", byol=0.7, pixels=0.65, random=0.6)}
     assert reach_verdict(make_inputs(tmp_path, probes)).text == (
         "Better than the pixels and than the untrained network. Accuracy by verification: 70.0 %, 5.0 points above the "
-        "pixels (beyond noise) and 10.0 points above the untrained network (beyond noise)."
+        "pixels and 10.0 points above the untrained network, both beyond noise."
     )
 
 
@@ -38,7 +38,7 @@ def test_no_better_than_the_pixels_is_said_with_what_to_try(tmp_path: Path) -> N
     probes = {"retrieval": make_metrics("map", byol=0.3, pixels=0.41, random=0.2)}
     verdict = reach_verdict(make_inputs(tmp_path, probes, pages.PRETRAIN | {"projection_spread": 0.02}))
     assert verdict.sentence == "Better than the untrained network, but no better than the pixels."
-    assert "0.300, 0.110 below the pixels (beyond noise) and 0.100 above the untrained network" in verdict.numbers
+    assert "0.300, 0.110 below the pixels and 0.100 above the untrained network, both beyond noise" in verdict.numbers
     for tip in ("collapsed (projection_spread 0.02;", "train longer (pretrain.epochs: it had 2)", "it had 6"):
         assert tip in verdict.advice
     long = reach_verdict(make_inputs(tmp_path, probes)).advice
@@ -55,7 +55,7 @@ def test_few_labels_and_all_labels_are_told_apart_where_they_differ(tmp_path: Pa
     assert verdict.sentence == (
         "From 2 labels per class, better than the pixels; from all labels, no better than the pixels."
     )
-    assert "90.0 % from all labels, as the pixels" in verdict.numbers
+    assert "90.0 % from all labels, as much as the pixels (within noise)" in verdict.numbers
     assert verdict.advice
 
 
@@ -76,7 +76,7 @@ def test_without_labels_it_says_that_nothing_can_be_said_and_what_to_do(tmp_path
     probes = {"knn": {"byol": SKIPPED, "pixels": SKIPPED}, "health": {"byol": {"rank_me": 1.2, "z_std": 0.0}}}
     verdict = reach_verdict(make_inputs(tmp_path, probes))
     assert verdict.sentence == "Nothing can be said of what it is worth."
-    assert "No probe measured it: needs labelled images, and there are none." in verdict.numbers
+    assert "No probe measured it (needs labelled images, and there are none)." in verdict.numbers
     assert "collapsed (z_std 0, rank_me 1.2;" in verdict.numbers
     assert "Label images of two classes or more" in verdict.advice
     assert "better" not in verdict.text.lower()

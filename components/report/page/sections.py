@@ -106,7 +106,8 @@ def show_numbers(inputs: Inputs) -> Section:
         numbers.tabulate(name, probe, inputs.read_scores(name)) | {"notes": list_notes(name, inputs)}
         for name, probe in inputs.probes.items()
     ]
-    return Section(drawn, groups)
+    cells = [cell for group in groups for row in group["rows"] for cell in row["cells"]]
+    return Section(drawn, {"groups": groups, "intervals": any(cell["interval"] for cell in cells)})
 
 
 def list_notes(probe: str, inputs: Inputs) -> list[str]:

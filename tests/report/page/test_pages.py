@@ -70,6 +70,7 @@ def test_unlabelled_images_have_no_sections_and_links_of_what_needs_labels(tmp_p
     assert extract_text(page).count(f"Skipped: {pages.SKIPPED}.") == 2
     assert "Nothing can be said of what it is worth" in extract_text(page)
     assert "RankMe" in extract_text(page)
+    assert "Bold is better" not in extract_text(page), "nothing can be bold"
     assert page.count("<figure title=") == 8 * 9, "what it takes for alike needs no label"
 
 
