@@ -30,6 +30,8 @@ FINDINGS = {
     "repeated_with_other_labels": "image(s) under several labels",
     "nearly_repeated": "image(s) nearly the same as another",
     "dropped": "image(s) to train on left out, since equal to a test image",
+    "merged": "unlabelled image(s) left out, since equal to one of another split",
+    "withheld": "unlabelled image(s) left out, since nearly the same as a test image",
     "classes_without_train": "class(es) without an image to train on",
     "classes_without_test": "class(es) without a test image",
 }

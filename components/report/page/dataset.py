@@ -59,11 +59,13 @@ def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
         "nearly_repeated": ("image(s) nearly the same as another", "stored"),
         "leaked": ("test image(s) equal to one to train on", "accuracies would be too good"),
         "dropped": ("image(s) to train on, left out for that", "not stored"),
+        "merged": ("unlabelled image(s) equal to one of another split", "not stored again"),
+        "withheld": ("unlabelled image(s) nearly the same as a test image", "not stored"),
         "nearly_leaked": ("test image(s) nearly the same as one to train on", "stored; accuracies may be too good"),
         "classes_without_train": ("class(es) without an image to train on", "probes cannot learn them"),
         "classes_without_test": ("class(es) without a test image", "nothing is known of them"),
     }
-    found = {key: texts for key, texts in descriptions.items() if data[key]}
+    found = {key: texts for key, texts in descriptions.items() if data.get(key)}
     return [(f"{data[key]:,}", fit(data[key], what), meaning) for key, (what, meaning) in found.items()]
 
 
