@@ -73,21 +73,22 @@ def compare_with_baselines(headline: Headline, probes: Mapping[str, numbers.Prob
 
 
 def write_sentence(compared: list[Comparison]) -> str:
-    """Write the verdict's sentence; two metrics of the same outcome are one clause."""
-    clauses = {comparison.headline: describe_outcome(comparison.against) for comparison in compared}
-    if len(set(clauses.values())) > 1:
-        text = "; ".join(f"{describe_labels(key)}, {clause}" for (_, key), clause in clauses.items())
-    else:
-        text = clauses[compared[0].headline]
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def describe_outcome(against: Mapping[str, int]) -> str:
-    """Describe what it is better than, and what it is not better than."""
-    better = [f"than {BASELINES[encoder]}" for encoder, result in against.items() if result > 0]
-    others = [f"than {BASELINES[encoder]}" for encoder, result in against.items() if result <= 0]
+    """Write the verdict's sentence; a baseline that only one of the metrics is better than has a clause of its own."""
+    better: list[str] = []
+    others: list[str] = []
+    divided: list[str] = []
+    for encoder in compared[0].against:
+        outcomes = {part.headline[1]: part.against.get(encoder, 0) > 0 for part in compared}
+        good = enumerate_words([describe_labels(key) for key, outcome in outcomes.items() if outcome])
+        bad = enumerate_words([describe_labels(key) for key, outcome in outcomes.items() if not outcome])
+        if good and bad:
+            divided.append(f"better than {BASELINES[encoder]} {good}, but not {bad}")
+        else:
+            (better if good else others).append(f"than {BASELINES[encoder]}")
     clauses = [f"better {enumerate_words(better)}"] if better else []
-    return ", but ".join([*clauses, f"no better {enumerate_words(others, 'or')}"] if others else clauses)
+    clauses += [f"no better {enumerate_words(others, 'or')}"] if others else []
+    text = "; ".join(filter(None, [", but ".join(clauses), *divided]))
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def describe_labels(key: str) -> str:

@@ -52,11 +52,18 @@ def test_few_labels_and_all_labels_are_told_apart_where_they_differ(tmp_path: Pa
     full = make_metrics("accuracy", byol=0.9, pixels=0.9)
     probes = {"logistic": {name: few[name] | full[name] for name in few}}
     verdict = reach_verdict(make_inputs(tmp_path, probes))
-    assert verdict.sentence == (
-        "From 2 labels per class, better than the pixels; from all labels, no better than the pixels."
-    )
+    assert verdict.sentence == "Better than the pixels from 2 labels per class, but not from all labels."
     assert "90.0 % from all labels, as much as the pixels (within noise)" in verdict.numbers
     assert verdict.advice
+
+
+def test_a_run_that_is_worse_than_the_pixels_says_that_first(tmp_path: Path) -> None:
+    few = make_metrics("accuracy_2_per_class", byol=0.4, pixels=0.5, random=0.4)
+    full = make_metrics("accuracy", byol=0.7, pixels=0.8, random=0.5)
+    probes = {"logistic": {name: few[name] | full[name] for name in few}}
+    assert reach_verdict(make_inputs(tmp_path, probes)).sentence == (
+        "No better than the pixels; better than the untrained network from all labels, but not from 2 labels per class."
+    )
 
 
 @pytest.mark.parametrize(("wrong", "beyond"), [(2, False), (20, True)])

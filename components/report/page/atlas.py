@@ -49,7 +49,7 @@ class Atlas:
 
 
 def make_atlas(table: Embeddings, class_names: Sequence[str], *, images: int, neighbours: int, seed: int) -> Atlas:
-    """Make a map of at most `images` images, of the test split if it has any."""
+    """Make a map of at most `images` images, of the test split if it has several."""
     rows = choose_rows(table.splits, images, seed)
     features = table.features[rows]  # (n, D)
     nearest, cosines = find_neighbours(features, neighbours)
@@ -61,7 +61,7 @@ def make_atlas(table: Embeddings, class_names: Sequence[str], *, images: int, ne
 def choose_rows(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Choose the rows of the map at random, ascending: (N,) -> (n,)."""
     test = np.flatnonzero(splits == TEST)
-    candidates = test if len(test) else np.arange(len(splits))
+    candidates = test if len(test) > 1 else np.arange(len(splits))
     return draw_rows(candidates, count, np.random.default_rng(seed))
 
 

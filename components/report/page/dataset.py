@@ -40,12 +40,12 @@ def describe_side(axis: str, size: Mapping[str, int]) -> str:
 
 def describe_classes(data: Metrics) -> str:
     """Describe how many classes there are, and how uneven their sizes are."""
-    if data["classes"] < 2:
+    if data["classes"] < 2 or data["classes_without_train"] == data["classes"]:
         return f"{data['classes']}"
-    ratio = f"{data['class_ratio']:.3g}"
+    ratio, having = f"{data['class_ratio']:.3g}", " of those that have any" if data["classes_without_train"] else ""
     if float(ratio) == 1:
-        return f"{data['classes']:,}, all with the same number of train images"
-    return f"{data['classes']:,}; the largest has {ratio} times the train images of the smallest"
+        return f"{data['classes']:,}; the number of train images is the same for each{having}"
+    return f"{data['classes']:,}; the largest has {ratio} times the train images of the smallest{having}"
 
 
 def list_findings(data: Metrics) -> list[tuple[str, str, str]]:

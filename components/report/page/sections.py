@@ -47,7 +47,7 @@ def show_map(inputs: Inputs, params: Report) -> Section:
     """Draw the map, and export the data of it that page.js needs."""
     limits = {"images": params.map_images, "neighbours": params.neighbours, "seed": params.seed}
     drawn = atlas.make_atlas(inputs.table, inputs.class_names, **limits)
-    if not len(drawn.rows):
+    if len(drawn.rows) < 2:
         return Section()
     pictures = read_pictures(inputs.store, drawn.rows, MAP_BYTES)
     images = [pictures[int(row)] for row in drawn.rows]

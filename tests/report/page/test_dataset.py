@@ -12,7 +12,7 @@ def test_the_overview_has_what_a_reader_looks_for_and_leaves_out_an_empty_split(
     small = CLEAN | {"class_ratio": 1.004, "sizes": {"width": same, "height": CLEAN["sizes"]["height"]}}
     overview = dict(dataset.list_overview(small))
     assert overview["pixels"] == "width 224; height 4 to 1,200, median 6"
-    assert overview["classes"] == "2, all with the same number of train images"
+    assert overview["classes"] == "2; the number of train images is the same for each"
     assert overview["channels of the images to train on"] == "mean 0.500, 0.250, 0.125; std 0.300, 0.200, 0.100"
     assert overview["in the store"] == "2.5 MB"
 

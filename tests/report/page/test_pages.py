@@ -94,8 +94,8 @@ def test_what_was_asked_and_not_measured_stands_at_its_chart_and_its_table(tmp_p
 @pytest.mark.parametrize("images", [1, 2])
 def test_a_page_of_one_or_two_images_is_whole(tmp_path: Path, images: int) -> None:
     page = pages.write_unlabelled(tmp_path, images=images).render()
-    assert ("alike" in list_links(page)) == (images == 2)
-    assert f"{images} image" in extract_text(page)
+    assert ("alike" in list_links(page)) == ("atlas" in list_links(page)) == (images == 2)
+    assert ("2 images, near each other" in extract_text(page)) == (images == 2)
     assert "1 images" not in extract_text(page)
 
 
