@@ -8,14 +8,13 @@ from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.features.load import read_config
-from components.report import objectives, seen, words
+from components.report import objectives, seen, verdict, words
 from components.report.card import write_card
 from components.report.page import headline, sections, theme
 from components.report.page.inputs import Inputs, read_metrics, read_probes
 from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
-from components.report.verdict import reach_verdict
 from components.stage.command import main
 from components.store.store import Store
 
@@ -60,12 +59,12 @@ def run(
     page = render_page(inputs, params, config.provenance)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page, encoding="utf-8")
-    verdict = reach_verdict(inputs).text
+    reached = verdict.reach_verdict(inputs).text
     notes = {name: sections.list_notes(name, inputs) for name in probes}
     facts: dict[str, Any] = {"data": data, "pretrain": pretrain, "probes": probes}
-    write_card(card, config, **facts, verdict=verdict, notes=notes, revision=read_git_revision())
+    write_card(card, config, **facts, verdict=reached, notes=notes, revision=read_git_revision())
     print(f"{report}: {len(page) / 1e6:.1f} MB, open it in a browser")
-    print(verdict)
+    print(reached)
 
 
 def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> str:
@@ -103,7 +102,7 @@ def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> s
         provenance=json.dumps(provenance, indent=2),
         links=links,
         **dict.fromkeys(LINKS) | shown,
-        verdict=reach_verdict(inputs),
+        verdict=verdict.reach_verdict(inputs),
         seen=seen.describe_test_images(inputs.data, inputs.probes),
     )
 
