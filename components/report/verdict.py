@@ -143,7 +143,7 @@ def advise(inputs: Inputs, comparison: Comparison) -> str:
         "choose views and a side that suit the images (pretrain.views and pretrain.images; or python -m presets)"
     )
     if 0 in comparison.against.values() and 0 < comparison.judged < FEW_JUDGED:
-        tips.append("judge it on more test images, which tell smaller differences from noise")
+        tips.append("judge it on more images, which tell smaller differences from noise")
     return f"What to try: {enumerate_words(tips, 'or')}."
 
 

@@ -76,7 +76,7 @@ def test_noise_is_judged_in_pairs_on_the_same_images(tmp_path: Path, wrong: int,
     text = reach_verdict(make_inputs(tmp_path, probes)).text
     assert "on 300 test images: 100.0 % from all labels" in text
     assert ("Better than the pixels." in text) == ("(beyond noise)" in text) == beyond
-    assert ("more test images" in text) == (not beyond)
+    assert ("judge it on more images" in text) == (not beyond)
 
 
 def test_without_labels_it_says_that_nothing_can_be_said_and_what_to_do(tmp_path: Path) -> None:
