@@ -8,9 +8,9 @@ from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.features.load import read_config
-from components.report import objectives
+from components.report import objectives, seen, verdict, words
 from components.report.card import write_card
-from components.report.page import numbers, sections, theme
+from components.report.page import headline, sections, theme
 from components.report.page.inputs import Inputs, read_metrics, read_probes
 from components.report.page.pictures import read_preview
 from components.report.params import Report
@@ -20,6 +20,16 @@ from components.stage.command import main
 from components.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
+LINKS = {  # section: its link's text
+    "few": "Few labels",
+    "atlas": "Map",
+    "confused": "Mistakes",
+    "alike": "Alike",
+    "numbers": "Every number",
+    "training": "Training",
+    "images": "Images",
+    "made": "Provenance",
+}
 BOKEH = Resources(mode="inline", components=["bokeh"])
 
 
@@ -56,33 +66,40 @@ def run(
     page = render_page(inputs, params, config.provenance)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page, encoding="utf-8")
-    write_card(card, config, data=data, pretrain=pretrain, probes=probes, revision=read_git_revision())
+    reached = verdict.reach_verdict(inputs).text
+    notes = {name: sections.list_notes(name, inputs) for name in probes}
+    facts: dict[str, Any] = {"data": data, "pretrain": pretrain, "probes": probes}
+    write_card(card, config, **facts, verdict=reached, notes=notes, revision=read_git_revision())
     print(f"{report}: {len(page) / 1e6:.1f} MB, open it in a browser")
+    print(reached)
 
 
 def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> str:
     """Return the page as HTML."""
     shown = {
-        "few_labels": sections.show_few_labels(inputs),
-        "map": sections.show_map(inputs, params),
-        "mistakes": sections.show_mistakes(inputs, params),
+        "few": sections.show_few_labels(inputs),
+        "atlas": sections.show_map(inputs, params),
+        "confused": sections.show_mistakes(inputs, params),
         "alike": sections.show_nearest(inputs, params),
         "numbers": sections.show_numbers(inputs),
-        "pretraining": sections.show_pretraining(inputs),
-        "checks": sections.show_checks(inputs),
+        "training": sections.show_pretraining(inputs),
+        "images": sections.show_checks(inputs),
     }
+    shown = {name: section for name, section in shown.items() if not section.empty}
     charts = {name: chart for section in shown.values() for name, chart in section.charts.items()}
+    links = {name: title for name, title in LINKS.items() if name in shown or name == "made"}
     environment = Environment(loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined)
     environment.policies[
         "json.dumps_kwargs"
     ] = {}  # keep the charts' order of keys: Bokeh reads a model before references to it
+    environment.filters |= {"count": words.count, "breaks": words.allow_breaks}
     return environment.get_template("page.html.j2").render(
         bokeh=BOKEH.render_js(),
         style=(PAGE / "page.css").read_text(encoding="utf-8"),
         script=(PAGE / "page.js").read_text(encoding="utf-8"),
         charts=theme.serialise_charts(charts),
         ink=theme.INK,
-        tiles=numbers.make_tiles(inputs.probes, inputs.pretrain),
+        tiles=headline.make_tiles(inputs.probes, inputs.pretrain),
         data=inputs.data,
         pretrain=inputs.pretrain,
         tiny=inputs.tiny,
@@ -90,7 +107,10 @@ def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> s
         method=provenance.get("method", "BYOL"),
         taught=objectives.describe_teaching(provenance),
         provenance=json.dumps(provenance, indent=2),
-        **shown,
+        links=links,
+        **dict.fromkeys(LINKS) | shown,
+        verdict=verdict.reach_verdict(inputs),
+        seen=seen.describe_test_images(inputs.data, inputs.probes),
     )
 
 

@@ -14,6 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from components.encoder.saved import Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
+from components.report.page.numbers import Probe
+from components.report.seen import describe_test_images
+from components.report.words import count
 from components.store.decode import MODES
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
@@ -21,16 +24,17 @@ SPLITS = ("train", "test", "unlabelled")
 CLASSES = 30  # at most, for a line per class
 CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels (RGB)", 4: "4 channels (RGB, alpha)"}
 FINDINGS = {
-    "rejected": "files not stored",
-    "odd": "odd images",
-    "repeated": "images that repeat another",
-    "repeated_with_other_labels": "images under several labels",
-    "nearly_repeated": "images nearly the same as another",
-    "dropped": "images left out of those to train on, since they also stand among the test images",
-    "classes_without_train": "classes without an image to train on",
-    "classes_without_test": "classes without a test image",
+    "rejected": "file(s) not stored",
+    "odd": "odd image(s)",
+    "repeated": "image(s) equal to another",
+    "repeated_with_other_labels": "image(s) under several labels",
+    "nearly_repeated": "image(s) nearly the same as another",
+    "dropped": "image(s) to train on left out, since equal to a test image",
+    "merged": "unlabelled image(s) left out, since equal to one of another split",
+    "withheld": "unlabelled image(s) left out, since nearly the same as a test image",
+    "classes_without_train": "class(es) without an image to train on",
+    "classes_without_test": "class(es) without a test image",
 }
-LEAKS = {"leaked": "the same as one to train on", "nearly_leaked": "nearly the same as one to train on"}
 Metrics = Mapping[str, Any]
 
 
@@ -40,10 +44,12 @@ def write_card(
     *,
     data: Metrics,
     pretrain: Metrics,
-    probes: Mapping[str, Mapping[str, Metrics]],
+    probes: Mapping[str, Probe],
+    notes: Mapping[str, list[str]],
+    verdict: str,
     revision: str,
 ) -> None:
-    """Fill in the card from metrics/data.json, metrics/pretrain.json and the metrics of every probe by its name."""
+    """Fill in the card from metrics/data.json, metrics/pretrain.json, and the metrics and notes of each probe."""
     folder = FileSystemLoader(TEMPLATE.parent)
     environment = Environment(loader=folder, undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     text = environment.get_template(TEMPLATE.name).render(
@@ -51,9 +57,10 @@ def write_card(
         overview=list_overview(data, pretrain),
         splits=list_splits(data),
         classes=list_classes(data),
-        findings=[f"{data[key]:,} {what}" for key, what in FINDINGS.items() if data.get(key)],
-        evaluation=describe_evaluation_data(data),
-        probes=[tabulate_probe(name, by_encoder) for name, by_encoder in probes.items()],
+        findings=[count(data[key], what) for key, what in FINDINGS.items() if data.get(key)],
+        verdict=verdict,
+        evaluation=describe_test_images(data, probes),
+        probes=[tabulate_probe(name, probe) | {"notes": notes.get(name, [])} for name, probe in probes.items()],
         training=[(name, format_value(value)) for name, value in pretrain.items()],
         revision=revision,
     )
@@ -98,14 +105,6 @@ def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:
         ("classes", format_value(data.get("classes"))),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def describe_evaluation_data(data: Metrics) -> str:
-    """Describe the images that the probes score on, and what is wrong with them."""
-    if not data.get("test"):
-        return "There are no test images."
-    leaks = [f"; {data[key]:,} are {what}" for key, what in LEAKS.items() if data.get(key)]
-    return f"{data['test']:,} test images of the same sources, which the training has not seen{''.join(leaks)}."
 
 
 def list_splits(data: Metrics) -> list[str]:

@@ -43,7 +43,8 @@ PROBES: dict[str, Any] = {
 
 
 def render_card(folder: Path, config: Config, **changes: Any) -> str:
-    facts: dict[str, Any] = {"data": DATA, "pretrain": PRETRAIN, "probes": PROBES, "revision": "1a2b3c4"} | changes
+    facts: dict[str, Any] = {"data": DATA, "pretrain": PRETRAIN, "probes": PROBES, "revision": "1a2b3c4"}
+    facts |= {"verdict": "Better than the pixels.", "notes": {"knn": ["Scores the 200 test images."]}} | changes
     write_card(folder / "README.md", config, **facts)
     return (folder / "README.md").read_text()
 
@@ -73,9 +74,22 @@ def test_the_data_and_what_is_wrong_with_them_stand_there(config: Config, tmp_pa
         "- sources: photos (1,200)",
         "| cat\\|dog | 600 | 150 |",
         "- found in them: 3 files not stored",
-        "200 test images of the same sources, which the training has not seen; 4 are nearly the same as one",
+        "There are 200 test images; the encoder was trained on none of them; 4 look nearly like one",
     ):
         assert line in text, line
+
+
+def test_it_begins_with_the_verdict_and_each_table_with_what_was_seen(config: Config, tmp_path: Path) -> None:
+    text = render_card(tmp_path, config)
+    assert text.index("**What it is worth:** Better than the pixels.") < text.index("## Model details")
+    assert "### knn\n\nScores the 200 test images.\n\n- `random` was not measured: too few labels\n\n| | byol" in text
+
+
+def test_copies_that_were_trained_on_are_not_called_unseen(config: Config, tmp_path: Path) -> None:
+    text = render_card(tmp_path, config, data=DATA | {"leaked": 7, "dropped": 0, "nearly_leaked": 0})
+    assert "200 test images; the encoder was trained on exact copies of 7 of them, without their labels." in text
+    text = render_card(tmp_path, config, data=DATA | {"leaked": 7, "dropped": 7, "nearly_leaked": 0})
+    assert "200 test images; the encoder was trained on none of them." in text
 
 
 def test_images_without_labels_or_tests_are_described_too(config: Config, tmp_path: Path) -> None:

@@ -31,14 +31,21 @@ def add_encoder(folder: pages.Folder) -> None:
     save_encoder(folder.root / "encoder", network, config)
 
 
-def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(tmp_path: Path) -> None:
+def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = pages.write_labelled(tmp_path, names=["ant", "bee"])
     add_encoder(folder)
     run(folder)
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "70.0 %" in page, "accuracy of knn, the last classifier"
     assert "BYOL &lt;paper&gt;" in page, "provenance"
-    assert "BYOL" in (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
+    assert "BYOL" in card
+    assert "Scores the 8 test images" in card
+    verdict = capsys.readouterr().out.splitlines()[-1]
+    assert verdict.startswith("Better than the untrained network, but no better than the pixels.")
+    assert f"**What it is worth:** {verdict}" in card
 
 
 def test_without_an_encoder_it_says_what_makes_one(tmp_path: Path) -> None:

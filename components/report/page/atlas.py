@@ -6,6 +6,7 @@ embedding itself: the map cannot keep all of them near (van der Maaten and Hinto
 N images of the store, n on the map, D features, K neighbours.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +20,16 @@ from threadpoolctl import threadpool_limits
 from components.features.embeddings import Embeddings
 from components.report.page.pictures import normalise_rows
 from components.report.page.theme import INK, MARKERS, PALETTE, escape_tex, make_figure
+from components.report.words import count
 from components.store.squares import draw_rows
 from components.store.store import SPLITS, TEST
 
 PERPLEXITY = 30.0  # scikit-learn's default; less for few images
 LEAST = 5  # images and features that t-SNE needs
 UNNAMED = "no label"
+OTHER_LOOK = (INK, "x")
+NAMED = 18  # classes with a look of their own, where there are more classes than looks
+OTHERS = "other class(es)"
 TOOLTIP = """
 <div style="text-align: center; color: #16181b">
   <img src="@image" alt="" style="display: block; width: 96px; height: 96px; object-fit: contain; {rendering}">@label
@@ -44,7 +49,7 @@ class Atlas:
 
 
 def make_atlas(table: Embeddings, class_names: Sequence[str], *, images: int, neighbours: int, seed: int) -> Atlas:
-    """Make a map of at most `images` images, of the test split if it has any."""
+    """Make a map of at most `images` images, of the test split if it has several."""
     rows = choose_rows(table.splits, images, seed)
     features = table.features[rows]  # (n, D)
     nearest, cosines = find_neighbours(features, neighbours)
@@ -56,7 +61,7 @@ def make_atlas(table: Embeddings, class_names: Sequence[str], *, images: int, ne
 def choose_rows(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Choose the rows of the map at random, ascending: (N,) -> (n,)."""
     test = np.flatnonzero(splits == TEST)
-    candidates = test if len(test) else np.arange(len(splits))
+    candidates = test if len(test) > 1 else np.arange(len(splits))
     return draw_rows(candidates, count, np.random.default_rng(seed))
 
 
@@ -102,25 +107,43 @@ def name_kinds(table: Embeddings, rows: np.ndarray, class_names: Sequence[str]) 
     return splits.tolist() if len(set(splits.tolist())) > 1 else [""] * len(rows)
 
 
+def rank_kinds(atlas: Atlas, class_names: Sequence[str]) -> list[str]:
+    """Return the kinds that have a look of their own, in the classes' order: all of them, or the most frequent on the
+    map if there are more than there are looks."""
+    counts = Counter(kind for kind in atlas.kinds if kind != UNNAMED)
+    known = [kind for kind in dict.fromkeys([*class_names, *SPLITS, ""]) if kind in counts]
+    if len(known) <= len(PALETTE) * len(MARKERS):
+        return known
+    frequent = {kind for kind, _ in sorted(counts.items(), key=lambda kind: (-kind[1], kind[0]))[:NAMED]}
+    return [kind for kind in known if kind in frequent]
+
+
 def assign_styles(atlas: Atlas, class_names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Assign a colour and a marker to each kind, in the classes' order: all colours with one marker, then the next."""
-    present, order = set(atlas.kinds), [*class_names, *SPLITS, ""]
-    known = [kind for kind in dict.fromkeys(order) if kind in present and kind != UNNAMED]
+    """Assign a colour and a marker to each kind, all colours with one marker, then the next; other kinds are gray."""
     markers = list(MARKERS)
-    styles = {
-        kind: (PALETTE[n % len(PALETTE)], markers[n // len(PALETTE) % len(markers)]) for n, kind in enumerate(known)
-    }
-    return styles | ({UNNAMED: (INK, markers[0])} if UNNAMED in present else {})
+    others = list_others(atlas, class_names)
+    colours = PALETTE[:-1] if others else PALETTE  # the last is gray too
+    styles = {UNNAMED: (INK, markers[0])} | dict.fromkeys(others, OTHER_LOOK)
+    for n, kind in enumerate(rank_kinds(atlas, class_names)):
+        styles[kind] = (colours[n % len(colours)], markers[n // len(colours)])
+    return {kind: styles[kind] for kind in styles if kind in set(atlas.kinds)}
+
+
+def list_others(atlas: Atlas, class_names: Sequence[str]) -> list[str]:
+    """List the classes that have no look of their own, by name."""
+    return sorted(set(atlas.kinds) - set(rank_kinds(atlas, class_names)) - {UNNAMED})
 
 
 def list_legend(atlas: Atlas, class_names: Sequence[str]) -> list[dict[str, str]]:
     """List the entries of the legend below the map; it is empty if there is only one kind."""
-    styles = assign_styles(atlas, class_names)
-    if len(styles) < 2:
+    if len(set(atlas.kinds)) < 2:
         return []
+    styles, others = assign_styles(atlas, class_names), list_others(atlas, class_names)
+    named = [*rank_kinds(atlas, class_names), *([UNNAMED] if UNNAMED in styles else [])]
+    looks = {kind: styles[kind] for kind in named} | ({count(len(others), OTHERS): OTHER_LOOK} if others else {})
+    signs = {**MARKERS, OTHER_LOOK[1]: "×"}
     return [
-        {"kind": escape_tex(kind), "colour": colour, "sign": MARKERS[marker]}
-        for kind, (colour, marker) in styles.items()
+        {"kind": escape_tex(kind), "colour": colour, "sign": signs[marker]} for kind, (colour, marker) in looks.items()
     ]
 
 
@@ -132,6 +155,9 @@ def draw_map(
     x, y = atlas.places.round(3).T.tolist()
     colours, markers = zip(*(styles[kind] for kind in atlas.kinds), strict=True)
     columns: dict[str, Any] = {"x": x, "y": y, "label": atlas.kinds, "colour": colours, "marker": markers}
+    others = set(list_others(atlas, class_names))
+    group = count(len(others), OTHERS)
+    columns["group"] = [group if kind in others else kind for kind in atlas.kinds]
     columns |= {"image": list(images), "name": list(names), "alpha": [0.85] * len(x)}
     ranges = {f"{axis}_range": make_range(values) for axis, values in (("x", x), ("y", y))}
     options = {"sizing_mode": "stretch_both", "tools": "pan,wheel_zoom,reset", "toolbar_location": "above"}

@@ -4,18 +4,29 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bokeh.models import ColumnDataSource, DataRange1d, FactorRange, HoverTool, NumeralTickFormatter, Range1d
+from bokeh.models import (
+    ColumnDataSource,
+    DataRange1d,
+    FactorRange,
+    FixedTicker,
+    HoverTool,
+    NumeralTickFormatter,
+    Range1d,
+)
 from bokeh.models.annotations import TeeHead, Whisker
 from bokeh.plotting import figure
 from bokeh.transform import dodge
 
 from components.features.encoders import OURS, PIXELS
 from components.report.page.theme import COLOURS, choose_colour, make_figure, put_legend_above
+from components.report.words import shorten
 
 Metrics = Mapping[str, Any]  # one encoder's metrics of one probe
 Place = tuple[str, str]  # on the axis of labels: a group and a place in it
 
 CLASSES = 40  # at most, for a chart of their images
+NAME = 18  # letters of a class's name on an axis, at most
+FEW_LABELS = r"accuracy_[\d.e-]+_(per_class|percent)$"  # metrics of the chart of few labels
 PER_CLASS, SHARE = "labels per class", "share of the labels"
 BESIDE = 0.12  # distance between the encoders' points of one place, as a share of its width
 
@@ -95,12 +106,18 @@ def draw_curve(
 
 
 def draw_class_counts(by_class: Sequence[Mapping[str, Any]]) -> figure:
-    """Draw the number of labelled images of every class in train and in test."""
+    """Draw the number of labelled images of every class in train and in test, the first class on top."""
     columns = {key: [row[key] for row in by_class] for key in ("class", "train", "test")}
-    height = 130 + 22 * len(by_class)
-    plot = make_figure("Labelled images a class", height, x_range=DataRange1d(start=0), y_range=columns["class"][::-1])
+    columns["place"] = list(range(len(by_class)))  # and not the name: two long names may be the same when shortened
+    rows = Range1d(start=len(by_class) - 0.5, end=-0.5)
+    plot = make_figure(
+        "Labelled images per class", 130 + 22 * len(by_class), x_range=DataRange1d(start=0), y_range=rows
+    )
+    plot.yaxis.ticker = FixedTicker(ticks=columns["place"])
+    plot.yaxis.major_label_overrides = {n: shorten(name, NAME) for n, name in enumerate(columns["class"])}
+    plot.ygrid.grid_line_color = None
     splits, colours = ["train", "test"], [COLOURS[OURS], COLOURS[PIXELS]]
-    plot.hbar_stack(splits, y="class", height=0.8, source=columns, color=colours, legend_label=splits)
+    plot.hbar_stack(splits, y="place", height=0.8, source=columns, color=colours, legend_label=splits)
     plot.add_tools(HoverTool(tooltips=[("class", "@class"), *((split, f"@{split}") for split in splits)]))
     put_legend_above(plot)
     return plot

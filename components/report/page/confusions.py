@@ -14,6 +14,7 @@ from bokeh.plotting import figure
 from components.features.encoders import OURS
 from components.report.page.pictures import Picture
 from components.report.page.theme import COLOURS, INK, make_figure
+from components.report.words import shorten
 
 CLASSES = 30  # in the matrix, at most; of more classes, those with the most mistakes are drawn
 PICTURES = 6  # per kind of mistake
@@ -92,7 +93,7 @@ def draw_matrix(title: str, actual: np.ndarray, predicted: np.ndarray, class_nam
     }  # fmt: skip
     strong = (~right & (opacity > 0.5))[of_cell]
     if len(drawn) < len(class_names):
-        title = f"The {len(drawn)} most confused of {len(class_names)} classes"
+        title = f"{len(drawn)} most confused of {len(class_names)} classes"
     return draw_cells(title, {name: np.asarray(column).tolist() for name, column in columns.items()}, strong, names)
 
 
@@ -100,7 +101,7 @@ def draw_cells(title: str, columns: dict[str, list[object]], strong: np.ndarray,
     """Draw a rectangle per cell that is not 0, with its number, which is white where the red is `strong`."""
     plot = make_figure(title, max(360, 110 + 24 * len(names)), x_axis_label="predicted", y_axis_label="actual")
     plot.x_range, plot.y_range = Range1d(start=-0.5, end=len(names) - 0.5), Range1d(start=len(names) - 0.5, end=-0.5)
-    short = [name if len(name) <= NAME else f"{name[: NAME - 6]}…{name[-5:]}" for name in names]
+    short = [shorten(name, NAME) for name in names]
     for axis in (plot.xaxis[0], plot.yaxis[0]):
         axis.ticker = FixedTicker(ticks=list(range(len(short))))
         axis.major_label_overrides = dict(enumerate(short))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from components.report.words import fit
+
 SHOWN = 20  # faulty files of each kind that are named
 
 Metrics = Mapping[str, Any]
@@ -16,45 +18,55 @@ def describe_images(data: Metrics) -> dict[str, Any]:
 def list_overview(data: Metrics) -> list[tuple[str, str]]:
     """List the name and value of each fact about the images."""
     sizes, channels = data["sizes"], data["channels"]
-    sides = "; ".join(
-        f"{axis} {size['min']:,} to {size['max']:,}, median {size['median']:,}" for axis, size in sizes.items()
-    )
     per_channel = ("mean", "std")
     statistics = "; ".join(f"{name} {', '.join(f'{value:.3f}' for value in channels[name])}" for name in per_channel)
     return [
         ("images", ", ".join(f"{data[split]:,} {split}" for split in ("train", "test", "unlabelled") if data[split])),
         ("sources", ", ".join(f"{name} ({count:,})" for name, count in data["sources"].items())),
         ("classes", describe_classes(data)),
-        ("pixels", sides),
+        ("pixels", "; ".join(describe_side(axis, size) for axis, size in sizes.items())),
         ("formats", ", ".join(f"{name} ({count:,})" for name, count in data["formats"].items())),
         ("channels of the images to train on", statistics),
         ("in the store", f"{data['bytes'] / 1e6:,.1f} MB"),
     ]
 
 
+def describe_side(axis: str, size: Mapping[str, int]) -> str:
+    """Describe the widths or the heights of the images."""
+    if size["min"] == size["max"]:
+        return f"{axis} {size['min']:,}"
+    return f"{axis} {size['min']:,} to {size['max']:,}, median {size['median']:,}"
+
+
 def describe_classes(data: Metrics) -> str:
     """Describe how many classes there are, and how uneven their sizes are."""
-    if data["classes"] < 2:
+    if data["classes"] < 2 or data["classes_without_train"] == data["classes"]:
         return f"{data['classes']}"
-    return f"{data['classes']:,}; the largest has {data['class_ratio']:.3g} times the images of the smallest"
+    ratio, having = f"{data['class_ratio']:.3g}", " of those that have any" if data["classes_without_train"] else ""
+    if float(ratio) == 1:
+        return f"{data['classes']:,}; the number of train images is the same for each{having}"
+    return f"{data['classes']:,}; the largest has {ratio} times the train images of the smallest{having}"
 
 
 def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
     """List what was found wrong: how many images, what is wrong with them, and what that means."""
     descriptions = {
-        "unreadable": ("image files that cannot be read", "not stored"),
-        "no_images": ("other files", "not stored"),
-        "odd": ("odd images", "stored; look at them"),
-        "repeated": ("images that repeat another pixel for pixel", "stored, but for those below"),
-        "repeated_with_other_labels": ("images that come under several labels", "one of these labels is wrong"),
-        "nearly_repeated": ("images nearly the same as another", "stored"),
-        "leaked": ("test images that also stand among those to train on", "accuracies would be too good"),
-        "dropped": ("images to train on that were left out for that", "not stored"),
-        "nearly_leaked": ("test images nearly the same as one to train on", "stored; accuracies may be too good"),
-        "classes_without_train": ("classes without an image to train on", "probes cannot learn them"),
-        "classes_without_test": ("classes without a test image", "nothing is known of them"),
+        "unreadable": ("image file(s) that cannot be read", "not stored"),
+        "no_images": ("other file(s)", "not stored"),
+        "odd": ("odd image(s)", "stored; look at them"),
+        "repeated": ("image(s) equal to another, pixel for pixel", "stored, but for those below"),
+        "repeated_with_other_labels": ("image(s) under several labels", "one of these labels is wrong"),
+        "nearly_repeated": ("image(s) nearly the same as another", "stored"),
+        "leaked": ("test image(s) equal to one to train on", "accuracies would be too good"),
+        "dropped": ("image(s) to train on, left out for that", "not stored"),
+        "merged": ("unlabelled image(s) equal to one of another split", "not stored again"),
+        "withheld": ("unlabelled image(s) nearly the same as a test image", "not stored"),
+        "nearly_leaked": ("test image(s) nearly the same as one to train on", "stored; accuracies may be too good"),
+        "classes_without_train": ("class(es) without an image to train on", "probes cannot learn them"),
+        "classes_without_test": ("class(es) without a test image", "nothing is known of them"),
     }
-    return [(f"{data[key]:,}", what, meaning) for key, (what, meaning) in descriptions.items() if data[key]]
+    found = {key: texts for key, texts in descriptions.items() if data.get(key)}
+    return [(f"{data[key]:,}", fit(data[key], what), meaning) for key, (what, meaning) in found.items()]
 
 
 def list_faulty_files(data: Metrics) -> list[tuple[str, str]]:

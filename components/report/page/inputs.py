@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, order_encoders
-from components.report.page.numbers import Probe
+from components.report.page.numbers import VERIFICATION, Probe
+from components.report.page.paired import Scores
 from components.stage.errors import InputError
 from components.store.store import Store
 
@@ -88,6 +89,43 @@ class Inputs:
         """Read the average precision of each test image as a query, by its id; empty if retrieval was not measured."""
         rows = self._read_rows("retrieval", ["id", "map"])
         return dict(zip(rows["id"], rows["map"], strict=True)) if rows else {}
+
+    def read_scores(self, probe: str) -> Scores:
+        """Read every encoder's score per image; empty unless all encoders judged the same images."""
+        path = self.predictions / f"{probe}.parquet"
+        if not path.is_file():
+            return Scores({})
+        rows = pq.read_table(path)
+        names = [name for name in rows.column_names if name not in ("id", "encoder", "actual", "predicted")]
+        encoder = rows["encoder"].to_numpy()
+        by_encoder, judged = {}, []
+        for one in order_encoders(dict.fromkeys(encoder.tolist())):
+            part = rows.filter(encoder == one)
+            order = np.argsort(ids := part["id"].to_numpy().astype(str), kind="stable")
+            judged.append(ids[order])
+            by_encoder[one] = {name: part[name].to_numpy()[order] for name in names if not part[name].null_count}
+        if not judged or not all(np.array_equal(ids, judged[0]) for ids in judged):
+            return Scores({})
+        members = self._find_members(judged[0].tolist()) if probe == VERIFICATION else None
+        return Scores(by_encoder, members, len(judged[0]))
+
+    def _find_members(self, pairs: list[str]) -> np.ndarray | None:
+        """Find the rows of both images of each pair, `id id`, whose ids may hold spaces: (N, 2)."""
+        found = []
+        for pair in pairs:
+            gaps = [place for place, letter in enumerate(pair) if letter == " "]
+            halves = [(pair[:gap], pair[gap + 1 :]) for gap in gaps]
+            rows = [(self.row_of[a], self.row_of[b]) for a, b in halves if a in self.row_of and b in self.row_of]
+            found += rows[:1]
+        return np.array(found) if len(found) == len(pairs) > 0 else None
+
+    def read_left_out(self, probe: str) -> list[tuple[str, str]]:
+        """Read the metrics that were asked for and not measured, each with the reason."""
+        path = self.plots / probe / "left_out.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [(row["metric"], row["reason"]) for row in csv.DictReader(file)]
 
     def _read_rows(self, probe: str, columns: list[str]) -> dict[str, list[Any]]:
         path = self.predictions / f"{probe}.parquet"

@@ -1,13 +1,14 @@
-"""Makes the page's numbers: the tiles on top, and the table of every metric of every probe with its interval."""
+"""Makes the table of every metric of every probe with its interval, and spells the names and values of metrics."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.features.encoders import OURS, PIXELS, UNTRAINED, list_metrics
+from components.features.encoders import list_metrics
+from components.report.page.paired import Scores, compare
 
-CLASSIFIERS = ("knn", "linear", "logistic")  # probes whose accuracy can be the headline
-BASELINES = {PIXELS: "pixels", UNTRAINED: "untrained"}
+VERIFICATION, RETRIEVAL = "verification", "retrieval"
+CLASSIFIERS = ("knn", "linear", "logistic")
 TITLES = {
     "knn": "k nearest neighbours",
     "linear": "linear layer",
@@ -20,6 +21,7 @@ Probe = dict[str, dict[str, Any]]  # encoder -> metric -> value, or -> {"skipped
 SHARES = re.compile(r"accuracy|recall|precision|true_accept_rate")  # metrics that are shown in percent
 MORE_IS_BETTER = re.compile(r"(accuracy|recall|precision|true_accept_rate|map$|roc_auc)(?!.*standard_error)")
 THREE_DECIMALS = ("map", "roc_auc")
+SAID = ("pairs", "pairs_seen")  # in the sentence beside the table
 SPELT = {
     r"accuracy_(\d+)_per_class": r"accuracy, \1 labels per class",
     r"accuracy_([\d.e-]+)_percent": r"accuracy, \1 % of the labels",
@@ -49,68 +51,40 @@ def find_skip_reason(probe: Probe) -> str:
     return next((str(metrics["skipped"]) for metrics in probe.values() if "skipped" in metrics), "")
 
 
-def choose_headline(probes: Mapping[str, Probe]) -> str | None:
-    """Return the classifier with an accuracy that params.yaml names last, not the best one, or None if none has one."""
-    classifiers = [name for name, probe in probes.items() if name in CLASSIFIERS and "accuracy" in probe.get(OURS, {})]
-    return classifiers[-1] if classifiers else None
+def tabulate(name: str, probe: Probe, scores: Scores) -> dict[str, Any]:
+    """Return a probe's table, with a row per metric and a cell per encoder."""
+    measured = select_measured(probe)
+    keys = [key for key in list_metrics(measured.values()) if key not in SAID]
+    return {
+        "probe": name_probe(name),
+        "reason": find_skip_reason(probe),
+        "encoders": list(measured),
+        "rows": [{"metric": spell_metric(key), "cells": list_cells(measured, key, scores)} for key in keys],
+    }
 
 
-def make_tiles(probes: Mapping[str, Probe], pretrain: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Make the tiles of the most important numbers."""
-    tiles, name = [], choose_headline(probes)
-    if name is not None:
-        probe = select_measured(probes[name])
-        counts = [int(key[1]) for key in map(re.compile(r"accuracy_(\d+)_per_class").fullmatch, probe[OURS]) if key]
-        if counts:
-            few = min(counts, key=lambda count: (abs(count - 2), count))
-            label = f"accuracy, {few} label{'s' * (few > 1)} a class"
-            tiles.append(make_tile(probe, f"accuracy_{few}_per_class", label, name))
-        tiles.append(make_tile(probe, "accuracy", "accuracy, all labels", name))
-    if "map" in probes.get("retrieval", {}).get(OURS, {}):
-        tiles.append(make_tile(select_measured(probes["retrieval"]), "map", "mean average precision", "retrieval"))
-    duration = {"value": f"{pretrain['seconds']:,.0f} s", "title": "of pretraining", "interval": "", "lines": []}
-    duration["probe"] = f"{pretrain['epochs']:,} epochs, {pretrain['images_per_second']:,.0f} images a second"
-    return [*tiles, duration]
+def list_cells(probe: Probe, key: str, scores: Scores) -> list[dict[str, Any]]:
+    """List a metric's cells, one per encoder; the best is marked if it is better than every other, beyond noise."""
+    having = [encoder for encoder, metrics in probe.items() if key in metrics]
 
+    def is_best(encoder: str) -> bool:
+        others = [other for other in having if other != encoder]
+        return bool(others) and all(compare(key, encoder, other, probe, scores) > 0 for other in others)
 
-def make_tile(probe: Probe, key: str, label: str, name: str) -> dict[str, Any]:
-    """Make a tile of one metric: our encoder's value and, below it, those of the baselines."""
-    lines = [
-        (BASELINES.get(encoder, encoder), spell_value(key, metrics[key]))
-        for encoder, metrics in probe.items()
-        if encoder != OURS and key in metrics
-    ]
-    ours = probe[OURS]
-    tile = {"title": label, "probe": name_probe(name), "lines": lines}
-    return tile | {"value": spell_value(key, ours[key]), "interval": format_interval(key, ours)}
-
-
-def tabulate(probes: Mapping[str, Probe]) -> list[dict[str, Any]]:
-    """Return a table per probe, with a row per metric and a cell per encoder."""
-    groups = []
-    for name, probe in probes.items():
-        measured = select_measured(probe)
-        rows = [
-            {"metric": spell_metric(key), "cells": list_cells(measured, key)} for key in list_metrics(measured.values())
-        ]
-        groups.append(
-            {"probe": name_probe(name), "reason": find_skip_reason(probe), "encoders": list(measured), "rows": rows}
-        )
-    return groups
-
-
-def list_cells(probe: Probe, key: str) -> list[dict[str, Any]]:
-    """List a metric's cells, one per encoder; the best is marked if its interval is above all other values."""
-    values = sorted(metrics[key] for metrics in probe.values() if key in metrics)
-    second = values[-2] if len(values) > 1 and MORE_IS_BETTER.match(key) else None
     return [
         {
             "value": spell_value(key, metrics[key]) if key in metrics else "–",
             "interval": format_interval(key, metrics),
-            "best": second is not None and metrics.get(f"{key}_low", 0) > second,
+            "best": bool(MORE_IS_BETTER.match(key)) and encoder in having and is_best(encoder),
         }
-        for metrics in probe.values()
+        for encoder, metrics in probe.items()
     ]
+
+
+def spell_left_out(left_out: Sequence[tuple[str, str]], pattern: str = "") -> str:
+    """Spell the metrics, of those whose names match the pattern, that were asked for and not measured, with reasons."""
+    said = [f"{spell_metric(key)} ({reason.rstrip('.')})" for key, reason in left_out if re.match(pattern, key)]
+    return f"Asked for and not measured: {'; '.join(said)}." if said else ""
 
 
 def name_probe(probe: str) -> str:

@@ -25,6 +25,13 @@ function makeElement(tag, text, attributes = {}) {
   return made;
 }
 
+// A name breaks after `_`, `-`, `/` and `.`, and elsewhere only at its spaces, as by words.allow_breaks.
+function makeName(tag, name) {
+  const made = makeElement(tag, "", { title: name });
+  for (const part of name.split(/(?<=\w[_\-/.]+)(?=\w)/)) made.append(part, makeElement("wbr", ""));
+  return made;
+}
+
 class Panel {
   constructor(source, rings, { nearest, cosines, labelled }) {
     Object.assign(this, { source, rings, nearest, cosines, labelled, at: 0 });
@@ -36,7 +43,7 @@ class Panel {
     const { image, label, name } = this.source.data;
     const chosen = makeElement("div", "", { class: "chosen" });
     const about = makeElement("div", "");
-    about.append(makeElement("b", label[at]), makeElement("small", name[at]));
+    about.append(makeName("b", label[at]), makeName("small", name[at]));
     chosen.append(makeElement("img", "", { src: image[at], alt: `${label[at]} ${name[at]}` }), about);
     const near = makeElement("div", "", { class: "near" });
     this.nearest[at].forEach((neighbour, rank) => {
@@ -53,7 +60,7 @@ class Panel {
     const wrong = this.labelled[this.at] && this.labelled[neighbour] && label[neighbour] !== label[this.at];
     const made = makeElement("button", "", { type: "button", class: wrong ? "wrong" : "", "data-image": neighbour });
     made.append(makeElement("img", "", { src: this.source.data.image[neighbour], alt: "" }),
-                makeElement("span", label[neighbour]), makeElement("small", cosine.toFixed(2)));
+                makeName("span", label[neighbour]), makeElement("small", cosine.toFixed(2)));
     made.addEventListener("click", () => { this.show(neighbour); this.focus(".near button"); });
     return made;
   }
@@ -70,14 +77,18 @@ class Panel {
 }
 
 function wireLegend(source) {
-  const buttons = [...document.querySelectorAll(".legend button")];
-  const choose = (button) => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    for (const each of buttons) each.setAttribute("aria-pressed", String(on && each === button));
-    const kind = button.dataset.kind;
-    source.data = { ...source.data, alpha: source.data.label.map((label) => (on && label !== kind ? 0.07 : 0.85)) };
+  const buttons = [...document.querySelectorAll(".legend button")], list = document.querySelector(".others");
+  const single = (column, kind) => {
+    for (const each of buttons) each.setAttribute("aria-pressed", String(column === "group" && each.dataset.kind === kind));
+    if (list && column === "group") list.value = "";
+    source.data = { ...source.data, alpha: source.data[column].map((one) => (kind && one !== kind ? 0.07 : 0.85)) };
   };
-  for (const button of buttons) button.addEventListener("click", () => choose(button));
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      single("group", button.getAttribute("aria-pressed") === "true" ? "" : button.dataset.kind);
+    });
+  }
+  list?.addEventListener("change", () => single("label", list.value));
 }
 
 async function start() {

@@ -1,6 +1,6 @@
 """The page's sections: the content that the template shows in each, and the charts by the id of their element.
 
-A section without content gives the reason instead.
+A section without content is left out of the page, with its link.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from bokeh.plotting import figure
 
-from components.report.page import atlas, charts, confusions, dataset, gallery, numbers, training
+from components.report import seen
+from components.report.page import atlas, charts, confusions, dataset, gallery, headline, numbers, training
 from components.report.page.inputs import Inputs
 from components.report.page.pictures import read_pictures
 from components.report.params import Report
+from components.report.words import count
 
 MAP_BYTES, GALLERY_BYTES = 4_000_000, 1_000_000  # of pictures, before base64: the page stays below 15 MB
-NOT_ASKED = "Not measured: evaluate.probes in params.yaml names no classifier."
 
 
 @dataclass(frozen=True)
@@ -24,54 +25,51 @@ class Section:
 
     charts: dict[str, figure] = field(default_factory=dict)
     shown: Any = None
-    reason: str = ""  # why there is nothing to show
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not self.charts and not self.shown
 
 
 def show_few_labels(inputs: Inputs) -> Section:
-    """Draw a chart of every probe that was measured from few labels."""
-    drawn = {}
+    """Draw a chart of every probe that was measured from few labels, each with what was asked and not measured."""
+    drawn, left_out = {}, {}
     for name, probe in inputs.probes.items():
         measured = numbers.select_measured(probe)
         if places := charts.list_label_places(measured):
             drawn[f"few-labels-{name}"] = charts.draw_few_labels(numbers.name_probe(name), measured, places)
-    return Section(drawn, reason="" if drawn else explain_no_classifier(inputs))
-
-
-def explain_no_classifier(inputs: Inputs) -> str:
-    """Explain why no classifier was measured, in the words of the first classifier that was skipped, if one was."""
-    reasons = [numbers.find_skip_reason(inputs.probes[name]) for name in numbers.CLASSIFIERS if name in inputs.probes]
-    reason = next(filter(None, reasons), None)
-    return f"Not measured: {reason}." if reason else NOT_ASKED
+            left_out[f"few-labels-{name}"] = numbers.spell_left_out(inputs.read_left_out(name), charts.FEW_LABELS)
+    return Section(drawn, left_out)
 
 
 def show_map(inputs: Inputs, params: Report) -> Section:
     """Draw the map, and export the data of it that page.js needs."""
     limits = {"images": params.map_images, "neighbours": params.neighbours, "seed": params.seed}
     drawn = atlas.make_atlas(inputs.table, inputs.class_names, **limits)
-    if not len(drawn.rows):
-        return Section(reason="The store holds no image.")
+    if len(drawn.rows) < 2:
+        return Section()
     pictures = read_pictures(inputs.store, drawn.rows, MAP_BYTES)
     images = [pictures[int(row)] for row in drawn.rows]
     chart = atlas.draw_map(drawn, inputs.table.ids[drawn.rows].tolist(), images, inputs.class_names, inputs.tiny)
     split = "test " if (inputs.table.splits[drawn.rows] == "test").all() else ""
-    shown = {"legend": atlas.list_legend(drawn, inputs.class_names), "what": f"{len(drawn.rows):,} {split}images"}
+    shown = {"what": count(len(drawn.rows), f"{split}image(s)"), "legend": atlas.list_legend(drawn, inputs.class_names)}
+    shown |= {"others": atlas.list_others(drawn, inputs.class_names)}
     return Section({"map": chart}, shown | {"script": atlas.export_for_script(drawn)})
 
 
 def show_mistakes(inputs: Inputs, params: Report) -> Section:
     """Show the commonest mistakes and the confusion matrix of the headline's classifier."""
-    probe = numbers.choose_headline(inputs.probes)
-    if probe is None:
-        return Section(reason=explain_no_classifier(inputs))
-    predictions = inputs.read_predictions(probe)
-    if predictions is None:
-        return Section(reason=f"No predictions of {numbers.name_probe(probe)} stand among the outputs.")
+    probe = headline.choose_classifier(inputs.probes)
+    predictions = inputs.read_predictions(probe) if probe else None
+    if probe is None or predictions is None:
+        return Section()
     actual, predicted = predictions.actual, predictions.predicted
     commonest = confusions.find_commonest(actual, predicted, params.confusions)
     rows = np.array([inputs.row_of[name] for name in predictions.ids])
     wanted = [int(rows[place]) for mistake in commonest for place in mistake.places[: confusions.PICTURES]]
     pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
-    matrix = confusions.draw_matrix(f"All {len(rows):,} test images", actual, predicted, inputs.class_names)
+    matrix = confusions.draw_matrix(count(len(rows), "test image(s)"), actual, predicted, inputs.class_names)
     wrong = int((actual != predicted).sum())
     shown = {
         "probe": numbers.name_probe(probe),
@@ -83,8 +81,8 @@ def show_mistakes(inputs: Inputs, params: Report) -> Section:
 
 def show_nearest(inputs: Inputs, params: Report) -> Section:
     """Show a few images, each with the images nearest to it."""
-    if not len(inputs.table.ids):
-        return Section(reason="The store holds no image.")
+    if len(inputs.table.ids) < 2:
+        return Section()
     chosen = gallery.choose_queries(inputs.table, params.queries, params.neighbours, params.seed)
     wanted = [int(row) for rows in chosen for row in rows.ravel()]
     pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
@@ -104,7 +102,18 @@ def show_numbers(inputs: Inputs) -> Section:
     if roc := inputs.curve("verification", "roc"):
         names = ("false accepts, of pairs of two classes", "true accepts")
         drawn["roc"] = charts.draw_curve("Verification: same class or not", roc, names, x_axis_type="log")
-    return Section(drawn, {"groups": numbers.tabulate(inputs.probes)})
+    groups = [
+        numbers.tabulate(name, probe, inputs.read_scores(name)) | {"notes": list_notes(name, inputs)}
+        for name, probe in inputs.probes.items()
+    ]
+    cells = [cell for group in groups for row in group["rows"] for cell in row["cells"]]
+    return Section(drawn, {"groups": groups, "intervals": any(cell["interval"] for cell in cells)})
+
+
+def list_notes(probe: str, inputs: Inputs) -> list[str]:
+    """List what is said of a probe's numbers: what it scores on, what of that was trained on, and what is left out."""
+    left_out = numbers.spell_left_out(inputs.read_left_out(probe))
+    return [note for note in (seen.describe_probe(probe, inputs), left_out) if note]
 
 
 def show_pretraining(inputs: Inputs) -> Section:

@@ -11,6 +11,7 @@ from bokeh.plotting import figure
 
 from components.features.encoders import OURS
 from components.report.page.theme import COLOURS, make_figure
+from components.report.words import count
 
 Table = Mapping[str, list[float | None]]  # a CSV's columns
 
@@ -91,7 +92,7 @@ def list_health(pretrain: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def describe_speed(pretrain: Mapping[str, Any]) -> str:
     """Describe the duration and the speed of the whole run."""
-    return f"{pretrain['seconds']:,.0f} s, {pretrain['images_per_second']:,.0f} images a second"
+    return f"{pretrain['seconds']:,.0f} s, {count(round(pretrain['images_per_second']), 'image(s) per second')}"
 
 
 def format_three_digits(value: float | None) -> str:

@@ -94,18 +94,25 @@ class Folder:
         self.write_text("metrics/data.json", json.dumps(counted))
         self.write_text("plots/pretrain/curve.csv", CURVE)
         (self.root / "plots" / "pretrain" / "views.png").write_bytes(encode_png(np.zeros((8, 8, 3))))
-        for name, metrics in self.probes.items():
-            self.write_text(f"metrics/{name}.json", json.dumps(metrics))
+        for name in self.probes:
+            self.write_metrics(name)
         return self
+
+    def write_metrics(self, probe: str) -> None:
+        """Write metrics/<probe>.json."""
+        self.write_text(f"metrics/{probe}.json", json.dumps(self.probes[probe]))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of text."""
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
         (self.root / name).write_text(text)
 
-    def write_predictions(self, probe: str, predicted: dict[str, int], **scores: float) -> None:
-        """Write predictions/<probe>.parquet: ours are right but for `predicted`, by id; another encoder's are wrong."""
-        tested = [n for n, split in enumerate(self.splits) if split == TEST]
+    def write_predictions(
+        self, probe: str, predicted: dict[str, int], *, first: int | None = None, **scores: float
+    ) -> None:
+        """Write predictions/<probe>.parquet of the first test images or all: ours are right but for `predicted`, by
+        id; another encoder's are wrong."""
+        tested = [n for n, split in enumerate(self.splits) if split == TEST][:first]
         ids, actual = [f"{n}.png" for n in tested], [self.labels[n] for n in tested]
         ours = [predicted.get(name, label) for name, label in zip(ids, actual, strict=True)]
         columns: dict[str, Any] = {"id": ids * 2, "encoder": ["byol"] * len(ids) + ["pixels"] * len(ids)}

@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from components.features.embeddings import Embeddings
 from components.report.page import atlas
-from components.report.page.theme import MARKERS, PALETTE
+from components.report.page.theme import INK, MARKERS, PALETTE
 
 
 def make_table(features: np.ndarray, splits: list[str], labels: list[int]) -> Embeddings:
@@ -82,12 +82,31 @@ def test_colours_go_by_class_and_by_split_where_nothing_has_a_class() -> None:
     assert atlas.list_legend(uniform, []) == []
 
 
-def test_no_two_of_fifty_classes_look_the_same_and_more_begin_again() -> None:
-    count = len(PALETTE) * len(MARKERS)
-    names = [f"class {n}" for n in range(count + 1)]
-    features = np.random.default_rng(0).normal(0, 1, (count + 1, 3))
-    styles = atlas.assign_styles(
-        make_map(make_table(features, ["test"] * len(names), list(range(count + 1))), names, 1000), names
-    )
-    assert len(set(list(styles.values())[:count])) == count
-    assert styles[names[-1]] == styles[names[0]]
+def make_crowd(classes: int, frequent: int) -> tuple[atlas.Atlas, list[str]]:
+    """Make a map with two images of class `frequent` and one of each other class."""
+    names = [f"class {n}" for n in range(classes)]
+    labels = [*range(classes), frequent]
+    features = np.random.default_rng(0).normal(0, 1, (len(labels), 3))
+    return make_map(make_table(features, ["test"] * len(labels), labels), names, 1000), names
+
+
+def test_no_two_of_fifty_classes_look_the_same() -> None:
+    drawn, names = make_crowd(len(PALETTE) * len(MARKERS), 0)
+    assert len(set(atlas.assign_styles(drawn, names).values())) == len(names)
+    assert [entry["kind"] for entry in atlas.list_legend(drawn, names)] == names
+    assert atlas.list_others(drawn, names) == []
+
+
+def test_of_hundreds_of_classes_the_most_frequent_have_a_look_and_the_rest_share_one() -> None:
+    drawn, names = make_crowd(300, 250)
+    legend = atlas.list_legend(drawn, names)
+    named = [entry["kind"] for entry in legend[:-1]]
+    assert len(legend) == atlas.NAMED + 1
+    assert "class 250" in named
+    assert legend[-1] == {"kind": f"{300 - atlas.NAMED} other classes", "colour": INK, "sign": "×"}
+    styles = atlas.assign_styles(drawn, names)
+    assert len({styles[kind] for kind in named}) == atlas.NAMED
+    assert {styles[kind] for kind in names if kind not in named} == {(INK, "x")}
+    assert len(atlas.list_others(drawn, names)) == 300 - atlas.NAMED
+    groups = atlas.draw_map(drawn, drawn.kinds, drawn.kinds, names, tiny=False).renderers[0].data_source.data["group"]
+    assert set(groups) == {entry["kind"] for entry in legend}, "every button singles something out"

@@ -6,14 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from dvc_render.html import render_html
+from dvc_render.image import ImageRenderer
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.conftest import ROOT
 from tests.report.page import pages
+from tests.small import encode_png
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["background-networking", "component-update", "sync", "quic"]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
+LONG = "Schwarzenegger_Kostelic"
 NAMES = ["a$$n$$t", "bee", "<b>cat</b>", "</script>"]  # who names a folder so should still get a page, and no request
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)")
@@ -184,3 +190,50 @@ def test_unlabelled_images_have_their_map_too(browser: Browser, tmp_path: Path) 
     opened.page.locator("#panel").get_by_text("3.png", exact=True).wait_for()
     assert len(opened.nearest()) == 8
     assert opened.wrong == []
+
+
+def test_many_long_names_fit_a_phone_and_do_not_break_inside_a_word(browser: Browser, tmp_path: Path) -> None:
+    names = [f"{LONG}_{number}" for number in range(52)]
+    path = tmp_path / "index.html"
+    path.write_text(pages.write_labelled(tmp_path, names=names, each=2).render(), encoding="utf-8")
+    opened = open_page(browser, path, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    shown = page.locator(".nearest figure, .tile, #panel button")
+    assert max(shown.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().right)")) <= 390
+    parts = """[...document.querySelectorAll('figcaption, #panel b, #panel span, .mistake h3')].flatMap((one) => {
+        const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), found = [];
+        while (texts.nextNode()) {
+            for (const word of texts.currentNode.data.matchAll(/Schwarzenegger|Kostelic/g)) {
+                const range = document.createRange();
+                range.setStart(texts.currentNode, word.index);
+                range.setEnd(texts.currentNode, word.index + word[0].length);
+                found.push(new Set([...range.getClientRects()].map((box) => box.top)).size);
+            }
+        }
+        return found;
+    })"""
+    lines = page.evaluate(parts)
+    assert len(lines) > 50
+    assert set(lines) == {1}
+    strong = "findModel('map').data.alpha.filter((one) => one > 0.5).length"
+    page.get_by_role("button", name="other classes").click()
+    assert page.evaluate(strong) == 52 - len(page.query_selector_all(".legend button")) + 1
+    page.get_by_label("Single out another class").select_option(index=1)
+    assert page.evaluate(strong) == 1
+    assert opened.wrong == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_dvcs_page_of_plots_shows_the_images_of_two_revisions_whole(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    (tmp_path / "views.png").write_bytes(encode_png(np.zeros((240, 960, 3))))
+    revisions = [{"rev": name, "src": str(tmp_path / "views.png")} for name in ("HEAD", "workspace")]
+    template = ROOT / ".dvc" / "offline-plots.html"
+    render_html([ImageRenderer(revisions, "views.png")], tmp_path / "index.html", html_template=template)
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    boxes = page.evaluate("[...document.images].map((one) => [one.naturalWidth, one.getBoundingClientRect().right])")
+    assert [natural for natural, _ in boxes] == [960, 960]
+    assert max(right for _, right in boxes) <= width

@@ -1,29 +1,11 @@
-"""The page's numbers: the right ones are on top, all are named as people name them, and none is left out."""
+"""The page's numbers: all are named as people name them, and none is left out."""
 
-from typing import Any
+import numpy as np
 
 from components.features.encoders import order_encoders
-from components.report.page import numbers
+from components.report.page import charts, numbers
+from components.report.page.paired import Scores
 from tests.report.page import pages
-
-
-def test_the_headline_is_of_the_last_classifier_even_where_another_is_better() -> None:
-    probes = {
-        "knn": pages.make_accuracies(0.99),
-        "logistic": pages.make_accuracies(0.6),
-        "verification": pages.make_accuracies(0.9),
-    }
-    assert numbers.choose_headline(probes) == "logistic"
-    few_labels, all_labels, duration = numbers.make_tiles(probes, pages.PRETRAIN)
-    assert (few_labels["value"], few_labels["interval"]) == ("40.0 %", "30.0 – 45.0")
-    assert (all_labels["value"], all_labels["lines"]) == ("60.0 %", [("pixels", "50.0 %"), ("untrained", "40.0 %")])
-    assert duration["value"] == "7 s"
-
-
-def test_a_skipped_classifier_is_no_headline() -> None:
-    probes: dict[str, Any] = {"knn": pages.make_accuracies(0.9), "linear": {"byol": {"skipped": "no labels"}}}
-    assert numbers.choose_headline(probes) == "knn"
-    assert numbers.choose_headline({"linear": probes["linear"]}) is None
 
 
 def test_every_metric_of_every_probe_stands_in_the_table() -> None:
@@ -38,7 +20,7 @@ def test_every_metric_of_every_probe_stands_in_the_table() -> None:
             },
         }
     )
-    (group,) = numbers.tabulate({"robustness": probe})
+    group = numbers.tabulate("robustness", probe, Scores({}))
     assert group["encoders"] == ["byol", "random"]
     rows = {row["metric"]: [cell["value"] for cell in row["cells"]] for row in group["rows"]}
     assert rows == {
@@ -51,25 +33,45 @@ def test_every_metric_of_every_probe_stands_in_the_table() -> None:
 
 
 def test_a_skipped_probe_gives_its_reason_and_no_row() -> None:
-    (group,) = numbers.tabulate({"knn": {"byol": {"skipped": "no labels"}}})
+    group = numbers.tabulate("knn", {"byol": {"skipped": "no labels"}}, Scores({}))
     assert (group["reason"], group["rows"]) == ("no labels", [])
 
 
 def test_the_best_is_marked_only_where_more_is_better() -> None:
-    def mark_best(key: str) -> list[bool]:
-        ours = {key: 0.5, f"{key}_low": 0.4}
-        return [cell["best"] for cell in numbers.list_cells({"byol": ours, "pixels": {key: 0.25}}, key)]
+    def mark_best(key: str, other: float = 0.25) -> list[bool]:
+        probe = {"byol": pages.make_estimate(key, 0.5), "pixels": pages.make_estimate(key, other)}
+        return [cell["best"] for cell in numbers.list_cells(probe, key, Scores({}))]
 
-    assert (
-        mark_best("accuracy_jpeg_10")
-        == mark_best("map")
-        == mark_best("roc_auc")
-        == mark_best("recall_at_5")
-        == [True, False]
-    )
-    noise = numbers.list_cells({"byol": {"map": 0.5, "map_low": 0.4}, "pixels": {"map": 0.45}}, "map")
-    assert [cell["best"] for cell in noise] == [False, False], "within its interval nothing is better"
+    for key in ("accuracy_jpeg_10", "map", "recall_at_5", "roc_auc"):
+        assert mark_best(key) == [True, False]
+    assert mark_best("map", other=0.37) == [False, False], "beyond the other's value, but not beyond its interval"
     assert mark_best("alignment") == mark_best("accuracy_standard_error") == mark_best("weight_decay") == [False, False]
+    bare = numbers.list_cells({"byol": {"roc_auc": 0.9}, "pixels": {"roc_auc": 0.1}}, "roc_auc", Scores({}))
+    assert [cell["best"] for cell in bare] == [False, False], "nothing is known of the noise"
+
+
+def test_two_wrong_of_300_are_no_worse_than_none_though_thirty_are() -> None:
+    def mark_best(mistakes: int) -> list[bool]:
+        right = {"byol": np.ones(300), "pixels": np.ones(300)}
+        right["pixels"][:mistakes] = 0
+        probe = {
+            name: {"accuracy": float(one.mean()), "accuracy_low": 0, "accuracy_high": 1} for name, one in right.items()
+        }
+        scores = Scores({name: {"accuracy": one} for name, one in right.items()})
+        return [cell["best"] for cell in numbers.list_cells(probe, "accuracy", scores)]
+
+    assert mark_best(2) == [False, False]
+    assert mark_best(30) == [True, False]
+
+
+def test_what_was_asked_and_not_measured_is_said_with_its_reason() -> None:
+    left_out = [("accuracy_10_per_class", "no class has more than 5."), ("recall_at_10", "there are 7 images")]
+    assert numbers.spell_left_out(left_out) == (
+        "Asked for and not measured: accuracy, 10 labels per class (no class has more than 5); "
+        "recall at 10 (there are 7 images)."
+    )
+    assert "recall" not in numbers.spell_left_out(left_out, charts.FEW_LABELS)
+    assert numbers.spell_left_out([]) == ""
 
 
 def test_names_are_said_as_people_say_them() -> None:

@@ -51,13 +51,27 @@ def test_names_from_folders_cannot_break_the_page(page: str) -> None:
     assert NAMES[2] not in page
 
 
-def test_unlabelled_images_give_the_reason_in_place_of_what_needs_labels(tmp_path: Path) -> None:
+def list_links(page: str) -> list[str]:
+    return re.findall(r'<a href="#(\w+)">', page)
+
+
+def test_it_begins_with_the_verdict_and_says_what_was_seen(page: str) -> None:
+    text = extract_text(page)
+    assert text.index("Better than the untrained network, but no better than the pixels.") < text.index("Few labels")
+    assert "There are 12 test images; the encoder was trained on none of them." in text
+    assert "Learns from the labels of 12 train images" in text
+    assert text.count("Bold is better than") == 1
+
+
+def test_unlabelled_images_have_no_sections_and_links_of_what_needs_labels(tmp_path: Path) -> None:
     page = pages.write_unlabelled(tmp_path).render()
-    assert re.findall(r'<section id="(\w+)">', page) == SECTIONS
-    assert extract_text(page).count(f"Not measured: {pages.SKIPPED}.") == 2
-    assert f"Skipped: {pages.SKIPPED}." in extract_text(page)
+    kept = [name for name in SECTIONS if name not in ("few", "confused")]
+    assert re.findall(r'<section id="(\w+)">', page) == list_links(page) == kept
+    assert extract_text(page).count(f"Skipped: {pages.SKIPPED}.") == 2
+    assert "Nothing can be said of what it is worth" in extract_text(page)
     assert "RankMe" in extract_text(page)
-    assert page.count("<figure><img") == 8 * 9, "what it takes for alike needs no label"
+    assert "Bold is better" not in extract_text(page), "nothing can be bold"
+    assert page.count("<figure title=") == 8 * 9, "what it takes for alike needs no label"
 
 
 def test_what_an_optional_probe_did_not_write_is_left_out(tmp_path: Path) -> None:
@@ -67,7 +81,22 @@ def test_what_an_optional_probe_did_not_write_is_left_out(tmp_path: Path) -> Non
     page = folder.render()
     assert "AP" not in extract_text(page)
     assert 'id="precision"' not in page
-    assert "No predictions" in extract_text(page)
+    assert "confused" not in list_links(page)
+
+
+def test_what_was_asked_and_not_measured_stands_at_its_chart_and_its_table(tmp_path: Path) -> None:
+    folder = pages.write_labelled(tmp_path, names=NAMES)
+    folder.write_text("plots/knn/left_out.csv", 'metric,reason\naccuracy_10_per_class,"no class has more than 4"\n')
+    text = extract_text(folder.render())
+    assert text.count("Asked for and not measured: accuracy, 10 labels per class (no class has more than 4).") == 2
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_page_of_one_or_two_images_is_whole(tmp_path: Path, images: int) -> None:
+    page = pages.write_unlabelled(tmp_path, images=images).render()
+    assert ("alike" in list_links(page)) == ("atlas" in list_links(page)) == (images == 2)
+    assert ("2 images, near each other" in extract_text(page)) == (images == 2)
+    assert "1 images" not in extract_text(page)
 
 
 def test_a_metrics_file_that_is_missing_is_named(tmp_path: Path) -> None:
