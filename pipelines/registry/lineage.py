@@ -34,7 +34,9 @@ def prepare_head(folder: Path, champion: Version | None) -> None:
 
 def has_same_lock(folder: Path, revision: str) -> bool:
     """Whether DVC's lock file is the same as in the revision."""
-    return (folder / "dvc.lock").read_text().strip() == (read_committed(folder, revision, Path("dvc.lock")) or "")
+    return (folder / "dvc.lock").read_text(encoding="utf-8").strip() == (
+        read_committed(folder, revision, Path("dvc.lock")) or ""
+    )
 
 
 def list_written(folder: Path) -> list[str]:

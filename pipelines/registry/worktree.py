@@ -43,7 +43,8 @@ def run_git(root: Path, *arguments: str) -> str:
             env=environment | {"GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=SECONDS,
             check=False,
         )
