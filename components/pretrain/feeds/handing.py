@@ -12,6 +12,7 @@ import multiprocessing
 import os
 from functools import partial
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,14 +52,14 @@ def has_room_for_locks(workers: int) -> bool:
 def pack(batch: Batch) -> Parcel:
     """Move a batch into shared memory, or return it as arrays if there is no room."""
     try:
-        return tuple(part.share_memory_() for part in batch)
+        return tuple(part.share_memory_() for part in batch)  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         if NO_ROOM not in str(error):
             raise
         return tuple(part.numpy() for part in batch)
 
 
-def keep(parcel: Parcel) -> Parcel:
+def keep(parcel: Any) -> Any:
     """Return what a worker hands over as it is; a loader's own conversion would move arrays into shared memory."""
     return parcel
 
