@@ -11,7 +11,8 @@ PLACE = (".dvc", "tmp", "exps")  # of the copies, within the checkout
 
 def find_from_checkout(path: Path) -> Path:
     """Return the path, or in such a copy, if it leads nowhere there, the path that it is from the checkout."""
-    copy = Path.cwd()
-    if path.is_absolute() or path.exists() or copy.parts[-4:-1] != PLACE:
+    if path.is_absolute() or path.exists():
         return path
-    return copy.parents[len(PLACE)] / path
+    places = (folder for folder in Path.cwd().parents if folder.parts[-len(PLACE) :] == PLACE)
+    place = next(places, None)
+    return path if place is None else place.parents[len(PLACE) - 1] / path

@@ -7,10 +7,11 @@ import pytest
 from components.fetch.sources.places import to_local_path
 
 
+@pytest.mark.parametrize("place", ["standalone/tmpabc", "tmpabc", "standalone/tmpabc/deep"])
 def test_a_copy_of_the_checkout_finds_what_lies_beside_the_checkout(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = tmp_path / "mine" / ".dvc" / "tmp" / "exps" / "tmpabc"
+    copy = tmp_path / "mine" / ".dvc" / "tmp" / "exps" / place
     for folder in (copy / "tracked", tmp_path / "mine/tracked", tmp_path / "mine/photos", tmp_path / "images"):
         folder.mkdir(parents=True)
     monkeypatch.chdir(copy)
