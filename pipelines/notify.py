@@ -101,7 +101,7 @@ def _build_message(root: Path, event: Event) -> dict[str, Any]:
 def _append(path: Path, message: Mapping[str, Any]) -> None:
     """Append the message to the file as one line of JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(message) + "\n")
 
 

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from components.fetch.params import Snapshot
+from components.fetch.pinned import describe_pin_elsewhere
 from components.fetch.sources.open import ListedSource, open_sources
 from components.fetch.sources.places import Places
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
@@ -173,9 +174,9 @@ def main() -> None:
         inventory = take_inventory(open_sources(params, Places(scratch, params.limits.max_bytes)))
         if not arguments.accept:
             check_snapshot(params.snapshot, inventory, scratch)
-            print(
-                "snapshot: nothing has changed since it was accepted" if params.snapshot else "snapshot: none is pinned"
-            )
+            elsewhere = "" if params.snapshot else describe_pin_elsewhere(arguments.params)
+            none = f"none is pinned in {arguments.params}{elsewhere}"
+            print(f"snapshot: {'nothing has changed since it was accepted' if params.snapshot else none}")
             return
         difference = (
             describe_difference(params.snapshot, inventory, scratch)

@@ -3,7 +3,7 @@
 import subprocess
 
 # A run writes these files itself before anyone can commit them.
-OUTPUTS = (":(top,exclude)metrics", ":(top,exclude)dvc.lock")
+OUTPUTS = (":(exclude)metrics", ":(exclude)dvc.lock")
 
 
 def read_git_revision() -> str:
@@ -12,7 +12,7 @@ def read_git_revision() -> str:
     commit = ask_git("rev-parse", "--short", "HEAD")
     if commit is None:
         return "no Git repository" if ask_git("rev-parse", "--git-dir") is None else "no Git commit yet"
-    changed = ask_git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", *OUTPUTS)
+    changed = ask_git("status", "--porcelain", "--untracked-files=no", "--", ".", *OUTPUTS)
     return f"{commit} (with uncommitted changes)" if changed else commit
 
 

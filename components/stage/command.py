@@ -6,6 +6,7 @@ is found before the first stage has trained for a day. The types of the sections
 
 import argparse
 import inspect
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,7 +115,12 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 
 @contextmanager
 def exit_on_error(stage: str) -> Iterator[None]:
-    """End with an expected failure's message on stderr and its exit status; a programming error shows its trace."""
+    """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
+
+    What the terminal's encoding lacks, as in the name of a class, is printed as an escape.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except InputError as error:

@@ -6,28 +6,29 @@ compared, 2 a revision cannot be read.
 
 import argparse
 import sys
-from pathlib import Path
 
 from rich.console import Console
 
+from pipelines import entrance
 from pipelines.compare import revisions, table
-from pipelines.errors import USER_ERROR, GraphError, RevisionError
+from pipelines.errors import USER_ERROR, GraphError, RevisionError, StageError
 from pipelines.train import graph
 from pipelines.train.graph import WORKSPACE
 
 
 def main() -> int:
     """Compare two revisions, print the comparison and return the exit status."""
+    entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.compare", description="Compare two runs.")
     parser.add_argument("a", metavar="A", help="a branch, tag, commit or DVC experiment")
     parser.add_argument("b", metavar="B", nargs="?", default=WORKSPACE, help="another (without it: the workspace)")
     arguments = parser.parse_args()
-    root = Path.cwd()
     try:
+        root = entrance.find_root()
         a, b = revisions.read_revisions(root, [arguments.a, arguments.b])
         changes = graph.compare_params(root, arguments.a, arguments.b)
         stale = graph.find_changes(root) if WORKSPACE in (arguments.a, arguments.b) else {}
-    except (GraphError, RevisionError) as error:
+    except (GraphError, RevisionError, StageError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     if stale:

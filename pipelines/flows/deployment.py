@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,30 @@ def parse_schedule(cron: str | None) -> Schedule | None:
 
 
 def read_time_zone() -> str:
-    """Return the name of this machine's time zone. Raises StageError."""
+    """Return the name of this machine's time zone, or of that which TZ names. Raises StageError.
+
+    TZ may hold a name, a file, either of them after a colon, or a rule such as CET-1CEST,M3.5.0,M10.5.0/3 (POSIX.1,
+    8.3); a rule has no name, and Prefect takes nothing else.
+    """
+    stated = os.environ.get("TZ")
+    if stated == "":
+        return "UTC"
     try:
-        name = tzlocal.get_localzone_name()
-    except LookupError:
+        name = _find_zone(stated.removeprefix(":")) if stated else tzlocal.get_localzone_name()
+    except (LookupError, ValueError, OSError):
         name = None
     if not name:
-        raise StageError("this machine's time zone has no name: set TZ, to Europe/Zurich for one", USER_ERROR)
+        problem = f"TZ={stated} names no time zone" if stated else "this machine's time zone has no name"
+        raise StageError(f"{problem}: set TZ to a name such as Europe/Zurich, for the schedule", USER_ERROR)
     return name
+
+
+def _find_zone(text: str) -> str | None:
+    """Return the name of the zone in a name or a file of zones; None if there is none."""
+    path = Path(text)
+    if path.is_absolute():
+        text = str(path.resolve()).partition("/zoneinfo/")[2]
+    return zoneinfo.ZoneInfo(text).key if text else None
 
 
 def serve_deployment(root: Path, schedule: Schedule | None, say: Say) -> None:

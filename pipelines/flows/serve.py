@@ -30,6 +30,7 @@ def serve_checkout(root: Path, cron: str | None, say: Say) -> None:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError("this checkout is served already; nothing is done") from None
+    server.check_proxies()
     server_url = server.find_server()
     os.environ[environment.URL] = server_url or server.URL
     from pipelines.flows import deployment  # here only: Prefect reads the address when it is imported

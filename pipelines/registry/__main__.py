@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipelines import entrance
 from pipelines.errors import USER_ERROR, GraphError, StageError
 from pipelines.registry import versions
 from pipelines.registry.worktree import git_succeeds, run_git
@@ -39,6 +40,7 @@ def show_versions(root: Path, promote: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """List, promote, roll back or register, as the command says, and return the exit status."""
+    entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.registry", description="Versions of the encoder.")
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("show", help="every version, who holds a stage, and the decisive metric (the default)")
@@ -46,8 +48,8 @@ def main() -> int:
     commands.add_parser("rollback", help="put back the version before the present one")
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
     arguments = parser.parse_args()
-    root = Path.cwd()
     try:
+        root = entrance.find_root()
         promote = settings.read_settings(root)["promote"]
         if arguments.command == "register":
             if not git_succeeds(root, "rev-parse", "--verify", f"{arguments.revision}^{{commit}}"):

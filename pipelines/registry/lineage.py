@@ -28,13 +28,15 @@ def prepare_head(folder: Path, champion: Version | None) -> None:
     run_git(folder, "merge", "--quiet", "--strategy", "ours", "--no-commit", "--no-ff", champion.commit)
     if unchanged:
         written = list_written(folder)
-        paths = [path for path in written if git_succeeds(folder, "cat-file", "-e", f"{champion.commit}:{path}")]
+        paths = [path for path in written if git_succeeds(folder, "cat-file", "-e", f"{champion.commit}:./{path}")]
         run_git(folder, "checkout", champion.commit, "--", *paths)
 
 
 def has_same_lock(folder: Path, revision: str) -> bool:
     """Whether DVC's lock file is the same as in the revision."""
-    return (folder / "dvc.lock").read_text().strip() == (read_committed(folder, revision, Path("dvc.lock")) or "")
+    return (folder / "dvc.lock").read_text(encoding="utf-8").strip() == (
+        read_committed(folder, revision, Path("dvc.lock")) or ""
+    )
 
 
 def list_written(folder: Path) -> list[str]:
@@ -47,7 +49,7 @@ def list_written(folder: Path) -> list[str]:
 def commit_changes(folder: Path, message: str, *options: str) -> None:
     """Commit all that the run has changed; what is linked from the checkout stays out."""
     # DVC stages some files itself, such as a new .gitignore.
-    staged = run_git(folder, "diff", "--cached", "--name-only").splitlines()
+    staged = run_git(folder, "diff", "--cached", "--name-only", "--relative").splitlines()
     # DVC writes Git's index anew, and then Git overlooks a file of the same size that had changed within a second of
     # its checkout. An index that was just read from the commit makes Git compare the contents.
     run_git(folder, "read-tree", "HEAD")

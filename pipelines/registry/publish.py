@@ -8,22 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import Say, StageError
+from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.registry import records, versions
-from pipelines.registry.worktree import check_out, git_succeeds, run_git
+from pipelines.registry.worktree import GitError, check_out, git_succeeds, run_git
 from pipelines.train import graph, process
 
 PUSH_MINUTES = 1440.0
 
 
-def fetch_refs(root: Path, say: Say) -> None:
-    """Fetch the versions that other clones have promoted and rolled back."""
+def fetch_refs(root: Path, say: Say) -> bool:
+    """Fetch the versions that other clones have promoted and rolled back; return whether there is an origin to ask."""
     if not has_origin(root):
-        return
+        return False
     try:
         run_git(root, "-c", "remote.origin.tagOpt=--tags", "remote", "update", "origin")
     except StageError as error:
         say(f"going on with what is known here: {error}")
+        return False
+    return True
 
 
 def has_origin(root: Path) -> bool:
@@ -60,12 +62,23 @@ def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, 
     if remote and process.run([sys.executable, "-m", "dvc", "push"], cwd=folder, minutes=PUSH_MINUTES, say=say):
         raise StageError(f"dvc push to {remote} failed, see above; the next run does it again", 1)
     if has_origin(root):
-        run_git(root, "push", "--quiet", "origin", f"refs/heads/{branch}")
+        push(root, branch, f"refs/heads/{branch}")
         say(f"pushed {branch} to origin")
     if _waits_for_tags(root, branch, promote):
         tag_version(root, run_git(root, "rev-parse", branch), promote, say)
     if has_origin(root) and (tags := run_git(root, "tag", "--points-at", branch).split()):
-        run_git(root, "push", "--quiet", "origin", *(f"refs/tags/{name}" for name in tags))
+        push(root, branch, *(f"refs/tags/{name}" for name in tags))
+
+
+def push(root: Path, branch: str, *references: str) -> None:
+    """Push a retraining's references to origin. Raises StageError; the next run tries it again."""
+    try:
+        run_git(root, "push", "--quiet", "origin", *references)
+    except GitError as error:
+        if "rejected]" not in str(error):
+            raise
+        way = f"allow it there, or `git remote rename origin` to keep retrainings here, or `git branch -D {branch}`"
+        raise StageError(f"{branch} is done, and origin refuses it: {error}; {way}", USER_ERROR) from None
 
 
 def tag_version(root: Path, commit: str, promote: Mapping[str, Any], say: Say) -> None:

@@ -32,7 +32,7 @@ class GitError(StageError):
     """Git refuses a command; the message is what Git said."""
 
 
-def run_git(root: Path, *arguments: str) -> str:
+def run_git(root: Path, *arguments: str, stdin: str = "") -> str:
     """Run a Git command and return what it prints. Raises GitError."""
     environment = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
     command = ["git", *NO_HOOKS, *arguments]
@@ -41,9 +41,10 @@ def run_git(root: Path, *arguments: str) -> str:
             command,
             cwd=root,
             env=environment | {"GIT_TERMINAL_PROMPT": "0"},
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=SECONDS,
             check=False,
         )
@@ -65,7 +66,7 @@ def git_succeeds(root: Path, *arguments: str) -> bool:
 def read_committed(root: Path, revision: str, path: Path) -> str | None:
     """Read a file as it was committed; None if the revision does not have it."""
     with suppress(GitError):
-        return run_git(root, "show", f"{revision}:{path.as_posix()}")
+        return run_git(root, "show", f"{revision}:./{path.as_posix()}")  # ./ for a project in a larger repository
     return None
 
 
@@ -73,11 +74,13 @@ def read_committed(root: Path, revision: str, path: Path) -> str | None:
 def lock_retraining(root: Path) -> Iterator[None]:
     """Let no other process retrain here; the lock goes with the process, however it ends. Raises BusyError."""
     lock = FileLock(root / FOLDER.with_suffix(".lock"))
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
     try:
+        (root / FOLDER).mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError("another retraining is at work in this checkout; nothing is done") from None
+    except OSError as error:
+        raise StageError(f"{root / FOLDER}: nothing can be written there: {error.strerror}", USER_ERROR) from None
     try:
         remove_leftovers(root)
         yield
@@ -99,7 +102,12 @@ def check_out(root: Path, revision: str) -> Iterator[Path]:
     base.mkdir(parents=True, exist_ok=True)
     outermost = next(path for number in itertools.count(1) if not (path := base / str(number)).exists())
     folder = outermost.joinpath(*_split_path(root))
-    run_git(root, "worktree", "add", "--quiet", "--detach", str(folder), revision)
+    depth = len(Path(run_git(root, "rev-parse", "--show-prefix")).parts)  # of the project in a larger repository
+    top = folder.parents[depth - 1] if depth else folder
+    try:
+        run_git(root, "worktree", "add", "--quiet", "--detach", str(top), revision)
+    except GitError as error:
+        raise StageError(f"no worktree can be made: {error}", USER_ERROR) from None
     try:
         share_checkout(root, folder)
         yield folder

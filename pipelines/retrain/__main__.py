@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import notify
+from pipelines import entrance, notify
 from pipelines.errors import OTHER_ERROR, TERMINATED, BusyError, EndedError, GraphError, StageError
 from pipelines.retrain import drift, retraining
 from pipelines.retrain.retraining import Retraining, Tools
@@ -24,6 +24,7 @@ from pipelines.train.ending import report_error, say
 
 def main() -> int:
     """Retrain once, serve or check, as the flags say, and return the exit status."""
+    entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.retrain", description="Retrain on what is new.")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--check", action="store_true", help="for CI: is what is committed up to date and good enough?")
@@ -32,9 +33,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.cron is not None and not arguments.serve:
         parser.error("--cron: only together with --serve")
-    root = Path.cwd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the worktree is removed
     try:
+        root = entrance.find_root()
         if arguments.check:
             return 0 if retraining.check_head(root, say) else OTHER_ERROR
         if arguments.serve:

@@ -14,7 +14,7 @@ from pipelines.retrain.evidence import Evidence
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule and whether it was passed, with a sentence that gives the value and the limit."""
+    """One rule and whether it was passed, with a sentence that gives the value, the limit and the limit's key."""
 
     rule: str
     passed: bool
@@ -66,7 +66,8 @@ def _check_gain(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reas
     metric = f"{promote['probe']} {promote['metric']}"
     gain = evidence.gain
     if gain is None:
-        text = f"{metric} cannot be compared with {evidence.champion}'s: no test image has a score of both"
+        problem = "no test image has a score of both (promote.minimal_gain)"
+        text = f"{metric} cannot be compared with {evidence.champion}'s: {problem}"
         yield Reason("minimal_gain", False, text)
         return
     scope = f"over {evidence.champion} on {gain.images:,} test images"
@@ -92,22 +93,24 @@ def _check_images(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Re
         key = rule.removeprefix("max_")
         if key in evidence.data:
             value = evidence.data[key]
-            text = _format_sentence(f"the {key.replace('_', ' ')} of the images", value, limit, "at most", ".4f")
+            subject = f"the {key.replace('_', ' ')} of the images"
+            text = _format_sentence(f"data.{rule}", subject, value, limit, "at most", ".4f")
             yield Reason(f"data.{rule}", value is not None and value <= limit, text)
     limit = promote["drift"]["hold_below"]
     if evidence.drift is not None and limit is not None:
         p, new_images = evidence.drift["p_value"], evidence.drift["new"]
         if p is not None:
             subject = f"the p-value of the {new_images:,} new images' coming from where the champion's came from"
-            text = _format_sentence(subject, p, limit, "at least", ".2g")
+            text = _format_sentence("drift.hold_below", subject, p, limit, "at least", ".2g")
             hold = "" if p >= limit else "; held until a person has looked (docs/retrain.md)"
             yield Reason("drift.hold_below", p >= limit, text + hold)
 
 
 def _require_at_least(rule: str, subject: str, value: float | None, limit: float, form: str) -> Reason:
-    return Reason(rule, value is not None and value >= limit, _format_sentence(subject, value, limit, "at least", form))
+    text = _format_sentence(rule, subject, value, limit, "at least", form)
+    return Reason(rule, value is not None and value >= limit, text)
 
 
-def _format_sentence(subject: str, value: float | None, limit: float, bound: str, form: str) -> str:
+def _format_sentence(rule: str, subject: str, value: float | None, limit: float, bound: str, form: str) -> str:
     value_text = "was not measured" if value is None else f"is {value:{form}}"
-    return f"{subject} {value_text}; it must be {bound} {limit:g}"
+    return f"{subject} {value_text}; it must be {bound} {limit:g} (promote.{rule})"

@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import notify
 from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.notify import Event
-from pipelines.registry import lineage, publish, records, staleness, versions, worktree
+from pipelines.registry import lineage, publish, records, staleness, trial, versions, worktree
 from pipelines.registry.versions import Version
 from pipelines.registry.worktree import run_git
 from pipelines.retrain import challenge, gate, trigger
@@ -78,7 +78,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
     check_can_commit(root)
     with worktree.lock_retraining(root), worktree.check_out(root, "HEAD") as folder:
         tools.on_begin()
-        publish.fetch_refs(root, say)
+        trial.try_end(root, folder, pushes=publish.fetch_refs(root, say))
         params = settings.read_settings(folder)
         promote = params["promote"]
         challenge.read_plan(folder, promote)  # refuses before hours of work what `promote:` names and the graph lacks
@@ -94,6 +94,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
             )
         if decision_to_wait := trigger.decide_to_wait(root, folder, champion, params, say, tools.measure_drift):
             return Retraining(decision_to_wait)
+        trial.check_room(root, folder)
         decision, numbers = train_and_judge(root, folder, champion, promote, tools)
         if not decision.judged:
             return Retraining(decision)

@@ -149,5 +149,5 @@ def append_record(
         "changed": changes.changed,
         "drift": drift,
     }
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(f"{json.dumps(line)}\n")

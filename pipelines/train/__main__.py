@@ -4,30 +4,38 @@ import argparse
 import importlib
 import signal
 import sys
-from pathlib import Path
+from typing import Any
 
-from pipelines import notify
-from pipelines.errors import TERMINATED, EndedError, GraphError, StageError
+from pipelines import entrance, notify
+from pipelines.errors import TERMINATED, USER_ERROR, EndedError, GraphError, StageError
 from pipelines.train import graph, plain, summary
 from pipelines.train.ending import report_error, say
 
 
 def main() -> int:
     """Run the graph and return the exit status: 0 done, 2 the user's input is wrong, 1 anything else."""
+    entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.train", description="Bring every stage up to date.")
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
-    root = Path.cwd()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
     try:
+        root = entrance.find_root()
         with notify.tell_failures(root, "train", say):
-            # By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
-            module = plain if without_server else importlib.import_module("pipelines.flows.flow")
-            outcomes = module.run_graph(root, say)
+            outcomes = (plain if without_server else load_flow()).run_graph(root, say)
     except (StageError, GraphError, EndedError, KeyboardInterrupt) as error:
         return report_error(error)
     summary.show_summary(graph.read_stages(root), outcomes, graph.read_metrics(root), root)
     return 0
+
+
+def load_flow() -> Any:
+    """Load the flow if Prefect can work here. Raises StageError.
+
+    By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
+    """
+    importlib.import_module("pipelines.flows.server").check_prefect(USER_ERROR, "or run with --no-server")
+    return importlib.import_module("pipelines.flows.flow")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ def _start_guard(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # `python` is this one
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",  # whatever the terminal's encoding: what is printed here comes through the pipe as UTF-8,
+        "PYTHONIOENCODING": "utf-8",  # and is escaped where the terminal cannot show it
     }
     return subprocess.Popen(
         # -P: the guard's folder must not come before the standard library on the import path.
@@ -118,7 +120,7 @@ def _start_guard(command: Sequence[str], cwd: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
     )

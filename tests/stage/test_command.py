@@ -1,5 +1,6 @@
 """Tests that bad input in params.yaml gives one clear line each and exit status 2, before anything is written."""
 
+import io
 import runpy
 import shutil
 import subprocess
@@ -149,3 +150,11 @@ def test_every_stage_says_how_to_call_it(
     help_text = capsys.readouterr().out
     assert "--params PATH" in help_text
     assert f"usage: python -m components.{name}" in help_text
+
+
+def test_what_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    with stage.exit_on_error("fetch"):
+        print("2 classes: 猫 and dog")
+    assert written.getvalue() == b"2 classes: \\u732b and dog\n"

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from components.fetch.sources import local, remote
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.service import is_web
+from components.fetch.sources.workspace import find_from_checkout
 from components.stage.errors import InputError
 
 
@@ -72,7 +73,8 @@ class Places:
 
 def to_local_path(url: str) -> str:
     """Return the path that a URL of this machine names."""
-    return str(Path(os.path.expanduser(url.removeprefix("file://"))))  # noqa: PTH111 -- Path.expanduser raises for an unknown user
+    path = Path(os.path.expanduser(url.removeprefix("file://")))  # noqa: PTH111 -- Path.expanduser raises for an unknown user
+    return str(find_from_checkout(path))
 
 
 def get_file_name(url: str) -> str:

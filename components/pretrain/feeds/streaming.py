@@ -21,6 +21,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from components.learning.objective import Batch, ViewMaker
 from components.learning.randomness import ORDER, derive_seed
 from components.learning.replicas import Replica
+from components.pretrain.feeds import handing
+from components.pretrain.feeds.handing import Parcel
 from components.stage.errors import InputError
 from components.store.store import Group, Store
 
@@ -72,17 +74,17 @@ def make_plan(groups: list[Group], *, batch_size: int, workers: int, window: int
     return Plan(groups, own_batch_size, workers, max(1, window // own_batch_size), steps, seed, replica)
 
 
-class Stream(IterableDataset[Batch]):
+class Stream(IterableDataset[Parcel]):
     """One worker's batches from a step of the run on, or all workers' batches by turns without worker processes."""
 
     def __init__(self, store: Store, plan: Plan, make_batch: MakeBatch, step: int) -> None:
         self.store, self.plan, self.make_batch, self.step = store, plan, make_batch, step
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Parcel]:
         info = get_worker_info()
         workers = [self.make_batches(turn) for turn in ([info.id] if info else range(self.plan.workers))]
         for batches in cycle(workers):
-            yield next(batches)
+            yield handing.pack(next(batches)) if info else next(batches)
 
     def make_batches(self, turn: int) -> Iterator[Batch]:
         """Yield the batches of the worker that comes at this place in the turns, without end."""
@@ -146,18 +148,36 @@ class StreamingFeed:
         self.workers = plan.workers if workers else 0
         self.steps_per_epoch = plan.steps_per_epoch
         self.step = -1  # of the run: what the open stream gives next; nothing is open yet
-        self.stream: Iterator[Batch] = iter(())
+        self.stream: Iterator[Parcel] = iter(())
+        self.short = False  # whether it was said that shared memory is full
 
     def batches(self, step: int) -> Iterator[Batch]:  # noqa: D102
         if step != self.step:
             self.stream, self.step = self._open(step), step
         for number in range(step, (step // self.steps_per_epoch + 1) * self.steps_per_epoch):
-            batch = next(self.stream)
+            parcel = next(self.stream)
             self.step = number + 1
-            yield tuple(part.to(self.device, non_blocking=True) for part in batch)
+            if handing.is_piped(parcel):
+                self._say_shortage("they go through pipes")
+            yield tuple(part.to(self.device, non_blocking=True) for part in handing.unpack(parcel))
 
-    def _open(self, step: int) -> Iterator[Batch]:
-        stream = Stream(self.store, self.plan, self.make_batch, step)
-        pinned = self.device.type == "cuda"
-        loader = DataLoader(stream, batch_size=None, num_workers=self.workers, pin_memory=pinned)
-        return cast(Iterator[Batch], iter(loader))
+    def _open(self, step: int) -> Iterator[Parcel]:
+        workers = self.workers
+        if workers and not handing.has_room_for_locks(workers):
+            self._say_shortage("this process makes them itself")
+            workers = 0
+        loader = DataLoader(
+            Stream(self.store, self.plan, self.make_batch, step),
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=self.device.type == "cuda",
+            collate_fn=handing.keep,
+            worker_init_fn=handing.end_with_parent,
+        )
+        return cast(Iterator[Parcel], iter(loader))
+
+    def _say_shortage(self, consequence: str) -> None:
+        """Say once that shared memory is full."""
+        if not self.short:
+            print(handing.describe_shortage(consequence), flush=True)
+        self.short = True

@@ -1,13 +1,16 @@
 """Which server of Prefect's is used, and what is said where there can be none; no server is started here."""
 
 import socket
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
 from pipelines.flows import deployment, environment, serve, server
 from pipelines.train import __main__ as train
+from tests.pipelines import tiny
 from tests.pipelines.conftest import find_free_port
 
 
@@ -36,6 +39,45 @@ def test_a_named_server_that_is_down_is_said_in_a_line(monkeypatch: pytest.Monke
     assert caught.value.status == 1
 
 
+@pytest.mark.parametrize("by", ["variable", "profile"])
+def test_the_training_names_a_server_that_is_down_and_the_way_without_one(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, home = f"http://127.0.0.1:{find_free_port()}/api", tmp_path / "home"
+    home.mkdir()
+    origin = f"{environment.URL} in the environment"
+    if by == "variable":
+        monkeypatch.setenv(environment.URL, url)
+    else:
+        (home / "profiles.toml").write_text(f'active = "work"\n[profiles.work]\n{environment.URL} = "{url}"\n')
+        origin = f"{environment.URL} in the profile work of {home / 'profiles.toml'}"
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    project = tiny.make_project(tmp_path / "there", "stages: {}")
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(sys, "argv", ["train"])
+    assert train.main() == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{origin}: no server of Prefect's answers at {url}: ")
+    assert line.endswith("or run with --no-server")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "fault"),
+    [
+        (503, "text/plain", "503 Service Unavailable"),
+        (200, "text/html", "a page for people answers; the address of the API ends in /api"),
+        (401, "application/json", None),
+        (200, "application/json", None),
+    ],
+)
+def test_what_answers_has_to_be_prefects(
+    status: int, kind: str, fault: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = httpx.Response(status, headers={"content-type": kind})
+    monkeypatch.setattr(server.httpx, "get", lambda *_, **__: answer)
+    assert server._find_fault("http://a/api") == fault
+
+
 def test_a_port_that_is_taken_or_no_number_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "GONE_SECONDS", 0.1)
     with socket.socket() as listener:
@@ -58,6 +100,42 @@ def test_a_name_that_prefect_refuses_is_said_in_a_line(tmp_path: Path, monkeypat
     assert caught.value.status == 2
 
 
+@pytest.mark.parametrize(
+    ("stated", "zone"),
+    [
+        ("Europe/Zurich", "Europe/Zurich"),
+        (":Europe/Zurich", "Europe/Zurich"),
+        ("EST5EDT", "EST5EDT"),  # looks like a rule, and is a zone
+        ("", "UTC"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", None),
+        ("<+03>-3", None),
+        ("nonsense", None),
+        ("../UTC", None),
+        (":/etc/hosts", None),
+    ],
+)
+def test_the_schedule_follows_the_zone_that_tz_names(
+    stated: str, zone: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that is taken for UTC would begin the nights at another hour."""
+    monkeypatch.setenv("TZ", stated)
+    if zone:
+        assert deployment.read_time_zone() == zone
+        return
+    with pytest.raises(StageError, match="names no time zone: set TZ") as caught:
+        deployment.read_time_zone()
+    assert caught.value.status == 2
+
+
+def test_a_file_of_zones_is_known_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zones = tmp_path / "zoneinfo" / "Europe"
+    zones.mkdir(parents=True)
+    (zones / "Zurich").touch()
+    (tmp_path / "localtime").symlink_to(zones / "Zurich")
+    monkeypatch.setenv("TZ", f":{tmp_path / 'localtime'}")
+    assert deployment.read_time_zone() == "Europe/Zurich"
+
+
 @pytest.mark.parametrize("found", [None, LookupError])
 def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch: pytest.MonkeyPatch) -> None:
     def look() -> object:
@@ -65,6 +143,7 @@ def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch
             raise LookupError
         return found
 
+    monkeypatch.delenv("TZ", raising=False)
     monkeypatch.setattr(deployment.tzlocal, "get_localzone_name", look)
     with pytest.raises(StageError, match="set TZ") as caught:
         deployment.parse_schedule("0 3 * * *")
