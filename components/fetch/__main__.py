@@ -90,9 +90,9 @@ def inspect_sources(sources: list[ListedSource], places: Places, params: Data, f
 def describe_emptiness(sources: list[ListedSource], facts: Facts, places: Places) -> str:
     """Return what was found where an image was looked for, and why the first file is none."""
     looked = [f"{source.source.name} ({getattr(source.source, 'url', 'published')})" for source in sources]
-    counts = f"{len(facts.rejected):,} files in {', '.join(looked)}"
-    left_out = f", {len(places.left_out):,} left out, as {min(places.left_out)}" if places.left_out else ""
-    return f"{counts}{left_out}{format_first(facts.rejected)}"
+    count = f"none of {len(facts.rejected):,} files or rows" if facts.rejected else "nothing"
+    left_out = f"; left out: {escape_unprintable(min(places.left_out))}" if places.left_out else ""
+    return f"{count} in {', '.join(looked)}{left_out}{format_first(facts.rejected)}"
 
 
 def find_example(objection: str, facts: Facts, verdict: Verdict) -> str:
@@ -110,7 +110,7 @@ def format_first(rejected: list[RejectedFile]) -> str:
 
 def format_rejected(file: RejectedFile) -> str:
     """Return the name of a file and why it is rejected."""
-    return f"{file.source}/{escape_unprintable(file.path)}: {file.reason}"
+    return f"{escape_unprintable(f'{file.source}/{file.path}')}: {file.reason}"
 
 
 def escape_unprintable(name: str) -> str:

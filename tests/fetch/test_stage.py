@@ -163,11 +163,12 @@ def test_images_are_stored_as_they_are_unless_smaller_ones_are_asked_for(tmp_pat
 def test_sources_without_any_image_are_one_line_that_gives_a_reason(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     source = [folder_source(tmp_path / "in", "flat")]
-    with pytest.raises(InputError, match=r"no image in them: 0 files in mine \(.*/in\)$"):
+    with pytest.raises(InputError, match=r"no image in them: nothing in mine \(.*/in\)$"):
         Fetched(tmp_path / "out").run(section(source))
     (tmp_path / "in/a.txt").write_text("a")
     with pytest.raises(
-        InputError, match=r"1 files in mine .*; the first: mine/a\.txt: no image of a format that is read$"
+        InputError,
+        match=r"none of 1 files or rows in mine .*; the first: mine/a\.txt: no image of a format that is read$",
     ):
         Fetched(tmp_path / "out").run(section(source))
     assert not (tmp_path / "out/store").exists()

@@ -20,7 +20,7 @@ from components.fetch.params import Archive
 from components.fetch.sources.candidate import Candidate, escape_name
 from components.fetch.sources.layout import count_common_folders, parse_path
 from components.fetch.sources.listing import ListedFile
-from components.fetch.sources.names import compose_names, find_left_out
+from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.places import Places
 from components.fetch.sources.strangers import describe_stranger
 from components.fetch.sources.suspect import check_layout
@@ -91,9 +91,7 @@ def _open_members(file: Path, url: str, stack: ExitStack) -> list[Member]:
 
 def _choose_members(members: list[Member], url: str, left_out: set[str]) -> list[Member]:
     """Return the members but those that are left out, each with a fault if its name came before."""
-    unwanted = [find_left_out(member.path) for member in members]
-    left_out.update(f"{url}/{path}" for path in unwanted if path is not None)
-    chosen = [member for member, path in zip(members, unwanted, strict=True) if path is None]
+    chosen = [member for member in members if is_wanted(member.path, url, left_out)]
     seen = set[str]()
     for number, path in enumerate(compose_names([member.path for member in chosen])):
         fault = "its name comes more than once" if path in seen else chosen[number].fault

@@ -73,6 +73,14 @@ def find_left_out(path: str) -> str | None:
     return None
 
 
+def is_wanted(path: str, url: str, left_out: set[str]) -> bool:
+    """Whether a file of a source is to be read; if not, what is left out of its path is added to `left_out`."""
+    unwanted = find_left_out(path)
+    if unwanted is not None:
+        left_out.add(f"{url}/{unwanted}")
+    return unwanted is None
+
+
 def is_left_out(name: str, *, folder: bool) -> bool:
     """Whether a file or folder of this name is left out. A hidden file may be an image; `._a.jpg` of a Mac is none."""
     hidden = re.match(r"\.(?!\.?$)", name) is not None if folder else name.startswith("._")

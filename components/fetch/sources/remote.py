@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
-from components.fetch.sources.names import compose_names, find_left_out
+from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.service import is_web, open_url, try_repeatedly
 from components.show.progress import Progress
 from components.stage.errors import InputError
@@ -55,7 +55,7 @@ def list_folder(url: str, left_out: set[str]) -> list[ListedFile]:
                 _make_listed_file(escape_name(where.removeprefix(f"{root}/")), system, where, about)
                 for where, about in objects.items()
                 if not where.endswith("/")  # a placeholder of a folder
-                and _is_wanted(where.removeprefix(f"{root}/"), url, left_out)
+                and is_wanted(where.removeprefix(f"{root}/"), url, left_out)
             ]
             if root in objects:
                 raise InputError(f"params.yaml: data.sources: {url}: a file; name a folder")
@@ -66,14 +66,6 @@ def list_folder(url: str, left_out: set[str]) -> list[ListedFile]:
     names = compose_names([file.path for file in listed])
     named = (replace(file, path=name) for file, name in zip(listed, names, strict=True))
     return sorted(named, key=lambda file: file.path)
-
-
-def _is_wanted(path: str, url: str, left_out: set[str]) -> bool:
-    """Whether a file of a folder is to be read; adds the part of its path that is left out to `left_out`."""
-    unwanted = find_left_out(path)
-    if unwanted is not None:
-        left_out.add(f"{url}/{unwanted}")
-    return unwanted is None
 
 
 def list_file(path: str, url: str) -> ListedFile:
@@ -113,7 +105,7 @@ def _list_links(system: Any, root: str, left_out: set[str]) -> Iterator[str]:
         for link in map(_normalise_link, links):
             if link.startswith(root) and link not in seen:
                 seen.add(link)
-                if not _is_wanted(unquote(link.removeprefix(root)), root.rstrip("/"), left_out):
+                if not is_wanted(unquote(link.removeprefix(root)), root.rstrip("/"), left_out):
                     continue
                 if link.endswith("/"):
                     waiting.append(link)

@@ -91,11 +91,13 @@ def _find_no_classes(tree: Tree, name: str, go_to: Callable[[str], str]) -> str 
         return f"all of '{nested}' lies in another '{nested}'; {go_to(f'{nested}/{nested}')}"
     if all(map(_is_container, tops)) or (tops == [name] and inside):
         is_split = bool(inside) and {folder.lower() for folder in inside} <= SPLIT_NAMES.keys()
-        right = " and say splits" if is_split else "" if inside else " and say flat"
-        return f"its classes would be {_show(tops)}; {go_to(tops[0])}{right}"
+        right = f"{go_to(tops[0])}{' and say splits' if is_split else '' if inside else ' and say flat'}"
+        return f"its classes would be {_show(tops)}; {right if inside or len(tops) > 1 else 'say flat'}"
     splits = {_find_split(top) for top in tops}
     if None not in splits and (len(splits) > 1 or tops[0].lower().rstrip("0123456789_-") in SPLIT_NAMES):
-        right = "call them train and test (or val) and say splits" if inside else "say flat if there are no classes"
+        named = {top.lower() for top in tops} <= SPLIT_NAMES.keys()
+        right = "say splits" if named else "call them train and test (or val) and say splits"
+        right += "" if inside else ", or flat if there are no classes"
         return f"its classes would be {_show(tops)}, which look like splits; {right}"
     return None
 
