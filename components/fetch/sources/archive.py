@@ -133,7 +133,7 @@ def _list_tar(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive.getmembers():
         if info.isdir():
             continue
-        path, fault = _check_name(info.name)
+        path, fault = _check_name(escape_name(info.name))
         kind = (
             "a link" if info.issym() or info.islnk() else None if info.isreg() else "not a file but a device or a pipe"
         )
@@ -146,10 +146,10 @@ def _list_tar(archive: tarfile.TarFile) -> Iterator[Member]:
 
 
 def _check_name(name: str) -> tuple[str, str | None]:
-    """Return the name as text, and what is wrong with it, or None."""
+    """Return an escaped name without needless dots, and what is wrong with it, or None."""
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
-        return escape_name(name), "its path leads out of the archive"
-    return escape_name(posixpath.normpath(name)), None
+        return name, "its path leads out of the archive"
+    return posixpath.normpath(name), None
 
 
 def _describe(error: Exception) -> str:

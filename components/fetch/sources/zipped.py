@@ -9,6 +9,8 @@ import struct
 import zipfile
 import zlib
 
+from components.fetch.sources.candidate import escape_name
+
 UTF8 = 0x800  # bit of a member's flags
 UNICODE_PATH = 0x7075  # id of the extra field
 READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -23,7 +25,7 @@ def describe_method(method: int) -> str | None:
 
 
 def decode_names(infos: list[zipfile.ZipInfo], url: str) -> list[str]:
-    r"""Return the name of each member, with / between folders.
+    r"""Return the escaped name of each member, with / between folders.
 
     Names in no encoding that is known keep their bytes, as \xd6\xd0, and a line says so.
     """
@@ -33,9 +35,9 @@ def decode_names(infos: list[zipfile.ZipInfo], url: str) -> list[str]:
     for info, name in zip(infos, raw, strict=True):
         if name is None:
             known = _read_unicode_path(info) or info.filename
-            names.append(known.replace("\\", "/"))  # Windows writes backslashes
+            names.append(escape_name(known.replace("\\", "/")))  # Windows writes backslashes
         else:
-            names.append(name.decode("utf-8" if is_utf8 else "ascii", "surrogateescape"))
+            names.append(name.replace(b"\\", b"\\\\").decode("utf-8" if is_utf8 else "ascii", "backslashreplace"))
     if not is_utf8:
         unknown = [info for info, name in zip(infos, raw, strict=True) if name is not None]
         first = next(name for name in raw if name is not None).decode("ascii", "backslashreplace")
