@@ -142,11 +142,14 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str]) ->
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
     shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
     ignored = [f"left out on purpose: {len(left_out):,}, as {escape_unprintable(min(left_out))}"] if left_out else []
-    return "\n".join([total, shape, *ignored, *warn_of_classes(metrics), *([problems] if problems else []), *examples])
+    return "\n".join([*warn_of_classes(metrics), *ignored, total, shape, *([problems] if problems else []), *examples])
 
 
 def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each class whose name may stand for no label, or is not text in UTF-8."""
+    """Yield a line for each class that may stand for no label, is not in UTF-8, or is the only class."""
+    if metrics["classes"] == 1:
+        alone = f"there is only one class, '{metrics['by_class'][0]['class']}'"
+        yield f"warning: {alone}; if it is a folder of all images, name the folder of the classes, or say layout: flat"
     for row in metrics["by_class"]:
         name, count = row["class"], row[TRAIN] + row[TEST]
         if name.lower() in (*MISSING, "-1"):

@@ -92,6 +92,12 @@ def test_a_class_whose_name_is_no_text_is_said_aloud(tmp_path: Path, capsys: pyt
     assert warnings == [r"warning: a class is called '\xd6\xd0', since its name is not in UTF-8; write it in UTF-8"]
 
 
+def test_a_class_that_is_alone_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_classes(tmp_path / "in", "vacation")
+    Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in")]))
+    assert "warning: there is only one class, 'vacation'; " in capsys.readouterr().out
+
+
 def test_sources_in_which_all_is_left_out_say_so(tmp_path: Path) -> None:
     save_classes(tmp_path / "in", ".cache")
     with pytest.raises(InputError) as error:

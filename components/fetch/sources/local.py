@@ -62,9 +62,10 @@ def _walk(root: str, left_out: set[str]) -> Iterator[FoundFile]:
         folders = []
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
-            if is_left_out(entry.name, folder=_is_folder(entry)):
+            is_folder = _is_folder(entry)
+            if is_left_out(entry.name, folder=is_folder):
                 left_out.add(entry.path)
-            elif not _is_folder(entry):
+            elif not is_folder:
                 yield escape_name(path), entry.path, *_stat_file(entry.path)
             elif entry.is_symlink() and _leads_back(entry.path, root):
                 yield escape_name(path), entry.path, 0, "", "a link back into the folder"

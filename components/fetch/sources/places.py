@@ -31,7 +31,7 @@ class Places:
         try:
             return local.list_folder(to_local_path(url), self.hashes, self.left_out)
         except OSError as error:
-            raise InputError(f"params.yaml: data.sources: {url}: {error.strerror}; name a folder") from None
+            raise InputError(f"params.yaml: data.sources: {_show(url)}: {error.strerror}; name a folder") from None
 
     def list_files(self, locations: list[tuple[str, str]]) -> list[ListedFile]:
         """List these files, given as (path in the source, URL), in this order; a missing file has a fault."""
@@ -46,7 +46,7 @@ class Places:
         """List the file. Raises InputError if it is missing."""
         [listed] = self.list_files([(get_file_name(url), url)])
         if listed.fault:
-            raise InputError(f"params.yaml: data.sources: {url}: {listed.fault}; name a file")
+            raise InputError(f"params.yaml: data.sources: {_show(url)}: {listed.fault}; name a file")
         return listed
 
     def bring_files(self, files: Iterable[ListedFile]) -> Iterator[tuple[ListedFile, Path | str]]:
@@ -84,6 +84,12 @@ def to_local_path(url: str) -> str:
     plain = _expand(name)
     decoded = _expand(os.fsdecode(unquote_to_bytes(os.fsencode(name)))) if name != url else plain
     return plain if decoded != plain and not os.path.lexists(decoded) and os.path.lexists(plain) else decoded
+
+
+def _show(url: str) -> str:
+    """Return the URL, with the place that it names on this machine if that depends on the working folder."""
+    relative = not remote.is_remote(url) and not Path(to_local_path(url)).is_absolute()
+    return f"{url} (that is {Path(to_local_path(url)).absolute()})" if relative else url
 
 
 def _expand(path: str) -> str:

@@ -106,6 +106,7 @@ def _find_columns(header: Sequence[str], name: str, hint: str = "") -> dict[str,
         if plain.count(column) > 1:
             raise InputError(f"{name}: two columns '{column}'")
     if "path" not in plain:
-        columns = ", ".join(header) or "none"
-        raise InputError(f"{name}: no column 'path'; its columns are {columns[:200]}{hint}")
+        columns = ", ".join(header)[:200] or "none"
+        shown = columns if columns.isprintable() else ascii(columns)
+        raise InputError(f"{name}: no column 'path'; its columns are {shown}{hint}")
     return {column: plain.index(column) for column in COLUMNS if column in plain}
