@@ -83,10 +83,8 @@ def _read_member(member: Member) -> tuple[bytes, str | None]:
 
 def _open_members(file: Path, url: str, stack: ExitStack) -> list[Member]:
     if zipfile.is_zipfile(file) and not tarfile.is_tarfile(file):  # a tar file may end with a zip file
-        members = list(_list_zip(stack.enter_context(zipfile.ZipFile(file)), url))
-    else:
-        members = list(_list_tar(stack.enter_context(tarfile.open(file, tarinfo=Header))))  # noqa: SIM115
-    return members
+        return list(_list_zip(stack.enter_context(zipfile.ZipFile(file)), url))
+    return list(_list_tar(stack.enter_context(tarfile.open(file, tarinfo=Header))))
 
 
 def _choose_members(members: list[Member], url: str, left_out: set[str]) -> list[Member]:

@@ -62,7 +62,7 @@ def resolve_path(path: str, manifest: str) -> str:
     if "://" in path or path.startswith(("/", "file:/")):
         return path
     plain = manifest.partition("?")[0] if is_web(manifest) else manifest
-    plain = plain if is_remote(plain) else to_local_path(plain)
+    plain = to_local_path(plain) if plain.startswith("file:/") else plain
     base = plain.rpartition("/")[0] if "/" in plain else "."
     if "://" not in base:
         return f"{base}/{path}"
@@ -76,9 +76,9 @@ def _locate(rows: list[ManifestRow], manifest: str) -> tuple[list[str], list[str
     speller, names, places = Speller(), [], []
     for path, _, _ in rows:
         name, where = path, resolve_path(path, manifest)
-        if not is_remote(where):
+        if not is_remote(where) and not (path.isascii() and "\\" not in path):
             where = to_local_path(where)
-            found = where if path.isascii() and "\\" not in path else speller.find(where)
+            found = speller.find(where)
             if found is None and "\\" in path:  # as Windows writes it
                 slashed = path.replace("\\", "/")
                 found = speller.find(to_local_path(resolve_path(slashed, manifest)))

@@ -74,13 +74,13 @@ def _open_part(params: Published, data_set: DataSet, part: dict[str, Any]) -> tu
         reason = _describe(error)
     try:
         if data_set.by_hand is None:
-            with unpack_published(_get_reader(data_set), root, root / folder), remove_empty(root / folder):
+            with unpack_published(_get_reader(data_set), root, root / folder), remove_empty(root, root / folder):
                 return _open_reader(root, data_set, part, download=True)
     except REFUSALS as error:
         reason = "; ".join(dict.fromkeys((reason, _describe(error))))
     try:
         if params.download and not exists and data_set.by_hand is None:
-            with remove_empty(root / folder):
+            with remove_empty(root, root / folder):
                 return _open_reader(root, data_set, part, download=True)
     except REFUSALS as error:
         raise RunError(f"{params.kind}: the download to '{params.root}' failed: {_describe(error)}") from None
@@ -112,7 +112,7 @@ def _describe(error: Exception) -> str:
 
 
 def _expand_root(params: Published) -> Path:
-    return Path(params.root).expanduser()  # as torchvision does
+    return Path(params.root).expanduser().absolute()  # as torchvision does, but refusals name the whole path
 
 
 def _read_arrays(opened: Any) -> Iterator[Pair]:

@@ -49,14 +49,15 @@ def unpack_published(reader: Any, *folders: Path) -> Iterator[None]:
 
 
 @contextmanager
-def remove_empty(folder: Path) -> Iterator[None]:
-    """Remove the folder afterwards if it is new and no file is in it: readers make folders before they find nothing."""
-    existed = folder.exists()
+def remove_empty(*folders: Path) -> Iterator[None]:
+    """Remove folders afterwards that are new and hold no file: readers make folders before they find nothing."""
+    new = [folder for folder in folders if not folder.exists()]
     try:
         yield
     finally:
-        if not existed and folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
-            shutil.rmtree(folder)
+        for folder in new:
+            if folder.is_dir() and not any(path.is_file() for path in folder.rglob("*")):
+                shutil.rmtree(folder)
 
 
 def unpack(archive: Path, into: Path) -> None:

@@ -130,8 +130,9 @@ def test_an_archive_that_is_not_the_published_one_is_left_alone_and_named(tmp_pa
 @pytest.mark.parametrize("kind", PACKED)
 def test_a_data_set_that_is_not_there_leaves_no_folder_behind(kind: str, tmp_path: Path) -> None:
     """A folder without a file would keep the next run from downloading."""
-    with pytest.raises(InputError):
-        read_images(kind, tmp_path)
+    for root in (tmp_path, tmp_path / "raw"):
+        with pytest.raises(InputError):
+            read_images(kind, root)
     assert not list(tmp_path.iterdir())
 
 
