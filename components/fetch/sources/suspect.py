@@ -77,7 +77,7 @@ def find_oddity(tree: Tree) -> str | None:
     inside = tree[tops[0]] - {""} if len(tops) == 1 else set()
     if len(inside) > 1:
         return f"all images are of one class, '{tops[0]}', and its folders {_show(inside)} count for nothing"
-    containers = [top for top in tops if _is_container(top)]
+    containers = [top for top in tops if _strip(top) in CONTAINERS]
     return f"a class is called '{containers[0]}'" if containers else None
 
 
@@ -89,12 +89,11 @@ def _find_no_classes(tree: Tree, name: str, go_to: Callable[[str], str]) -> str 
     nested = next((top for top in tops if tree[top] == {top}), None)
     if nested:
         return f"all of '{nested}' lies in another '{nested}'; {go_to(f'{nested}/{nested}')}"
-    if all(map(_is_container, tops)) or (tops == [name] and inside):
+    if _are_containers(tops) or (tops == [name] and inside):
         is_split = bool(inside) and {folder.lower() for folder in inside} <= SPLIT_NAMES.keys()
         right = f"{go_to(tops[0])}{' and say splits' if is_split else '' if inside else ' and say flat'}"
         return f"its classes would be {_show(tops)}; {right if inside or len(tops) > 1 else 'say flat'}"
-    splits = {_find_split(top) for top in tops}
-    if None not in splits and (len(splits) > 1 or tops[0].lower().rstrip("0123456789_-") in SPLIT_NAMES):
+    if _are_splits(tops):
         named = {top.lower() for top in tops} <= SPLIT_NAMES.keys()
         right = "say splits" if named else "call them train and test (or val) and say splits"
         right += "" if inside else ", or flat if there are no classes"
@@ -104,7 +103,7 @@ def _find_no_classes(tree: Tree, name: str, go_to: Callable[[str], str]) -> str 
 
 def _find_no_classes_in_splits(tree: Tree) -> str | None:
     tops = [top for top in tree if top]
-    if tops and all(_is_container(top) or _find_split(top) for top in tops):
+    if tops and (_are_containers(tops) or _are_splits(tops)):
         return f"its classes would be {_show(tops)}, in the folders of the splits; move what is in them one folder up"
     return None
 
@@ -126,8 +125,21 @@ def _plant(folders: Folders) -> Tree:
     return tree
 
 
-def _is_container(name: str) -> bool:
-    return re.sub(r"[\W\d_]+$", "", name.lower()) in CONTAINERS
+def _strip(name: str) -> str:
+    """Return a name without digits and signs at its end."""
+    return re.sub(r"[\W\d_]+$", "", name.lower())
+
+
+def _are_containers(names: list[str]) -> bool:
+    """Whether folders are called as those that hold everything; label_0 and label_1 may be classes."""
+    stems = {_strip(name) for name in names}
+    return stems <= CONTAINERS and len(stems) == len(names)
+
+
+def _are_splits(names: list[str]) -> bool:
+    """Whether folders are called as several splits or exactly as one; steam_train and freight_train may be classes."""
+    splits = {_find_split(name) for name in names}
+    return None not in splits and (len(splits) > 1 or {_strip(name) for name in names} <= SPLIT_NAMES.keys())
 
 
 def _find_split(name: str) -> str | None:

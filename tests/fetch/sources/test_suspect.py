@@ -56,6 +56,11 @@ def read_line(folder: Path, places: Places, layout: str, url: str = "") -> str:
             "its classes would be test, train, in the folders of the splits; move what is in them one folder up",
         ),
         (
+            ("train/seg_train/a/1.jpg", "test/seg_test/a/2.jpg"),
+            "splits",
+            "its classes would be seg_test, seg_train, in the folders of the splits; move what is in them one folder ",
+        ),
+        (
             ("train/images/1.jpg", "train/labels/1.txt", "valid/images/2.jpg"),
             "splits",
             "its classes would be images, in the folders of the splits; move what is in them one folder up",
@@ -81,6 +86,9 @@ def test_a_folder_within_one_of_the_same_name_is_named(folder: Path, places: Pla
         (("ant/1.jpg", "bee/2.jpg"), "classes", ""),
         (("train/1.jpg", "bus/2.jpg"), "classes", ""),  # vehicles
         (("steam_train/1.jpg", "freight_train/2.jpg"), "classes", ""),
+        (("train/steam_train/1.jpg", "test/freight_train/2.jpg"), "splits", ""),
+        (("label_0/1.jpg", "label_1/2.jpg"), "classes", "a class is called 'label_0'"),
+        (("train/label_0/1.jpg", "test/label_1/2.jpg"), "splits", ""),
         (("cat/1.jpg",), "classes", ""),
         (("cat/1.jpg", "cat/cat/2.jpg"), "classes", ""),
         (
