@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +20,11 @@ from components.fetch.params import Archive
 from components.fetch.sources.candidate import Candidate, escape_name
 from components.fetch.sources.layout import count_common_folders, parse_path
 from components.fetch.sources.listing import ListedFile
+from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.places import Places
+from components.fetch.sources.strangers import describe_stranger
+from components.fetch.sources.suspect import check_layout
+from components.fetch.sources.zipped import decode_names, describe_method
 from components.stage.errors import InputError
 
 ENCRYPTED = 1  # bit of a zip member's flags
@@ -52,10 +56,16 @@ def read_candidates(params: Archive, listed: list[ListedFile], places: Places) -
         )
     with ExitStack() as stack:
         try:
-            members = _open_members(file, stack)
+            members = _open_members(file, params.url, stack)
         except Exception as error:  # damaged archives raise anything
-            raise InputError(f"{params.url}: no tar or zip file, or a damaged one: {_describe(error)}") from None
-        skipped = count_common_folders([member.path for member in members if member.fault is None], params.layout)
+            reason = describe_stranger(file, b"pk\x03\x04", b"\x1f\x8b")
+            raise InputError(
+                f"{params.url}: {reason or f'no tar or zip file, or a damaged one: {_describe(error)}'}"
+            ) from None
+        members = _choose_members(members, params.url, places.left_out)
+        paths = [member.path for member in members if member.fault is None]
+        skipped = count_common_folders(paths, params.layout)
+        check_layout([path.split("/", skipped)[-1] for path in paths], params)
         for member in members:
             inner = member.path.split("/", skipped)[-1]
             label, split, misplaced = parse_path(inner, params.layout)
@@ -71,27 +81,32 @@ def _read_member(member: Member) -> tuple[bytes, str | None]:
         return b"", f"damaged in the archive: {_describe(error)}"
 
 
-def _open_members(file: Path, stack: ExitStack) -> list[Member]:
+def _open_members(file: Path, url: str, stack: ExitStack) -> list[Member]:
     if zipfile.is_zipfile(file) and not tarfile.is_tarfile(file):  # a tar file may end with a zip file
-        members = list(_list_zip(stack.enter_context(zipfile.ZipFile(file))))
-    else:
-        members = list(_list_tar(stack.enter_context(tarfile.open(file, tarinfo=Header))))  # noqa: SIM115
+        return list(_list_zip(stack.enter_context(zipfile.ZipFile(file)), url))
+    return list(_list_tar(stack.enter_context(tarfile.open(file, tarinfo=Header))))
+
+
+def _choose_members(members: list[Member], url: str, left_out: set[str]) -> list[Member]:
+    """Return the members but those that are left out, each with a fault if its name came before."""
+    chosen = [member for member in members if is_wanted(member.path, url, left_out)]
     seen = set[str]()
-    for number, member in enumerate(members):
-        if member.path in seen:
-            members[number] = Member(member.path, member.size, "its name comes more than once", member.read)
-        seen.add(member.path)
-    return members
+    for number, path in enumerate(compose_names([member.path for member in chosen])):
+        fault = "its name comes more than once" if path in seen else chosen[number].fault
+        chosen[number] = replace(chosen[number], path=path, fault=fault)
+        seen.add(path)
+    return chosen
 
 
-def _list_zip(archive: zipfile.ZipFile) -> Iterator[Member]:
-    for info in archive.infolist():
-        name = info.filename.replace("\\", "/")  # Windows writes backslashes
+def _list_zip(archive: zipfile.ZipFile, url: str) -> Iterator[Member]:
+    infos = archive.infolist()
+    for info, name in zip(infos, decode_names(infos, url), strict=True):
         if name.endswith("/"):
             continue
         path, fault = _check_name(name)
         link = (info.external_attr >> 16) & 0o170000 == 0o120000
-        fault = fault or ("a link" if link else "encrypted" if info.flag_bits & ENCRYPTED else None)
+        encrypted = "encrypted; pack it without a password" if info.flag_bits & ENCRYPTED else None
+        fault = fault or ("a link" if link else encrypted or describe_method(info.compress_type))
 
         def read_content(info: zipfile.ZipInfo = info) -> bytes:
             with archive.open(info) as opened:
@@ -116,7 +131,7 @@ def _list_tar(archive: tarfile.TarFile) -> Iterator[Member]:
     for info in archive.getmembers():
         if info.isdir():
             continue
-        path, fault = _check_name(info.name)
+        path, fault = _check_name(escape_name(info.name))
         kind = (
             "a link" if info.issym() or info.islnk() else None if info.isreg() else "not a file but a device or a pipe"
         )
@@ -129,12 +144,10 @@ def _list_tar(archive: tarfile.TarFile) -> Iterator[Member]:
 
 
 def _check_name(name: str) -> tuple[str, str | None]:
-    """Return the name as text, and what is wrong with it, or None."""
-    if name.startswith("__MACOSX/"):
-        return escape_name(name), "what macOS keeps beside a file"
+    """Return an escaped name without needless dots, and what is wrong with it, or None."""
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
-        return escape_name(name), "its path leads out of the archive"
-    return escape_name(posixpath.normpath(name)), None
+        return name, "its path leads out of the archive"
+    return posixpath.normpath(name), None
 
 
 def _describe(error: Exception) -> str:

@@ -1,10 +1,8 @@
 """A candidate is one image as a source offers it, before its content is inspected."""
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,12 +30,3 @@ def escape_name(name: str | bytes) -> str:
     r"""Return a file's name as text, one to one: bytes that are not UTF-8 as \xff, and a backslash as two."""
     raw = os.fsencode(name) if isinstance(name, str) else name
     return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-
-
-def format_label(value: Any) -> str | None:
-    """Return a class's name as text, or None; a whole number such as 3.0, as pandas writes it, becomes 3."""
-    if isinstance(value, float):
-        value = None if math.isnan(value) else int(value) if value.is_integer() else value
-    if isinstance(value, bytes):
-        value = escape_name(value)
-    return None if value is None else str(value).strip() or None

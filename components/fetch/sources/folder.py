@@ -7,6 +7,7 @@ from components.fetch.sources.candidate import Candidate
 from components.fetch.sources.layout import SPLIT_NAMES, parse_path
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
+from components.fetch.sources.suspect import check_layout
 from components.stage.errors import InputError
 
 
@@ -19,6 +20,7 @@ def list_files(params: Folder, places: Places) -> list[ListedFile]:
         raise InputError(
             f"params.yaml: data.sources: {params.name}: layout: its classes are called {names}; say splits"
         )
+    check_layout([file.path for file in listed], params)
     return listed
 
 

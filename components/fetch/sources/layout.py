@@ -24,8 +24,6 @@ LabelSplitFault = tuple[str | None, str | None, str | None]  # label, split, fau
 def parse_path(path: str, layout: Layout) -> LabelSplitFault:
     """Return label, split and fault of an image, from its path relative to the source."""
     folders = [name for name in path.split("/")[:-1] if name]  # a bucket may have folders without a name
-    if any(folder.startswith(".") for folder in folders):
-        return None, None, "stands in a hidden folder"
     if layout == "flat":
         return None, None, None
     if layout == "classes":

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
+from components.fetch.sources.names import compose_names, is_left_out
 from components.show.progress import Progress
 from components.stage.errors import InputError, RunError
 
@@ -25,9 +26,14 @@ PORTION = 1000  # files that are hashed before their hashes are kept; an interru
 FoundFile = tuple[str, str, int, str, str | None]  # path as text, where, size, state, fault
 
 
-def list_folder(folder: str, hashes: Path) -> list[ListedFile]:
-    """List every file below the folder, sorted by path; `hashes` is the database of hashes. Raises OSError."""
-    return _add_hashes(sorted(_walk(os.path.realpath(folder))), hashes)
+def list_folder(folder: str, hashes: Path, left_out: set[str]) -> list[ListedFile]:
+    """List every file below the folder, sorted by path, and add what is left out to `left_out`. Raises OSError.
+
+    `hashes` is the database of hashes.
+    """
+    found = list(_walk(os.path.realpath(folder), left_out))
+    names = compose_names([path for path, *_ in found])
+    return _add_hashes(sorted((name, *file[1:]) for name, file in zip(names, found, strict=True)), hashes)
 
 
 def list_files(locations: list[tuple[str, str]], hashes: Path) -> list[ListedFile]:
@@ -35,7 +41,7 @@ def list_files(locations: list[tuple[str, str]], hashes: Path) -> list[ListedFil
     return _add_hashes([(path, where, *_stat_file(where)) for path, where in locations], hashes)
 
 
-def _walk(root: str) -> Iterator[FoundFile]:
+def _walk(root: str, left_out: set[str]) -> Iterator[FoundFile]:
     """Yield every file. Of two links to the same folder, the one whose name comes first is followed."""
     waiting, visited = [("", root)], set[tuple[int, int]]()
     while waiting:
@@ -56,7 +62,10 @@ def _walk(root: str) -> Iterator[FoundFile]:
         folders = []
         for entry in entries:
             path = f"{below}/{entry.name}" if below else entry.name
-            if not _is_folder(entry):
+            is_folder = _is_folder(entry)
+            if is_left_out(entry.name, folder=is_folder):
+                left_out.add(entry.path)
+            elif not is_folder:
                 yield escape_name(path), entry.path, *_stat_file(entry.path)
             elif entry.is_symlink() and _leads_back(entry.path, root):
                 yield escape_name(path), entry.path, 0, "", "a link back into the folder"

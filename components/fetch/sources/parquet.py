@@ -15,10 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.fetch.params import ParquetShards
-from components.fetch.sources.candidate import Candidate, format_label
+from components.fetch.sources.candidate import Candidate
+from components.fetch.sources.labels import check_label_type, format_label, is_binary, read_labels
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places, get_file_name
+from components.fetch.sources.strangers import describe_stranger
 from components.stage.errors import InputError
 
 ROWS = 64  # held in memory at a time
@@ -42,24 +44,24 @@ def read_candidates(params: ParquetShards, listed: list[ListedFile], places: Pla
         try:
             yield from _read_rows(params, file, path)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InputError(f"{file.where}: not Parquet, or damaged: {' '.join(str(error).split())}") from None
+            reason = describe_stranger(path, b"par1") or f"not Parquet, or damaged: {' '.join(str(error).split())}"
+            raise InputError(f"{file.where}: {reason}") from None
 
 
 def _read_rows(params: ParquetShards, file: ListedFile, shard: Path) -> Iterator[Candidate]:
     with pq.ParquetFile(shard) as opened:
         schema = opened.schema_arrow
-        wanted = [params.image] + ([params.label] if params.label else [])
-        for column in wanted:
-            if column not in schema.names:
-                raise InputError(f"{file.where}: no column '{column}'; its columns are {', '.join(schema.names)}")
         by_column = "split" in schema.names
-        names = _read_class_names(schema, params.label)
+        wanted = [params.image] + (["split"] if by_column else [])
+        check_columns(schema.names, [*wanted, *([params.label] if params.label else [])], file.where)
+        _check_image_type(schema.field(params.image).type, f"{file.where}: column '{params.image}'")
+        labels = _read_label_column(opened, params.label, file.where) if params.label else None
         number = 0
-        for batch in opened.iter_batches(ROWS, columns=wanted + (["split"] if by_column else [])):
+        for batch in opened.iter_batches(ROWS, columns=wanted):
             for row in batch.to_pylist():
                 path = f"{file.path.removesuffix('.parquet')}/{number:07}"
                 image, image_fault = _extract_image(row[params.image])
-                label, label_fault = _parse_label(row[params.label], names) if params.label else (None, None)
+                label, label_fault = labels[number] if labels else (None, None)
                 split, split_fault = _parse_split(
                     format_label(row["split"]) if by_column else _find_split_name(file.path)
                 )
@@ -73,6 +75,37 @@ def _read_rows(params: ParquetShards, file: ListedFile, shard: Path) -> Iterator
                     declared_image=True,
                 )
                 number += 1
+
+
+def check_columns(columns: list[str], wanted: list[str], where: str) -> None:
+    """Check that each wanted column is there, and once. Raises InputError, which begins with `where`."""
+    for column in wanted:
+        if columns.count(column) > 1:
+            raise InputError(f"{where}: two columns '{column}'")
+        if column not in columns:
+            raise InputError(f"{where}: no column '{column}'; its columns are {', '.join(columns) or 'none'}")
+
+
+def _check_image_type(kind: pa.DataType, where: str) -> None:
+    """Check that a column can hold encoded images. Raises InputError, which begins with `where`."""
+    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    encoded = fields.get("bytes", kind)
+    encoded = encoded.value_type if pa.types.is_dictionary(encoded) else encoded
+    if not (is_binary(encoded) or pa.types.is_null(encoded)):
+        right = "the bytes of an image file per row, or a struct of bytes and path; a list of paths is kind: manifest"
+        raise InputError(f"{where} holds {kind}; it must hold {right}")
+
+
+def _read_label_column(opened: pq.ParquetFile, column: str, where: str) -> list[tuple[str | None, str | None]]:
+    """Return label and fault per row. Raises InputError if the column holds no labels."""
+    schema, where = opened.schema_arrow, f"{where}: column '{column}'"
+    check_label_type(schema.field(column).type, where)
+    values = opened.read([column])[column].to_pylist()
+    labels = read_labels(values, where, typed=True)
+    names = _read_class_names(schema, column)
+    if names is None or any(isinstance(value, str | bytes) for value in values):
+        return [(label, None) for label in labels]
+    return [_name_class(value, names) for value in values]
 
 
 def _extract_image(value: Any) -> tuple[bytes, str | None]:
@@ -92,14 +125,14 @@ def _read_class_names(schema: pa.Schema, label: str | None) -> list[str] | None:
     return names if isinstance(names, list) else None
 
 
-def _parse_label(value: Any, names: list[str] | None) -> tuple[str | None, str | None]:
-    """Return the label's name, and what is wrong with its number; `datasets` writes -1 for no label."""
-    name = format_label(value)
-    if names is None or name is None or isinstance(value, str) or value == -1:
-        return None if value == -1 and names else name, None
+def _name_class(value: Any, names: list[str]) -> tuple[str | None, str | None]:
+    """Return the name of a numbered class, and what is wrong with the number; `datasets` writes -1 for no label."""
+    number = format_label(value)
+    if number is None or value == -1:
+        return None, None
     if 0 <= value < len(names):
         return format_label(names[int(value)]), None
-    return None, f"label {name} is none of the {len(names)} classes"
+    return None, f"label {number} is none of the {len(names)} classes"
 
 
 def _parse_split(name: str | None) -> tuple[str | None, str | None]:

@@ -1,10 +1,11 @@
 """List and read the files of a source by the same calls, whether they are on this machine or behind a URL."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 from components.fetch.sources import local, remote
 from components.fetch.sources.listing import ListedFile
@@ -19,15 +20,19 @@ class Places:
 
     scratch: Path
     max_bytes: int  # per image
+    left_out: set[str] = field(default_factory=set)  # folders and files that were found and left out on purpose
 
     def list_folder(self, url: str) -> list[ListedFile]:
-        """List every file below the folder, sorted by path. Raises InputError if there is no such folder."""
+        """List every file below the folder but what is left out, sorted by path.
+
+        Raises InputError if there is no such folder.
+        """
         if remote.is_remote(url):
-            return remote.list_folder(url)
+            return remote.list_folder(url, self.left_out)
         try:
-            return local.list_folder(to_local_path(url), self.hashes)
+            return local.list_folder(to_local_path(url), self.hashes, self.left_out)
         except OSError as error:
-            raise InputError(f"params.yaml: data.sources: {url}: {error.strerror}; name a folder") from None
+            raise InputError(f"params.yaml: data.sources: {_show(url)}: {error.strerror}; name a folder") from None
 
     def list_files(self, locations: list[tuple[str, str]]) -> list[ListedFile]:
         """List these files, given as (path in the source, URL), in this order; a missing file has a fault."""
@@ -42,7 +47,7 @@ class Places:
         """List the file. Raises InputError if it is missing."""
         [listed] = self.list_files([(get_file_name(url), url)])
         if listed.fault:
-            raise InputError(f"params.yaml: data.sources: {url}: {listed.fault}; name a file")
+            raise InputError(f"params.yaml: data.sources: {_show(url)}: {listed.fault}; name a file")
         return listed
 
     def bring_files(self, files: Iterable[ListedFile]) -> Iterator[tuple[ListedFile, Path | str]]:
@@ -72,9 +77,25 @@ class Places:
 
 
 def to_local_path(url: str) -> str:
-    """Return the path that a URL of this machine names."""
-    path = Path(os.path.expanduser(url.removeprefix("file://")))  # noqa: PTH111 -- Path.expanduser raises for an unknown user
-    return str(find_from_checkout(path))
+    """Return the path that a URL of this machine names: file:///my%20images, file://localhost/images, or a plain path.
+
+    A file URL's %20 stands for a space (RFC 8089), unless only a file with %20 in its name is there.
+    """
+    name = re.sub(r"^file:(//(localhost(?=/))?)?", "", url) if url.startswith(("file://", "file:/")) else url
+    plain = _expand(name)
+    decoded = _expand(os.fsdecode(unquote_to_bytes(os.fsencode(name)))) if name != url else plain
+    return plain if decoded != plain and not os.path.lexists(decoded) and os.path.lexists(plain) else decoded
+
+
+def _show(url: str) -> str:
+    """Return the URL, with the place that it names on this machine if that depends on the working folder."""
+    relative = not remote.is_remote(url) and not Path(to_local_path(url)).is_absolute()
+    return f"{url} (that is {Path(to_local_path(url)).absolute()})" if relative else url
+
+
+def _expand(path: str) -> str:
+    expanded = Path(os.path.expanduser(path))  # noqa: PTH111 -- Path.expanduser raises for an unknown user
+    return str(find_from_checkout(expanded))
 
 
 def get_file_name(url: str) -> str:

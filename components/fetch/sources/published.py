@@ -14,10 +14,13 @@ import numpy as np
 
 from components.fetch.params import Digits, Published
 from components.fetch.sources.candidate import Candidate, escape_name
+from components.fetch.sources.names import compose
+from components.fetch.sources.unpack import remove_empty, unpack, unpack_published
 from components.stage.errors import InputError, RunError
 from components.store.store import TEST, TRAIN, UNLABELLED
 
 Pair = tuple[np.ndarray | Path, int]  # pixels or file, and the index of its class
+REFUSALS = (OSError, RuntimeError, ValueError, LookupError, AssertionError)  # by which readers refuse files
 
 
 @dataclass(frozen=True)
@@ -54,40 +57,62 @@ def _read_part(params: Published, data_set: DataSet, split: str | None, part: di
     folder = _expand_root(params) / data_set.image_folder.format(**part)
     for number, (image, index) in enumerate(images):
         name = escape_name(image.relative_to(folder).as_posix()) if isinstance(image, Path) else f"{number:05d}.png"
-        label = None if split == UNLABELLED else classes[index]
-        yield Candidate(params.name, f"{split}/{name}" if split else name, image, label, split)
+        label = None if split == UNLABELLED else compose(classes[index])
+        yield Candidate(params.name, compose(f"{split}/{name}" if split else name), image, label, split)
 
 
 def _open_part(params: Published, data_set: DataSet, part: dict[str, Any]) -> tuple[Iterable[Pair], list[str]]:
-    """Return the images of a part, and the names of the classes. Raises InputError, or RunError after a download."""
+    """Return the images of a part, and the names of the classes. Raises InputError, or RunError after a download.
+
+    What is not there is unpacked if the published archives lie in root, and else downloaded if params.yaml says so.
+    """
+    root, folder = _expand_root(params), data_set.image_folder.split("/")[0]
+    exists = (root / folder).is_dir()
+    try:
+        return _open_reader(root, data_set, part, download=False)
+    except REFUSALS as error:
+        reason = _describe(error)
+    try:
+        if data_set.by_hand is None:
+            with unpack_published(_get_reader(data_set), root, root / folder), remove_empty(root, root / folder):
+                return _open_reader(root, data_set, part, download=True)
+    except REFUSALS as error:
+        reason = "; ".join(dict.fromkeys((reason, _describe(error))))
+    try:
+        if params.download and not exists and data_set.by_hand is None:
+            with remove_empty(root, root / folder):
+                return _open_reader(root, data_set, part, download=True)
+    except REFUSALS as error:
+        raise RunError(f"{params.kind}: the download to '{params.root}' failed: {_describe(error)}") from None
+    if data_set.by_hand is not None:
+        advice = f"torchvision no longer downloads it: put {data_set.by_hand} into '{Path(params.root, folder)}'"
+    else:
+        advice = "name the folder above it as root, put the published archives there, or say download: true"
+        advice += " with another root" if exists else ""
+    what = f"no {folder} in '{params.root}', or not all of it"
+    raise InputError(f"params.yaml: data.sources: {params.kind}: {what}: {advice} ({reason})")
+
+
+def _open_reader(
+    root: Path, data_set: DataSet, part: dict[str, Any], *, download: bool
+) -> tuple[Iterable[Pair], list[str]]:
+    opened = _get_reader(data_set)(str(root), download=download, **data_set.arguments, **part)
+    return data_set.images(opened), _list_classes(opened)
+
+
+def _get_reader(data_set: DataSet) -> Any:
     from torchvision import datasets  # importing takes seconds
 
-    folder = data_set.image_folder.split("/")[0]
-    exists = Path(_expand_root(params), folder).is_dir()
-    download = params.download and not exists and data_set.by_hand is None
-    try:
-        reader = getattr(datasets, data_set.reader)
-        opened = reader(str(_expand_root(params)), download=download, **data_set.arguments, **part)
-        return data_set.images(opened), _list_classes(opened)
-    except (OSError, RuntimeError, ValueError, LookupError, AssertionError) as error:  # by which readers refuse files
-        if data_set.by_hand is not None:
-            advice = f"torchvision no longer downloads it: put {data_set.by_hand} into '{Path(params.root, folder)}'"
-        elif exists:
-            advice = f"name the folder above it as root, or remove '{Path(params.root, folder)}' and say download: true"
-        elif params.download:
-            reason = " ".join(str(error).split())
-            raise RunError(f"{params.kind}: the download to '{params.root}' failed: {reason}") from None
-        else:
-            advice = "name the folder above it as root, or say download: true"
-        reason = " ".join(str(error).split()).partition(" You can use download=True")[0]  # the advice replaces that
-        raise InputError(
-            f"params.yaml: data.sources: {params.kind}: no {folder} in '{params.root}', or not all of it: {advice} "
-            f"({reason or type(error).__name__})"
-        ) from None
+    return getattr(datasets, data_set.reader)
+
+
+def _describe(error: Exception) -> str:
+    reason = " ".join(str(error).split()).partition(" You can use download=True")[0]  # advice for Python
+    return reason.rstrip(".") or type(error).__name__
 
 
 def _expand_root(params: Published) -> Path:
-    return Path(params.root).expanduser()  # as torchvision does
+    return Path(params.root).expanduser().absolute()  # as torchvision does, but refusals name the whole path
 
 
 def _read_arrays(opened: Any) -> Iterator[Pair]:
@@ -100,6 +125,13 @@ def _read_arrays(opened: Any) -> Iterator[Pair]:
 def _list_files(opened: Any) -> list[Pair]:
     """Return the files of a data set that was opened with Path as the loader of images."""
     return _check_present(opened[number] for number in range(len(opened)))
+
+
+def _list_faces(opened: Any) -> list[Pair]:
+    """Return the files of LFW, whose reader looks only for the archive and verifies it; it is unpacked if need be."""
+    if not Path(opened.images_dir).is_dir():
+        unpack(Path(opened.root, opened.filename), Path(opened.root))
+    return _list_files(opened)
 
 
 def _list_pets(opened: Any) -> list[Pair]:
@@ -160,10 +192,9 @@ DATA_SETS = {
     "lfw_people": DataSet(
         "LFWPeople",
         "lfw-py/lfw_funneled",
-        _list_files,
+        _list_faces,
         {"image_set": "funneled", **LOAD_PATHS},
         BY_NAME,
-        by_hand="lfw-funneled.tgz, the folder lfw_funneled that is in it, peopleDevTrain.txt, peopleDevTest.txt and "
-        "lfw-names.txt",
+        by_hand="lfw-funneled.tgz, peopleDevTrain.txt, peopleDevTest.txt and lfw-names.txt",
     ),
 }

@@ -9,14 +9,16 @@ import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
+from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.service import is_web, open_url, try_repeatedly
 from components.show.progress import Progress
 from components.stage.errors import InputError
@@ -32,16 +34,19 @@ Waiting = deque[tuple[ListedFile, Future[Path | str]]]
 
 def is_remote(url: str) -> bool:
     """Whether the text is a URL, but not of a file on this machine."""
-    return "://" in url and not url.startswith("file://")
+    return "://" in url and not url.startswith("file:/")
 
 
-def list_folder(url: str) -> list[ListedFile]:
-    """List every file below the folder, sorted by path. Raises InputError if there is none."""
+def list_folder(url: str, left_out: set[str]) -> list[ListedFile]:
+    """List every file below the folder, sorted by path, and add what is left out to `left_out`.
+
+    Raises InputError if there is none.
+    """
     system, root = open_url(url)
     try:
         if is_web(url):
             root = _normalise_link(f"{root.rstrip('/')}/")
-            links = _list_links(system, root)
+            links = _list_links(system, root, left_out)
             listed = list_files([(escape_name(unquote_to_bytes(link.removeprefix(root))), link) for link in links])
         else:
             root = root.rstrip("/")
@@ -50,6 +55,7 @@ def list_folder(url: str) -> list[ListedFile]:
                 _make_listed_file(escape_name(where.removeprefix(f"{root}/")), system, where, about)
                 for where, about in objects.items()
                 if not where.endswith("/")  # a placeholder of a folder
+                and is_wanted(where.removeprefix(f"{root}/"), url, left_out)
             ]
             if root in objects:
                 raise InputError(f"params.yaml: data.sources: {url}: a file; name a folder")
@@ -57,7 +63,9 @@ def list_folder(url: str) -> list[ListedFile]:
         listed = []
     if not listed:
         raise InputError(f"params.yaml: data.sources: {url}: no such folder, or nothing in it")
-    return sorted(listed, key=lambda file: file.path)
+    names = compose_names([file.path for file in listed])
+    named = (replace(file, path=name) for file, name in zip(listed, names, strict=True))
+    return sorted(named, key=lambda file: file.path)
 
 
 def list_file(path: str, url: str) -> ListedFile:
@@ -79,7 +87,7 @@ def list_files(locations: list[tuple[str, str]]) -> list[ListedFile]:
         return [listed for portion in portions for listed in pool.map(lambda location: list_file(*location), portion)]
 
 
-def _list_links(system: Any, root: str) -> Iterator[str]:
+def _list_links(system: Any, root: str, left_out: set[str]) -> Iterator[str]:
     """Yield the files in a web server's listing of a folder, and in those of the folders below it.
 
     Raises FileNotFoundError if the folder has no listing.
@@ -97,6 +105,8 @@ def _list_links(system: Any, root: str) -> Iterator[str]:
         for link in map(_normalise_link, links):
             if link.startswith(root) and link not in seen:
                 seen.add(link)
+                if not is_wanted(unquote(link.removeprefix(root)), root.rstrip("/"), left_out):
+                    continue
                 if link.endswith("/"):
                     waiting.append(link)
                 else:

@@ -21,7 +21,6 @@ NO_SPLIT = (None, None, "stands in no split's folder: train, test (or val), unla
         ("a.png", "classes", NO_CLASS),
         ("/a.png", "classes", NO_CLASS),  # a key of a bucket
         ("//cat//a.png", "classes", ("cat", None, None)),
-        (".ipynb_checkpoints/a.png", "classes", (None, None, "stands in a hidden folder")),
         ("train/cat/a.png", "splits", ("cat", TRAIN, None)),
         ("Train/cat/white/a.png", "splits", ("cat", TRAIN, None)),
         ("VAL/cat/a.png", "splits", ("cat", TEST, None)),

@@ -172,6 +172,15 @@ def test_a_folder_that_is_none_is_one_line(name: str, reason: str, folder: Path,
     assert str(error.value) == f"params.yaml: data.sources: {folder / name}: {reason}; name a folder"
 
 
+def test_a_refusal_says_where_a_path_of_the_working_folder_leads(
+    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ask in (places.list_folder, places.list_file):
+        with pytest.raises(InputError, match=rf"data\.sources: no/where \(that is {tmp_path}/no/where\): "):
+            ask("no/where")
+
+
 def test_files_that_are_named_come_in_that_order_with_those_that_are_not_there(folder: Path, places: Places) -> None:
     fill(folder, "a.png", "b.png")
     named = [(name, str(folder / name)) for name in ("b.png", "no.png", "a.png", "zero\0.png", "b.png")]

@@ -103,9 +103,8 @@ def test_a_public_bucket_is_read_as_that_advice_says(bucket: Bucket, monkeypatch
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("FSSPEC_S3", '{"anon": true}')
-    command = (
-        f"from components.fetch.sources import remote; print([f.path for f in remote.list_folder('{bucket.url}')])"
-    )
+    read = f"print([file.path for file in list_folder('{bucket.url}', set())])"
+    command = f"from components.fetch.sources.remote import list_folder; {read}"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "['a.png']\n"
 
