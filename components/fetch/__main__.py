@@ -49,7 +49,9 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
             raise InputError("\n".join(f"params.yaml: {objection}; see {findings}" for objection in verdict.objections))
         splits = [SPLITS[number] for number in facts.splits]
         labels, names = facts.labels, facts.class_names
-        write_labelled(store, Store(read_into), labels=labels, splits=splits, kept=verdict.kept, class_names=names)
+        write_labelled(
+            store, Store(read_into), labels=labels, splits=splits, kept=verdict.sides.kept, class_names=names
+        )
     print(format_summary(verdict.metrics, facts), flush=True)
 
 
@@ -99,6 +101,8 @@ def format_summary(metrics: dict[str, Any], facts: Facts) -> str:
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",
+        "merged": "unlabelled copies of labelled images, left out",
+        "withheld": "unlabelled images nearly the same as a test image, left out",
         "leaked": "test images that are also to train on",
         "dropped": "left out for that",
         "nearly_leaked": "test images nearly the same as one to train on",

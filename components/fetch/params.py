@@ -133,6 +133,7 @@ class Checks(Params):
     leaked: Literal["drop", "keep"]  # training images that are also in the test split, pixel for pixel
     max_leaked_fraction: Probability  # of the test images that are also trained on
     max_near_leaked_fraction: Probability  # of the test images that nearly equal a training image
+    max_withheld_fraction: Probability  # of the unlabelled images, left out since they nearly equal a test image
     max_class_ratio: Positive  # images of the largest class to those of the smallest
 
 
