@@ -23,6 +23,8 @@ CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels
 FINDINGS = {
     "rejected": "files not stored",
     "odd": "odd images",
+    "merged": "unlabelled copies of labelled images left out",
+    "withheld": "unlabelled images left out, since they nearly equal a test image",
     "repeated": "images that repeat another",
     "repeated_with_other_labels": "images under several labels",
     "nearly_repeated": "images nearly the same as another",

@@ -102,7 +102,8 @@ class KeptPairs:
 
     def is_open(self, rows: np.ndarray) -> np.ndarray:
         """Return whether a further near copy of these images, (p,), might tell something new: (p,) bool."""
-        return np.full(len(rows), self.count < MOST) | (self.met[rows] != self.all_parts)
+        is_open: np.ndarray = np.full(len(rows), self.count < MOST) | (self.met[rows] != self.all_parts)
+        return is_open
 
     def add(self, left: np.ndarray, right: np.ndarray) -> None:
         """Look at these candidates, (p,) each."""

@@ -45,6 +45,8 @@ def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
         "unreadable": ("image files that cannot be read", "not stored"),
         "no_images": ("other files", "not stored"),
         "odd": ("odd images", "stored; look at them"),
+        "merged": ("unlabelled copies of labelled images", "not stored: each is one image with a label"),
+        "withheld": ("unlabelled images nearly the same as a test image", "not stored, so not trained on"),
         "repeated": ("images that repeat another pixel for pixel", "stored, but for those below"),
         "repeated_with_other_labels": ("images that come under several labels", "one of these labels is wrong"),
         "nearly_repeated": ("images nearly the same as another", "stored"),
