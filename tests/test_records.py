@@ -32,6 +32,8 @@ def test_the_record_of_the_recipe_is_of_this_recipe() -> None:
     params = read_params(ROOT / "params.yaml").model_dump(mode="json")
     recorded = set(record["params"]["evaluate"].pop("probes"))
     assert recorded <= set(params["evaluate"]["probes"]), "a further probe changes no number of the others"
+    # It decides only which unlabelled images are left out, and the digits have none.
+    del record["params"]["data"]["checks"]["near_duplicate_bits"]
     for section in ("data", "pretrain", "embed", "evaluate"):  # what decides its numbers
         assert not [*list_differences(record["params"][section], params[section], section)], "make bench"
 

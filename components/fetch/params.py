@@ -129,10 +129,11 @@ class Checks(Params):
     """The limits of the checks: which images are left out, and what stops the run."""
 
     max_unreadable_fraction: Probability  # of the files that should be images
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=7)]  # of 64 in perceptual hashes; near copies differ in no more
-    leaked: Literal["drop", "keep"]  # training images that are also in the test split, pixel for pixel
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=7)]  # of 64 in perceptual hashes; more is no near copy
+    leaked: Literal["drop", "keep"]  # what is to train on and also in the test split
     max_leaked_fraction: Probability  # of the test images that are also trained on
     max_near_leaked_fraction: Probability  # of the test images that nearly equal a training image
+    max_withheld_fraction: Probability  # of the unlabelled images, left out since they nearly equal a test image
     max_class_ratio: Positive  # images of the largest class to those of the smallest
 
 

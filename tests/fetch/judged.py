@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.inspect import Fault, ImageFacts
 from components.fetch.checks.verdict import Verdict, reach_verdict
@@ -13,11 +15,16 @@ from components.store.store import TRAIN
 SHIPPED = Checks(
     max_unreadable_fraction=1.0,
     near_duplicate_bits=3,
+    max_withheld_fraction=1.0,
     leaked="drop",
     max_leaked_fraction=1.0,
     max_near_leaked_fraction=1.0,
     max_class_ratio=1e9,
 )
+
+THUMBNAIL = (
+    np.random.default_rng(0).integers(0, 256, 256, dtype=np.uint8).tobytes()
+)  # of every image, unless it has its own
 
 
 def far_look(number: int) -> int:
@@ -29,8 +36,16 @@ def make_image_facts(number: int, **changes: Any) -> ImageFacts:
     """Return facts of an image that equals no other; `pixels` and `look` are numbers too."""
     values = {"pixels": number, "look": far_look(number), "encoded": bytes(10), "format": "JPEG"} | changes
     values["pixels"] = b"%016d" % values["pixels"]
-    defaults = {"content": b"", "width": 32, "height": 24, "highest": 0, "misnamed": False}
-    defaults |= {"gray": False, "flat": False}
+    defaults = {
+        "content": b"",
+        "thumbnail": THUMBNAIL,
+        "width": 32,
+        "height": 24,
+        "highest": 0,
+        "misnamed": False,
+        "gray": False,
+        "flat": False,
+    }
     return ImageFacts(**defaults | {"means": (0.5, 0.5, 0.5), "squares": (0.5, 0.5, 0.5)} | values)
 
 

@@ -34,12 +34,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Fetched:
 
 @pytest.fixture
 def leaking(tmp_path: Path) -> list[dict[str, Any]]:
-    """Ten test images, one of which is also a training file of another format, and another one also unlabelled."""
+    """Ten test images, two of which are also training files of other formats."""
     for number in range(10):
         save(photo(number), tmp_path / f"in/test/cat/{number}.png")
         save(photo(100 + number), tmp_path / f"in/train/cat/{number}.png")
     save(photo(3), tmp_path / "in/train/cat/copy.bmp")
-    save(photo(4), tmp_path / "in/unlabelled/copy.tiff")
+    save(photo(4), tmp_path / "in/train/cat/copy.tiff")
     return [folder_source(tmp_path / "in", "splits")]
 
 
@@ -92,8 +92,8 @@ def test_what_the_policy_forbids_stops_the_run_and_leaves_the_older_store(
         fetched.run(section(leaking, checks__max_leaked_fraction=0.15))
     assert str(stopped.value).splitlines() == [
         "params.yaml: data.checks.max_unreadable_fraction: 0.0434783 is more than 0.01 "
-        "(image files that cannot be stored: 1); the first: mine/train/cat/torn.jpg: no image of a format that is "
-        f"read; see {fetched.folder}/findings",
+        "(image files that cannot be stored: 1); the first: mine/train/cat/torn.jpg: broken: it begins as a "
+        f"JPEG, but is damaged or of a kind that is not read; see {fetched.folder}/findings",
         "params.yaml: data.checks.max_leaked_fraction: 0.2 is more than 0.15 "
         f"(test images that are also to train on: 2); the first: mine/test/cat/3.png; see {fetched.folder}/findings",
     ]
@@ -113,7 +113,7 @@ def test_images_of_the_test_split_are_not_trained_on_unless_that_is_asked_for(
 ) -> None:
     params = section(leaking, checks__max_leaked_fraction=0.2, checks__leaked=leaked)
     fetched = Fetched(tmp_path / "out").run(params)
-    copies = {"mine/train/cat/copy.bmp", "mine/unlabelled/copy.tiff"}
+    copies = {"mine/train/cat/copy.bmp", "mine/train/cat/copy.tiff"}
     assert copies & set(fetched.column("id")) == (set() if leaked == "drop" else copies)
     assert Counter(fetched.splits.values())[TEST] == 10, "no test image is lost"
     assert (fetched.metrics["leaked"], fetched.metrics["dropped"]) == (2, 2 if leaked == "drop" else 0)

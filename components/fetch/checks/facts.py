@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from components.fetch.checks.inspect import DIGEST, Fault, ImageFacts
+from components.fetch.checks.inspect import DIGEST, THUMBNAIL, Fault, ImageFacts
 from components.fetch.sources.candidate import Candidate
-from components.store.store import SPLITS, TEST, UNLABELLED
+from components.store.store import SPLITS, UNLABELLED
 
 DARK = 2**14  # gray of 16 bits that has no value as high as that is stored at less than a quarter of the brightness
 
@@ -23,34 +23,6 @@ class RejectedFile:
 
 
 @dataclass
-class Channels:
-    """Sums over the training images, in which each image has the same weight, however large it is.
-
-    They include the training images that are later left out because they are also in the test split.
-    """
-
-    images: int = 0
-    grays: int = 0
-    means: np.ndarray = field(default_factory=lambda: np.zeros(3))  # of R, G, B in 0..1
-    squares: np.ndarray = field(default_factory=lambda: np.zeros(3))
-
-    def add(self, image: ImageFacts) -> None:
-        """Add an image to the sums."""
-        self.images += 1
-        self.grays += image.gray
-        self.means += image.means
-        self.squares += image.squares
-
-    def compute_mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation of the pixels, per channel; for one channel if all images are gray."""
-        count = max(self.images, 1)
-        mean = self.means / count
-        deviation = np.sqrt(np.maximum(self.squares / count - mean**2, 0))
-        channels = slice(0, 1 if self.images and self.grays == self.images else 3)
-        return mean[channels], deviation[channels]
-
-
-@dataclass
 class Facts:
     """The facts of all images, in columns; the columns are in the order in which the images came."""
 
@@ -60,6 +32,7 @@ class Facts:
     splits: "array[int]" = field(default_factory=lambda: array("b"))  # indices into SPLITS
     pixel_digests: bytearray = field(default_factory=bytearray)
     looks: "array[int]" = field(default_factory=lambda: array("Q"))
+    thumbnail_pixels: bytearray = field(default_factory=bytearray)
     widths: "array[int]" = field(default_factory=lambda: array("I"))
     heights: "array[int]" = field(default_factory=lambda: array("I"))
     formats: "array[int]" = field(default_factory=lambda: array("b"))  # indices into format_names
@@ -68,7 +41,8 @@ class Facts:
     dark: list[tuple[int, int]] = field(default_factory=list)  # rows of gray of 16 bits with few values, the highest
     misnamed: list[int] = field(default_factory=list)  # rows of files with the suffix of another format
     stored_bytes: "array[int]" = field(default_factory=lambda: array("L"))  # of the encoded image
-    channels: Channels = field(default_factory=Channels)
+    grays: "array[int]" = field(default_factory=lambda: array("b"))  # whether the image is gray
+    channels: "array[float]" = field(default_factory=lambda: array("d"))  # means of R, G, B and of their squares
     rejected: list[RejectedFile] = field(default_factory=list)
 
     def add(self, candidate: Candidate, image: ImageFacts, split: str) -> None:
@@ -79,14 +53,15 @@ class Facts:
         self.splits.append(SPLITS.index(split))
         self.pixel_digests += image.pixels
         self.looks.append(image.look)
+        self.thumbnail_pixels += image.thumbnail
         self.widths.append(image.width)
         self.heights.append(image.height)
         self.stored_bytes.append(len(image.encoded))
         if image.format not in self.format_names:
             self.format_names.append(image.format)
         self.formats.append(self.format_names.index(image.format))
-        if split != TEST:
-            self.channels.add(image)
+        self.grays.append(image.gray)
+        self.channels.extend((*image.means, *image.squares))
         if 0 < image.highest < DARK:
             self.dark.append((row, image.highest))
         if image.misnamed:
@@ -114,6 +89,27 @@ class Facts:
     def split_numbers(self) -> np.ndarray:
         """The indices into SPLITS: (N,) int64."""
         return np.asarray(self.splits, dtype=np.int64)
+
+    @property
+    def thumbnails(self) -> np.ndarray:
+        """The small gray images for a second look: (N, 16, 16) uint8."""
+        return np.frombuffer(bytes(self.thumbnail_pixels), dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """The numbers of pixels: (N,) int64."""
+        return np.asarray(self.widths, dtype=np.int64) * np.asarray(self.heights, dtype=np.int64)
+
+    def compute_mean_and_deviation(self, subset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation of the pixels of a subset, (N,) bool, per channel; for one channel if all are gray.
+
+        Each image has the same weight, however large it is.
+        """
+        means, squares = np.asarray(self.channels).reshape(-1, 2, 3)[subset].sum(axis=0) / max(int(subset.sum()), 1)
+        deviation = np.sqrt(np.maximum(squares - means**2, 0))
+        grays = np.asarray(self.grays, dtype=bool)[subset]
+        channels = slice(0, 1 if len(grays) and grays.all() else 3)
+        return means[channels], deviation[channels]
 
     @property
     def pixels(self) -> np.ndarray:

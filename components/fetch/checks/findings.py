@@ -1,18 +1,16 @@
 """Write all findings as CSV files to sort and search; metrics/data.json has the numbers and the first few."""
 
 import csv
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from components.fetch.checks.duplicates import MOST
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.verdict import Verdict
 from components.store.store import SPLITS, TEST
-
-MOST = 100_000  # pairs of near copies that are listed at most
 
 
 def write_findings(folder: Path, facts: Facts, verdict: Verdict) -> None:
@@ -22,6 +20,7 @@ def write_findings(folder: Path, facts: Facts, verdict: Verdict) -> None:
     write_rows(folder / "rejected.csv", ("path", "reason", "should_be_image"), rejected)
     write_rows(folder / "odd.csv", ("id", "reason"), verdict.odd)
     write_rows(folder / "leaked.csv", ("test_id", "train_id", "bits"), list_leaks(facts, verdict))
+    write_rows(folder / "withheld.csv", ("id", "test_id", "bits"), list_withheld(facts, verdict))
     write_rows(
         folder / "repeated.csv",
         ("id", "split", "kept", "same_as", "its_split", "it_is_kept"),
@@ -33,44 +32,47 @@ def write_findings(folder: Path, facts: Facts, verdict: Verdict) -> None:
 
 def list_leaks(facts: Facts, verdict: Verdict) -> Iterator[tuple[object, ...]]:
     """Yield each test image that equals or nearly equals a training image, with that image and the differing bits."""
-    copies, looks = verdict.copies, np.asarray(facts.looks, dtype=np.uint64)
-    trained = facts.split_numbers != SPLITS.index(TEST)
-    same = {copies.group[row]: row for row in np.flatnonzero(trained & copies.find_same(verdict.leaked))}
-    for row in np.flatnonzero(verdict.leaked):
-        yield facts.ids[row], facts.ids[same[copies.group[row]]], 0
-    wanted = np.isin(copies.pairs, copies.look_index[verdict.near_leaked]).any(axis=1)
-    near_looks = defaultdict[int, list[int]](list)  # by look
-    for left, right in copies.pairs[wanted].tolist():
-        near_looks[left].append(right)
-        near_looks[right].append(left)
-    by_look = defaultdict[int, list[int]](list)  # training images
-    for train in np.flatnonzero(trained & verdict.kept & copies.find_near(verdict.near_leaked)).tolist():
-        by_look[int(copies.look_index[train])].append(train)
-    for test in np.flatnonzero(verdict.near_leaked).tolist():
-        look = int(copies.look_index[test])
-        candidates = (row for near_look in (look, *near_looks[look]) for row in by_look[near_look])
-        near = next(row for row in candidates if copies.group[row] != copies.group[test])
-        yield facts.ids[test], facts.ids[near], int(np.bitwise_count(looks[test] ^ looks[near]))
+    group, sides = verdict.near.copies.group, verdict.sides
+    trained = (facts.split_numbers != SPLITS.index(TEST)) & ~sides.merged
+    same = {group[row]: row for row in np.flatnonzero(trained & verdict.near.copies.find_same(sides.leaked))}
+    for row in np.flatnonzero(sides.leaked):
+        yield facts.ids[row], facts.ids[same[group[row]]], 0
+    yield from list_near(facts, verdict, sides.near_leaked, trained & sides.kept)
+
+
+def list_withheld(facts: Facts, verdict: Verdict) -> Iterator[tuple[object, ...]]:
+    """Yield each unlabelled image that is left out since it nearly equals a test image, with that image."""
+    yield from list_near(facts, verdict, verdict.sides.withheld, facts.split_numbers == SPLITS.index(TEST))
+
+
+def list_near(facts: Facts, verdict: Verdict, images: np.ndarray, others: np.ndarray) -> Iterator[tuple[object, ...]]:
+    """Yield each of these images, (N,) bool, with the first of the others, (N,) bool, that it nearly equals."""
+    looks, group = np.asarray(facts.looks, dtype=np.uint64), verdict.near.copies.group
+    rows = np.flatnonzero(others & np.isin(group, group[verdict.near.pairs]))
+    first_other = dict(zip(group[rows[::-1]].tolist(), rows[::-1].tolist(), strict=True))  # by group; the last stays
+    partners: dict[int, int] = {}  # by group, a row
+    for left, right in verdict.near.both_ways():
+        for one, other in zip(group[left].tolist(), group[right].tolist(), strict=True):
+            if other in first_other:
+                partners[one] = min(partners.get(one, len(group)), first_other[other])
+    for row in np.flatnonzero(images).tolist():
+        near = partners[int(group[row])]
+        yield facts.ids[row], facts.ids[near], int(np.bitwise_count(looks[row] ^ looks[near]))
 
 
 def list_repeated(facts: Facts, verdict: Verdict) -> Iterator[tuple[object, ...]]:
     """Yield every image that equals an earlier one, beside it; both may have been left out."""
-    firsts = np.unique(verdict.copies.group, return_index=True)[1]  # the first image of each group
-    for row in np.flatnonzero(verdict.copies.repeated):
-        first = firsts[verdict.copies.group[row]]
-        sides = ((facts.ids[image], get_split(facts, image), bool(verdict.kept[image])) for image in (row, first))
+    copies, kept = verdict.near.copies, verdict.sides.kept
+    for row in np.flatnonzero(copies.find_repeated(np.full(len(kept), True))):
+        first = copies.firsts[copies.group[row]]
+        sides = ((facts.ids[image], get_split(facts, image), bool(kept[image])) for image in (row, first))
         yield tuple(value for side in sides for value in side)
 
 
 def list_nearly_repeated(facts: Facts, verdict: Verdict) -> Iterator[tuple[object, ...]]:
-    """Yield pairs of images with the same look, and the first images of two looks that are near."""
-    looks, copies = np.asarray(facts.looks, dtype=np.uint64), verdict.copies
-    firsts = np.unique(copies.look_index, return_index=True)[1]  # the first image of each look
-    for row in range(len(looks)):
-        first = firsts[copies.look_index[row]]
-        if first != row and copies.group[first] != copies.group[row]:
-            yield facts.ids[first], get_split(facts, first), facts.ids[row], get_split(facts, row), 0
-    for left, right in firsts[copies.pairs]:
+    """Yield the pairs of images that are nearly the same, of several images that are the same the first."""
+    looks = np.asarray(facts.looks, dtype=np.uint64)
+    for left, right in verdict.near.pairs.tolist():
         bits = int(np.bitwise_count(looks[left] ^ looks[right]))
         yield facts.ids[left], get_split(facts, left), facts.ids[right], get_split(facts, right), bits
 

@@ -38,6 +38,7 @@ PHOTO_SUFFIXES = (".heic", ".heif", ".jxl", *RAW_SUFFIXES)  # of photos that are
 SUFFIXES = frozenset((*PHOTO_SUFFIXES, *chain(*SUFFIXES_BY_FORMAT.values())))  # files with these should be images
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
+THUMBNAIL = 16  # pixels per side
 
 
 class ImageFacts(NamedTuple):
@@ -47,6 +48,7 @@ class ImageFacts(NamedTuple):
     content: bytes  # digest of the source's file, or of its pixels if it has no file
     pixels: bytes  # digest of the decoded pixels, the same however an image is encoded
     look: int  # perceptual hash, 64 bits
+    thumbnail: bytes  # 16 x 16 gray pixels
     width: int
     height: int
     format: str
@@ -113,12 +115,15 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
     # The 256 counts per channel give mean and square exactly, and faster than the pixels do.
     counts = np.array(rgb.histogram(), dtype=np.int64).reshape(3, 256) / (rgb.width * rgb.height)
     levels = np.arange(256) / 255
-    hashed = np.packbits(imagehash.phash(rgb).hash).tobytes()
+    # The size at which pHash looks.
+    small = rgb.convert("L").resize((2 * THUMBNAIL, 2 * THUMBNAIL), Image.Resampling.LANCZOS)
+    hashed = np.packbits(imagehash.phash(small).hash).tobytes()
     return ImageFacts(
         encoded=shrink(image, kind, reencode) if reencode and max(rgb.size) > reencode.max_side else encoded,
         content=content,
         pixels=compute_digest(str(whole.size).encode(), whole.tobytes()),
         look=int.from_bytes(hashed, "big"),
+        thumbnail=small.reduce(2).tobytes(),
         width=rgb.width,
         height=rgb.height,
         format=kind,

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from components.fetch.checks.duplicates import Copies, find_copies
+from components.fetch.checks.duplicates import NearCopies
 from components.fetch.checks.facts import Facts
+from components.fetch.checks.sides import Sides, find_sides
 from components.fetch.params import Checks
-from components.store.store import SPLITS, TEST, TRAIN
+from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
 
 RARE = 0.01  # a format that fewer of the images have is odd
 LISTED = 1000  # files and images that metrics/data.json names at most; the findings name all
@@ -20,24 +21,19 @@ LISTED = 1000  # files and images that metrics/data.json names at most; the find
 class Verdict:
     """The decision of the checks about the images."""
 
-    kept: np.ndarray  # (N,) bool
-    copies: Copies
+    sides: Sides
+    near: NearCopies
     odd: list[tuple[str, str]]  # id and reason of images that can be read but are hardly intended
-    leaked: np.ndarray  # (N,) bool: test images that equal a training image
-    near_leaked: np.ndarray  # (N,) bool: test images that nearly equal a training image that is kept
     metrics: dict[str, Any]
     objections: list[str]  # what stops the run: each key and what is wrong
 
 
 def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     """Run all checks on the facts."""
-    copies = find_copies(facts.pixels, np.asarray(facts.looks, dtype=np.uint64), checks.near_duplicate_bits)
-    test = facts.split_numbers == SPLITS.index(TEST)
-    train = ~test
-    leaked = test & copies.find_same(train)
-    kept = ~(train & copies.find_same(test)) if checks.leaked == "drop" else np.full(len(test), True)
-    near_leaked = test & copies.find_near(train & kept)
-    test_count = max(int(test.sum()), 1)
+    sides, near = find_sides(facts, checks)
+    kept, repeated = sides.kept, near.copies.find_repeated(~sides.merged)
+    test_count = int((facts.split_numbers == SPLITS.index(TEST)).sum())
+    others = int(((facts.split_numbers == SPLITS.index(UNLABELLED)) & ~sides.merged).sum())
     odd = list(find_odd(facts))
     unreadable = sum(rejected.image for rejected in facts.rejected)
     metrics: dict[str, Any] = {
@@ -47,21 +43,24 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
         "unreadable_fraction": compute_fraction(unreadable, len(kept) + unreadable),
         "no_images": len(facts.rejected) - unreadable,
         "odd": len({name for name, _ in odd}),
-        "repeated": int(copies.repeated.sum()),
-        "repeated_with_other_labels": count_conflicts(copies.group, facts.labels),
-        "nearly_repeated": int(copies.find_near(np.full(len(kept), True)).sum()),
-        "leaked": int(leaked.sum()),
-        "leaked_fraction": compute_fraction(int(leaked.sum()), test_count),
-        "nearly_leaked": int(near_leaked.sum()),
-        "nearly_leaked_fraction": compute_fraction(int(near_leaked.sum()), test_count),
-        "dropped": int((~kept).sum()),
+        "merged": int(sides.merged.sum()),
+        "repeated": int(repeated.sum()),
+        "repeated_with_other_labels": count_conflicts(near.copies.group, facts.labels),
+        "nearly_repeated": int((near.find_near(~sides.merged) & ~sides.merged).sum()),
+        "leaked": int(sides.leaked.sum()),
+        "leaked_fraction": compute_fraction(int(sides.leaked.sum()), test_count),
+        "nearly_leaked": int(sides.near_leaked.sum()),
+        "nearly_leaked_fraction": compute_fraction(int(sides.near_leaked.sum()), test_count),
+        "dropped": int(sides.dropped.sum()),
+        "withheld": int(sides.withheld.sum()),
+        "withheld_fraction": compute_fraction(int(sides.withheld.sum()), others),
         "rejected_files": [
             {"path": f"{file.source}/{file.path}", "reason": file.reason} for file in facts.rejected[:LISTED]
         ],
         "odd_images": [{"id": name, "reason": reason} for name, reason in odd[:LISTED]],
-        "leaked_images": [facts.ids[row] for row in np.flatnonzero(leaked)[:LISTED]],
+        "leaked_images": [facts.ids[row] for row in np.flatnonzero(sides.leaked)[:LISTED]],
     }
-    return Verdict(kept, copies, odd, leaked, near_leaked, metrics, list_objections(metrics, checks))
+    return Verdict(sides, near, odd, metrics, list_objections(metrics, checks))
 
 
 def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -89,7 +88,7 @@ def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
     """Return the number of kept images, their classes and sizes, and the statistics of their channels."""
     splits = facts.split_numbers
     sizes = {"width": np.asarray(facts.widths)[kept], "height": np.asarray(facts.heights)[kept]}
-    mean, deviation = facts.channels.compute_mean_and_deviation()
+    mean, deviation = facts.compute_mean_and_deviation(kept & (splits != SPLITS.index(TEST)))
     by_class = count_classes(facts, kept)
     train_counts = [row[TRAIN] for row in by_class if row[TRAIN]]
     return {
@@ -152,6 +151,10 @@ def list_objections(metrics: dict[str, Any], checks: Checks) -> list[str]:
         "max_near_leaked_fraction": (
             "nearly_leaked_fraction",
             f"test images nearly the same as one to train on: {metrics['nearly_leaked']:,}",
+        ),
+        "max_withheld_fraction": (
+            "withheld_fraction",
+            f"unlabelled images left out as nearly the same as a test image: {metrics['withheld']:,}",
         ),
         "max_class_ratio": ("class_ratio", ratio),
     }

@@ -26,6 +26,7 @@ def test_where_nothing_was_found_there_are_only_headers(tmp_path: Path) -> None:
         "rejected.csv": ["path,reason,should_be_image"],
         "odd.csv": ["id,reason"],
         "leaked.csv": ["test_id,train_id,bits"],
+        "withheld.csv": ["id,test_id,bits"],
         "repeated.csv": ["id,split,kept,same_as,its_split,it_is_kept"],
         "nearly_repeated.csv": ["id,split,nearly,its_split,bits"],
     }
@@ -109,9 +110,12 @@ def test_near_copies_are_named_in_pairs_with_the_bits_between_them(tmp_path: Pat
         ("s/5.jpg", TEST, "s/2.jpg", TRAIN, "0"),
         ("s/5.jpg", TEST, "s/3.jpg", TRAIN, "2"),
         ("s/5.jpg", TEST, "s/4.jpg", TRAIN, "3"),
+        ("s/1.jpg", TRAIN, "s/2.jpg", TRAIN, "0"),
+        *((f"s/{number}.jpg", TRAIN, "s/3.jpg", TRAIN, "2") for number in (1, 2)),
+        *((f"s/{number}.jpg", TRAIN, "s/4.jpg", TRAIN, "3") for number in (1, 2)),
         ("s/3.jpg", TRAIN, "s/4.jpg", TRAIN, "1"),
     }
-    assert len(findings["nearly_repeated"]) == 5
+    assert len(findings["nearly_repeated"]) == 10
 
 
 def test_a_file_of_findings_is_read_by_any_reader_of_csv(tmp_path: Path) -> None:

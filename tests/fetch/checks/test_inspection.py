@@ -16,7 +16,7 @@ from components.fetch.sources.candidate import Candidate
 from tests.fetch.fetched import section
 from tests.small import encode_png
 
-FACTS = ImageFacts(b"", b"", b"", 0, 1, 1, "PNG", 0, False, False, False, (), ())
+FACTS = ImageFacts(b"", b"", b"", 0, b"", 1, 1, "PNG", 0, False, False, False, (), ())
 
 
 def make_candidates(count: int, size: int = 10) -> Iterator[Candidate]:

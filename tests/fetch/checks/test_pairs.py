@@ -68,4 +68,6 @@ def test_a_folder_of_raw_files_alone_stops_with_what_to_do(tmp_path: Path, monke
     (tmp_path / "in/cat/-notes.txt").write_text("notes")
     with pytest.raises(InputError) as stopped:
         Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in")]))
-    assert str(stopped.value) == f"params.yaml: data.sources: no image in them: cat/0.NEF: {CAMERA_RAW}"
+    where = f"none of 4 files or rows in mine ({tmp_path / 'in'})"
+    first = f"the first: mine/cat/0.NEF: {CAMERA_RAW}"
+    assert str(stopped.value) == f"params.yaml: data.sources: no image in them: {where}; {first}"

@@ -32,20 +32,20 @@ def facts() -> Facts:
 
 
 def test_every_number_by_hand(facts: Facts) -> None:
-    """0 and 1 are left out, since 2 has their pixels: nine images are kept."""
+    """0 and 1 are left out, since 2 has their pixels, and 5 and 6, since 3 is nearly the same: seven are kept."""
     judged = verdict(facts)
     metrics = judged.metrics
-    assert np.flatnonzero(~judged.kept).tolist() == [0, 1]
-    assert (metrics["images"], metrics["classes"], metrics["bytes"]) == (9, 3, 8 * 10 + 90)
-    assert (metrics["train"], metrics["test"], metrics["unlabelled"]) == (4, 3, 2)
-    assert metrics["sources"] == {"s": 7, "u": 2}
+    assert np.flatnonzero(~judged.sides.kept).tolist() == [0, 1, 5, 6]
+    assert (metrics["images"], metrics["classes"], metrics["bytes"]) == (7, 3, 6 * 10 + 90)
+    assert (metrics["train"], metrics["test"], metrics["unlabelled"]) == (4, 3, 0)
+    assert metrics["sources"] == {"s": 7}
     assert metrics["by_class"] == [
         {"class": "cat", TRAIN: 1, TEST: 2, UNLABELLED: 0},
         {"class": "dog", TRAIN: 3, TEST: 0, UNLABELLED: 0},
         {"class": "owl", TRAIN: 0, TEST: 1, UNLABELLED: 0},
     ]
     assert (metrics["class_ratio"], metrics["classes_without_train"], metrics["classes_without_test"]) == (3.0, 1, 1)
-    assert metrics["formats"] == {"JPEG": 7, "PNG": 2}
+    assert metrics["formats"] == {"JPEG": 5, "PNG": 2}
     assert metrics["sizes"] == {
         "width": {"min": 32, "median": 32, "max": 100},
         "height": {"min": 7, "median": 24, "max": 24},
@@ -56,7 +56,8 @@ def test_every_number_by_hand(facts: Facts) -> None:
     assert metrics["repeated_with_other_labels"] == 1, "dog and cat on the same pixels"
     assert metrics["nearly_repeated"] == 5, "3 with 5 and 6, 8 with 9"
     assert (metrics["leaked"], metrics["leaked_fraction"], metrics["dropped"]) == (1, 0.333333, 2)
-    assert (metrics["nearly_leaked"], metrics["nearly_leaked_fraction"]) == (1, 0.333333)
+    assert (metrics["nearly_leaked"], metrics["nearly_leaked_fraction"]) == (0, 0.0)
+    assert (metrics["merged"], metrics["withheld"], metrics["withheld_fraction"]) == (0, 2, 1.0)
     assert metrics["odd"] == 2
     assert metrics["rejected_files"][0] == {"path": "s/a.jpg", "reason": "why a.jpg"}
     assert [file["path"] for file in metrics["rejected_files"]] == ["s/a.jpg", "s/b.png", "s/notes.txt", "s/c.gif"]
@@ -67,7 +68,7 @@ def test_every_number_by_hand(facts: Facts) -> None:
 
 def test_leaked_images_may_be_kept_and_are_counted_all_the_same(facts: Facts) -> None:
     judged = verdict(facts, leaked="keep")
-    assert judged.kept.all()
+    assert judged.sides.kept.all()
     assert (judged.metrics["images"], judged.metrics["leaked"], judged.metrics["dropped"]) == (11, 1, 0)
     assert judged.metrics["formats"] == {"JPEG": 9, "PNG": 2}
 
@@ -88,10 +89,17 @@ def test_what_has_been_left_out_is_no_near_leak() -> None:
         ("max_unreadable_fraction", 0.2, "0.214286 is more than 0.2 (image files that cannot be stored: 3)"),
         ("max_leaked_fraction", 0.3, "0.333333 is more than 0.3 (test images that are also to train on: 1)"),
         ("max_near_leaked_fraction", 0.1, "0.333333 is more than 0.1 (test images nearly the same as one "),
+        (
+            "max_withheld_fraction",
+            0.9,
+            "1 is more than 0.9 (unlabelled images left out as nearly the same as a test image: 2)",
+        ),
         ("max_class_ratio", 2.5, "3 is more than 2.5 (dog has 3 images to train on, cat 1)"),
     ],
 )
 def test_each_limit_stops_the_run_by_a_line_that_names_it(facts: Facts, key: str, limit: float, message: str) -> None:
+    if key == "max_near_leaked_fraction":
+        add(facts, 11, "cat", TRAIN, look=far_look(4) ^ 1)  # nearly 4, which is tested on
     [objection] = verdict(facts, **{key: limit}).objections
     assert objection.startswith(f"data.checks.{key}: {message}")
     assert "\n" not in objection

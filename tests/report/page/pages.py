@@ -41,7 +41,7 @@ CLEAN: dict[str, Any] = {  # metrics/data.json
     "sizes": {axis: {"min": 4, "median": 6, "max": 1200} for axis in ("width", "height")},
     "channels": {"mean": [0.5, 0.25, 0.125], "std": [0.3, 0.2, 0.1]},
     **dict.fromkeys(("rejected", "unreadable", "no_images", "odd", "repeated", "repeated_with_other_labels"), 0),
-    **dict.fromkeys(("leaked", "dropped", "nearly_leaked", "nearly_repeated"), 0),
+    **dict.fromkeys(("merged", "withheld", "leaked", "dropped", "nearly_leaked", "nearly_repeated"), 0),
     "rejected_files": [],
     "odd_images": [],
     "leaked_images": [],

@@ -1,0 +1,99 @@
+"""What a user reads at the end of the stage fetch: what is stored, what is wrong with it, and why a run stops.
+
+The first files of each kind are named; the findings and metrics/data.json have them all.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from components.fetch.checks.facts import Facts, RejectedFile
+from components.fetch.checks.verdict import Verdict
+from components.fetch.sources.labels import MISSING
+from components.fetch.sources.open import ListedSource
+from components.fetch.sources.places import Places
+from components.store.store import SPLITS, TEST, TRAIN
+
+NAMED_FILES = 3  # how many files of each kind the last lines name
+
+
+def describe_emptiness(sources: list[ListedSource], facts: Facts, places: Places) -> str:
+    """Return what was found where an image was looked for, and why the first file is none."""
+    looked = [f"{source.source.name} ({getattr(source.source, 'url', 'published')})" for source in sources]
+    count = f"none of {len(facts.rejected):,} files or rows" if facts.rejected else "nothing"
+    left_out = f"; left out: {escape_unprintable(min(places.left_out))}" if places.left_out else ""
+    return f"{count} in {', '.join(looked)}{left_out}{format_first(facts.rejected)}"
+
+
+def find_example(objection: str, facts: Facts, verdict: Verdict) -> str:
+    """Return the first file of those that an objection counts, and why; an empty text if it counts no files."""
+    key, sides = objection.partition(":")[0].rpartition(".")[2], verdict.sides
+    if key == "max_unreadable_fraction":
+        return format_first([file for file in facts.rejected if file.image])
+    counted = {
+        "max_leaked_fraction": sides.leaked,
+        "max_near_leaked_fraction": sides.near_leaked,
+        "max_withheld_fraction": sides.withheld,
+    }
+    rows = np.flatnonzero(counted.get(key, False))
+    return f"; the first: {escape_unprintable(facts.ids[rows[0]])}" if len(rows) else ""
+
+
+def format_first(rejected: list[RejectedFile]) -> str:
+    """Return which of these files is the first, an image if there is any, and why it is rejected; or an empty text."""
+    first = min(rejected, key=lambda file: not file.image, default=None)
+    return f"; the first: {format_rejected(first)}" if first else ""
+
+
+def format_rejected(file: RejectedFile) -> str:
+    """Return the name of a file and why it is rejected."""
+    return f"{escape_unprintable(f'{file.source}/{file.path}')}: {file.reason}"
+
+
+def escape_unprintable(name: str) -> str:
+    """Return a name as it can be printed: as it is, or escaped if it has line breaks and the like."""
+    return name if name.isprintable() else ascii(name)
+
+
+def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str]) -> str:
+    """Return lines with the counts of the store, the counts of what is wrong with it, and the first such files."""
+    counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
+    total = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
+    descriptions = {
+        "unreadable": "image files that cannot be stored",
+        "no_images": "other files",
+        "odd": "odd images",
+        "merged": "unlabelled copies of labelled images, left out",
+        "withheld": "unlabelled images nearly the same as a test image, left out",
+        "leaked": "test images that are also to train on",
+        "dropped": "left out for that",
+        "nearly_leaked": "test images nearly the same as one to train on",
+    }
+    classes = {"classes_without_train": "to train on", "classes_without_test": "to test on"}
+    descriptions |= {key: f"classes without an image {what}" for key, what in classes.items()}
+    problems = "; ".join(f"{what}: {metrics[key]:,}" for key, what in descriptions.items() if metrics[key])
+    rejected = sorted(facts.rejected, key=lambda file: not file.image)  # other files, such as a README, come last
+    examples = [f"  {format_rejected(file)}" for file in rejected[:NAMED_FILES]]
+    examples += [
+        f"  {escape_unprintable(image['id'])}: {image['reason']}" for image in metrics["odd_images"][:NAMED_FILES]
+    ]
+    mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
+    middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
+    shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
+    ignored = [f"left out on purpose: {len(left_out):,}, as {escape_unprintable(min(left_out))}"] if left_out else []
+    return "\n".join([*warn_of_classes(metrics), *ignored, total, shape, *([problems] if problems else []), *examples])
+
+
+def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each class that may stand for no label, is not in UTF-8, or is the only class."""
+    if metrics["classes"] == 1:
+        alone = f"there is only one class, '{metrics['by_class'][0]['class']}'"
+        yield f"warning: {alone}; if it is a folder of all images, name the folder of the classes, or say layout: flat"
+    for row in metrics["by_class"]:
+        name, count = row["class"], row[TRAIN] + row[TEST]
+        if name.lower() in (*MISSING, "-1"):
+            yield f"warning: {count:,} images are of a class called '{name}'; if that means no label, leave it empty"
+        elif re.search(r"(?<!\\)(\\\\)*\\x[0-9a-f]{2}", name):
+            yield f"warning: a class is called '{name}', since its name is not in UTF-8; write it in UTF-8"
