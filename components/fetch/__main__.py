@@ -114,6 +114,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts) -> str:
     mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
     shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
+    shape += "; `python -m presets NAME --from metrics/data.json` sets them"
     return "\n".join([total, shape, *([problems] if problems else []), *examples])
 
 
