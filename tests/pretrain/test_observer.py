@@ -226,7 +226,7 @@ def test_progress_tells_the_epoch_and_the_last_loss(run: Run, capsys: pytest.Cap
 def test_a_long_run_says_soon_how_long_it_will_take(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """12 steps of 20 seconds take four minutes, which is known after the first; the rest of a resumed run takes less."""
+    """12 steps of 20 seconds take four minutes, which is known after the first; a resumed run takes less."""
     monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: run.clock.now))
     run.step(run.observe(checkpoint_seconds=0.0), seconds=20)
     said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]

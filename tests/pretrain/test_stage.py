@@ -224,7 +224,7 @@ def test_a_batch_larger_than_the_images_is_refused(new_run: Callable[..., Run]) 
 def test_settings_that_do_not_suit_the_images_are_named_before_the_training(
     new_run: Callable[..., Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Colours on the digits' gray; the digits as they are shipped get no word. Both runs go on, here to an early end."""
+    """Colours on the digits' gray; the digits as they are shipped get no word. Both runs go on, to an early end."""
 
     def go_on(*_: object, **__: object) -> Way:
         raise RunError("goes on")
