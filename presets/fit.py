@@ -42,13 +42,19 @@ class Channels(BaseModel):
     std: list[float] = Field(min_length=1)
 
 
+class ClassCount(BaseModel):
+    """How many images of a class there are."""
+
+    test: int
+
+
 class Found(BaseModel):
     """What settings are fitted to, of what the stage fetch found."""
 
     train: int
     unlabelled: int
     sources: dict[str, int]
-    by_class: list[dict[str, Any]]
+    by_class: list[ClassCount]
     sizes: Sizes
     channels: Channels
 
@@ -136,8 +142,8 @@ def fit_length(pretrain: Any, images: int) -> None:
 
 def fit_floor(promote: Any, found: Found) -> None:
     """Ask more of a first champion than whoever always names the commonest class of the test images reaches."""
-    tested = [row["test"] for row in found.by_class if row.get("test")]
-    if tested and promote["probe"] in CLASSIFIERS and promote["metric"] == "accuracy":
+    tested = [row.test for row in found.by_class]
+    if any(tested) and promote["probe"] in CLASSIFIERS and promote["metric"] == "accuracy":
         promote["floor"] = math.ceil(100 * max(tested) / sum(tested)) / 100
 
 
