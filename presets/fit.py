@@ -88,6 +88,7 @@ def fit_to_images(whole: Any, found: Found, path: Path) -> str:
     fit_input(pretrain["images"], found)
     fit_views(pretrain["views"], side=pretrain["images"]["side"], gray=len(found.channels.mean) == 1)
     fit_length(pretrain, found.to_train_on)
+    fit_votes(whole["evaluate"]["knn"], pretrain["watch"], found)
     fit_floor(whole["promote"], found)
     images, sizes = pretrain["images"], found.sizes
     return (
@@ -140,6 +141,16 @@ def fit_length(pretrain: Any, images: int) -> None:
         pretrain["watch"]["every_epochs"] = max(pretrain["watch"]["every_epochs"], part)
 
 
+def fit_votes(knn: Any, watch: Any, found: Found) -> None:
+    """Let no more neighbours vote than a class has labels, or the others outvote it; half of them during a training."""
+    if not found.train or not found.by_class:
+        return
+    most = max(1, found.train // len(found.by_class))
+    knn["k"] = min(knn["k"], most)
+    knn["also"] = write_list([vote for vote in knn["also"] if vote["k"] <= most])
+    watch["knn_k"] = min(watch["knn_k"], max(1, most // 2))
+
+
 def fit_floor(promote: Any, found: Found) -> None:
     """Ask more of a first champion than whoever always names the commonest class of the test images reaches."""
     tested = [row.test for row in found.by_class]
@@ -147,8 +158,8 @@ def fit_floor(promote: Any, found: Found) -> None:
         promote["floor"] = math.ceil(100 * max(tested) / sum(tested)) / 100
 
 
-def write_list(values: list[float]) -> CommentedSeq:
-    """Return the numbers as a list that is written in one line."""
+def write_list(values: list[Any]) -> CommentedSeq:
+    """Return a list that is written in one line."""
     listed = CommentedSeq(values)
     listed.fa.set_flow_style()
     return listed
