@@ -51,6 +51,13 @@ def read_preset(name: str) -> Any:
     return merged
 
 
+def guesses_statistics(presets: list[str]) -> bool:
+    """Whether these presets set the images' statistics but not the images, so that they cannot know them."""
+    read = [read_preset(name) for name in presets]
+    images = [preset.get("pretrain", {}).get("images", {}) for preset in read]
+    return any("mean" in section for section in images) and not any("data" in preset for preset in read)
+
+
 def merge(under: Any, over: Any) -> None:
     """Put the values of the mapping `over` into the mapping `under`."""
     for key, value in over.items():

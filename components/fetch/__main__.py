@@ -56,7 +56,7 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         write_labelled(
             store, Store(read_into), labels=labels, splits=splits, kept=verdict.sides.kept, class_names=names
         )
-    print(format_summary(verdict.metrics, facts, places.left_out), flush=True)
+    print(format_summary(verdict.metrics, facts, places.left_out, metrics), flush=True)
 
 
 @contextmanager

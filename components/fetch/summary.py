@@ -5,6 +5,7 @@ The first files of each kind are named; the findings and metrics/data.json have 
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,11 @@ def escape_unprintable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str]) -> str:
-    """Return lines with the counts of the store, the counts of what is wrong with it, and the first such files."""
+def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], written: Path) -> str:
+    """Return lines with the counts of the store, the counts of what is wrong with it, and the first such files.
+
+    `written` is the file of these metrics, which the presets read.
+    """
     counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
     total = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
     descriptions = {
@@ -82,6 +86,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str]) ->
     mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
     shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
+    shape += f"; `python -m presets NAME --from {written}` sets them"
     ignored = [f"left out on purpose: {len(left_out):,}, as {escape_unprintable(min(left_out))}"] if left_out else []
     return "\n".join([*warn_of_classes(metrics), *ignored, total, shape, *([problems] if problems else []), *examples])
 

@@ -27,6 +27,7 @@ from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
+from components.pretrain.suits import warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.errors import InputError
@@ -51,6 +52,9 @@ def run(
     replica = replicas.join_processes(params.batch_size, device)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
+    if replica.writes:
+        for line in warn_of_unsuitable(params.images, opened, SPLITS):
+            print(f"pretrain: {line}", flush=True)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
     if way.compiled and replica.writes:
         print(f"pretrain: compiling may take a minute or two; what is compiled is kept in {kept}", flush=True)

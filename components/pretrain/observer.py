@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 
-from components.learning.engine import Engine
+from components.learning.engine import PLAIN, Engine
+from components.learning.graph import WARM_UP_OF_SEVERAL
 from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.loop import EpochRecord, State, check_losses, remember
 from components.pretrain.params import Pretrain
 from components.pretrain.readings import Sample, take_readings
+from components.show.estimate import Estimate
 from components.show.loggers import open_loggers
 from components.show.progress import Progress
 from components.show.usage import Usage
@@ -47,7 +49,17 @@ class Observer:
             self.log(row | moment)
         self.usage = Usage(engine.device, processes, before["cost"])
         done = state.step * params.batch_size
-        self.progress = Progress("pretrain", state.steps * params.batch_size, "images", done)
+        total = state.steps * params.batch_size
+        self.progress = Progress("pretrain", total, "images", done)
+        text = f"{params.epochs:,} epochs of {len(state.losses) * params.batch_size:,} images"
+        self.estimate = Estimate(
+            "pretrain",
+            f"what is left of {text}" if remembered else text,
+            total,
+            "images",
+            done=done,
+            ignored=0 if engine.way == PLAIN else (WARM_UP_OF_SEVERAL + 1) * params.batch_size,  # compiled, recorded
+        )
         if params.optimiser.warmup_epochs > params.epochs:
             print(
                 f"pretrain: the warm-up, {params.optimiser.warmup_epochs:g} epochs, is longer than the run", flush=True
@@ -65,6 +77,7 @@ class Observer:
         loss = f", loss {self.rows[-1]['loss']:.4f}" if self.rows else ""
         epoch = (state.step - 1) // len(state.losses) + 1
         self.progress.advance(self.params.batch_size, f"epoch {epoch} of {self.params.epochs}{loss}")
+        self.estimate.advance(self.progress.done)
         last = state.step == state.steps
         if last or time.monotonic() - self.saved_at >= self.params.checkpoint_seconds:
             check_losses(state)

@@ -233,7 +233,7 @@ def test_the_last_lines_say_what_there_is_and_name_what_is_wrong(
     Fetched(tmp_path / "out").run(section(leaking, checks__max_leaked_fraction=0.2))
     lines = capsys.readouterr().out.splitlines()
     assert lines[-4].startswith("for pretrain.images: mean: [0.")
-    assert lines[-4].endswith("; the median image has 24 x 18 pixels")
+    assert "; the median image has 24 x 18 pixels; `python -m presets NAME --from " in lines[-4]
     assert [lines[-5], *lines[-3:]] == [
         "21 images of 1 classes: 11 train, 10 test",
         "other files: 1; odd images: 1; test images that are also to train on: 2; left out for that: 2",

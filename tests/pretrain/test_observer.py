@@ -14,6 +14,7 @@ from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.loop import EpochRecord, State
 from components.pretrain.observer import Observer
 from components.pretrain.readings import Sample
+from components.show import estimate
 from components.stage.errors import RunError
 from tests.pretrain.tiny import begin_training
 from tests.small import make_settings
@@ -220,3 +221,16 @@ def test_progress_tells_the_epoch_and_the_last_loss(run: Run, capsys: pytest.Cap
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("pretrain: 72 of 72 images, ")
     assert line.endswith("epoch 3 of 3, loss 0.3333")
+
+
+def test_a_long_run_says_soon_how_long_it_will_take(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """12 steps of 20 seconds take four minutes, which is known after the first; a resumed run takes less."""
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: run.clock.now))
+    run.step(run.observe(checkpoint_seconds=0.0), seconds=20)
+    said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
+    assert said == ["pretrain: about 4 min 0 s for 3 epochs of 24 images (0.3 images/s)"]
+    run.step(run.observe(resume=True), seconds=20)
+    said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
+    assert said == ["pretrain: about 3 min 40 s for what is left of 3 epochs of 24 images (0.3 images/s)"]

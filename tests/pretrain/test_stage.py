@@ -219,3 +219,24 @@ def test_a_loss_that_is_not_finite_stops_the_run(new_run: Callable[..., Run]) ->
 def test_a_batch_larger_than_the_images_is_refused(new_run: Callable[..., Run]) -> None:
     with pytest.raises(InputError, match=r"pretrain\.batch_size: 2000 is more than the 1349 images"):
         new_run(pretrain__batch_size=2000).here()
+
+
+def test_settings_that_do_not_suit_the_images_are_named_before_the_training(
+    new_run: Callable[..., Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Colours on the digits' gray; the digits as they are shipped get no word. Both runs go on, to an early end."""
+
+    def go_on(*_: object, **__: object) -> Way:
+        raise RunError("goes on")
+
+    monkeypatch.setattr(pretrain, "choose_way", go_on)
+    coloured = {"side": 8, "read_side": 8, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    said = []
+    for changes in ({}, {"pretrain__images": coloured}):
+        with pytest.raises(RunError, match="goes on"):
+            new_run(**changes).here()
+        said.append(capsys.readouterr().out.splitlines())
+    assert said[0] == []
+    assert said[1][0].startswith("pretrain: params.yaml: pretrain.images.mean: for colour images, but all ")
+    assert "--from metrics/data.json" in said[1][1]
+    assert len(said[1]) == 2
