@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from components.fetch.checks.inspect import SUFFIXES
+from components.fetch.kinds import SUFFIXES
 from components.fetch.params import Archive, Folder, Layout
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.stage.errors import InputError
