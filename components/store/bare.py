@@ -112,6 +112,8 @@ def drop_from_tiff(encoded: bytes) -> bytes:
     [count] = struct.unpack_from(order + count_form, encoded, at)
     begin = at + struct.calcsize(count_form)
     end = begin + count * entry
+    if end > len(encoded):
+        raise ValueError(f"{count} tags do not fit into the file")
     entries = [encoded[place : place + entry] for place in range(begin, end, entry)]
     kept = [one for one in entries if struct.unpack_from(order + "H", one)[0] in TAGS]
     following = encoded[end : end + struct.calcsize(place_form)]

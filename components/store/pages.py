@@ -17,7 +17,7 @@ NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE, PHOTOMETRIC, MAKE, SUB_IFDS, DNG_VERSION = 2
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 OLD_REDUCED = 2  # of SubfileType
 SENSOR = (32803, 34892)  # photometric interpretations: a mosaic of colour filters, and its linear values
-PAGES = 64  # that are looked through for the picture
+PAGES = 64  # pages, and sub-files, that are looked through for the picture
 TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # with 64 bits the last two
 NIKON, CANON, SONY = (".nef", ".nrw"), (".cr2", ".cr3", ".crw"), (".arw", ".sr2", ".srf")
 KODAK, MAMIYA, HASSELBLAD = (".dcr", ".k25", ".kdc"), (".mef", ".mos"), (".3fr", ".fff")
@@ -83,9 +83,9 @@ def seek_picture(opened: TiffImageFile) -> bool:
 
 
 def list_sub_files(tags: Mapping[int, Any]) -> tuple[int, ...]:
-    """List where the sub-files of a page begin."""
+    """List where the sub-files of a page begin, PAGES of them at most."""
     try:
-        return tuple(int(at) for at in np.atleast_1d(tags[SUB_IFDS]))
+        return tuple(int(at) for at in np.atleast_1d(tags[SUB_IFDS])[:PAGES])
     except Exception:  # whatever broken tags cause
         return ()
 

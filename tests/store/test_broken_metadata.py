@@ -2,13 +2,15 @@
 
 import io
 import random
+import struct
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from components.features.inputs import show_upright
+from components.store.bare import drop_metadata
 from components.store.decode import decode_whole, to_channels
 from tests.fetch.fetched import photo
 from tests.store.encoded import encode_image
@@ -72,6 +74,17 @@ def test_a_broken_picture_stays_refused_whatever_its_metadata(fault: str) -> Non
         Exception, match=r"truncated|broken|decode|identify|not enough|Truncated|cannot|range|too large"
     ):
         decode_whole(file[:place], channels=3)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_that_counts_more_tags_than_it_has_bytes_takes_no_memory(order: str) -> None:
+    """With 64 bits it may count so many that a list of them would fill any machine."""
+    head = {"<": b"II+\0", ">": b"MM\0+"}[order] + struct.pack(order + "HHQ", 8, 0, 16)
+    with pytest.raises(ValueError, match="do not fit into the file"):
+        drop_metadata(head + struct.pack(order + "Q", 10**6) + bytes(100))
+    with pytest.raises(UnidentifiedImageError):
+        decode_whole(head + struct.pack(order + "Q", 2**62) + bytes(100), channels=3)
 
 
 def test_an_avif_is_turned_by_its_own_boxes_though_its_exif_is_broken() -> None:

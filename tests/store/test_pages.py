@@ -12,7 +12,8 @@ from PIL import Image, TiffImagePlugin, TiffTags
 from components.features.inputs import to_square
 from components.stage.errors import InputError
 from components.store.decode import decode_square, decode_whole
-from components.store.pages import CAMERA_RAW, PreviewOnly
+from components.store.pages import CAMERA_RAW, PreviewOnly, list_sub_files
+from components.store.pages import PAGES as LOOKED_THROUGH
 from tests.fetch.fetched import photo
 from tests.store.encoded import encode_image
 
@@ -103,6 +104,11 @@ def test_a_sub_file_of_a_sensor_makes_a_raw_file_of_the_whole() -> None:
         sensor = file[:place] + struct.pack("<HHLL", 262, 3, 1, 32803) + file[place + 12 :]
         with pytest.raises(PreviewOnly, match=CAMERA_RAW):
             decode_whole(sensor, channels=3)
+
+
+def test_no_file_can_name_sub_files_without_end() -> None:
+    """A file of some megabytes may name a million, each as large as the file."""
+    assert list_sub_files({SUB_IFDS: tuple(range(1000))}) == tuple(range(LOOKED_THROUGH))
 
 
 def test_another_page_that_the_caller_chose_is_the_one_that_is_seen() -> None:

@@ -17,7 +17,8 @@ import numpy as np
 BITS = 64
 LONGEST = 20_000  # images that share a band and are all compared; of more, only those whose looks are close numbers
 BLOCK = 250_000  # comparisons at a time, which fit the cache
-CHUNK = 4096  # candidates that get their second look at a time
+CHUNK = 512  # candidates that get their second look at a time, which fit the cache
+LOOKS = 1_000  # second looks in vain after which an image is compared with none of the images that come after it
 MOST = 100_000  # pairs that are all kept; of more, only those that tell something new
 
 SecondLook = Callable[[np.ndarray, np.ndarray], np.ndarray]  # whether (p,) and (p,) images are near copies: (p,) bool
@@ -72,7 +73,8 @@ def find_near_copies(
     """Find near copies by looks, (N,) uint64, at most `bits` apart, and the second look at two arrays of rows.
 
     `parts`, (N,) in -1..7, are the parts of the store that images belong to, none if negative. Of very many near copies
-    each image keeps at least one in each part that has one, so that `find_near` is exact for a part or several.
+    each image keeps at least one in each part that has one, so that `find_near` is exact for a part or several, but for
+    what LONGEST and LOOKS leave out.
     """
     rows = copies.firsts[np.argsort(looks[copies.firsts], kind="stable")]
     inside = parts >= 0
@@ -89,7 +91,8 @@ class KeptPairs:
     """Takes the second look at candidates, and keeps the pairs that stand it.
 
     All are kept up to MOST; then only those that show one of the two images its first near copy in a part of the store,
-    and no other is looked at. Otherwise a camera that always sees the same scene would fill the memory.
+    and no other is looked at. Otherwise a camera that always sees the same scene would fill the memory. Simple pictures
+    that look like very many others get at most LOOKS second looks in vain at the next ones, or they would take days.
     """
 
     def __init__(self, parts: np.ndarray, look_again: SecondLook) -> None:
@@ -99,6 +102,7 @@ class KeptPairs:
         self.count = 0
         self.met = np.zeros_like(parts)  # the parts in which a near copy was found
         self.all_parts = np.bitwise_or.reduce(parts)
+        self.vain = np.zeros(len(parts), np.int32)  # second looks at a later image that it did not stand
 
     def is_open(self, rows: np.ndarray) -> np.ndarray:
         """Return whether a further near copy of these images, (p,), might tell something new: (p,) bool."""
@@ -106,11 +110,13 @@ class KeptPairs:
         return is_open
 
     def add(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Look at these candidates, (p,) each."""
+        """Look at these candidates, (p,) each, of which the left ones come before the right ones."""
+        wanted = self.vain[left] < LOOKS
         if self.count >= MOST:
-            tells = (self.parts[right] & ~self.met[left]) | (self.parts[left] & ~self.met[right]) != 0
-            left, right = left[tells], right[tells]
+            wanted &= (self.parts[right] & ~self.met[left]) | (self.parts[left] & ~self.met[right]) != 0
+        left, right = left[wanted], right[wanted]
         near = self.look_again(left, right)
+        np.add.at(self.vain, left[~near], 1)
         left, right = left[near], right[near]
         np.bitwise_or.at(self.met, left, self.parts[right])
         np.bitwise_or.at(self.met, right, self.parts[left])

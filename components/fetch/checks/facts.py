@@ -93,7 +93,7 @@ class Facts:
     @property
     def thumbnails(self) -> np.ndarray:
         """The small gray images for a second look: (N, 16, 16) uint8."""
-        return np.frombuffer(bytes(self.thumbnail_pixels), dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
+        return np.frombuffer(self.thumbnail_pixels, dtype=np.uint8).reshape(-1, THUMBNAIL, THUMBNAIL)
 
     @property
     def areas(self) -> np.ndarray:
@@ -114,4 +114,4 @@ class Facts:
     @property
     def pixels(self) -> np.ndarray:
         """The digests of the pixels: (N,) void of DIGEST bytes."""
-        return np.frombuffer(bytes(self.pixel_digests), dtype=f"V{DIGEST}")
+        return np.frombuffer(self.pixel_digests, dtype=f"V{DIGEST}")

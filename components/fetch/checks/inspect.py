@@ -8,7 +8,6 @@ H, W pixels. Statistics and hashes are those of the RGB image, over white where 
 import hashlib
 import warnings
 from io import BytesIO
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -17,25 +16,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from components.fetch.checks.named import is_picture, name_content
+from components.fetch.kinds import SUFFIXES, SUFFIXES_BY_FORMAT
 from components.fetch.params import Limits, Reencode
 from components.fetch.sources.candidate import Candidate
 from components.store.decode import HIGHEST, REFUSALS, decode_upright, to_channels
-from components.store.pages import RAW_SUFFIXES, refuse_raw
+from components.store.pages import refuse_raw
 
-SUFFIXES_BY_FORMAT = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "GIF": (".gif",),
-    "BMP": (".bmp", ".dib"),
-    "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "JPEG2000": (".jp2", ".j2k"),
-    "AVIF": (".avif",),
-}
-PHOTO_SUFFIXES = (".heic", ".heif", ".jxl", *RAW_SUFFIXES)  # of photos that are not read
-SUFFIXES = frozenset((*PHOTO_SUFFIXES, *chain(*SUFFIXES_BY_FORMAT.values())))  # files with these should be images
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
 THUMBNAIL = 16  # pixels per side

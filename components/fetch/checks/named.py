@@ -1,13 +1,11 @@
-"""Names what a file is that cannot be read as an image, by its first bytes, and says what to do with it.
-
-Sources: the formats' own specifications; https://en.wikipedia.org/wiki/List_of_file_signatures lists most of them.
-"""
+"""Names what a file is that cannot be read as an image, by its first bytes, and says what to do with it."""
 
 import re
 
 import numpy as np
 from PIL import TiffImagePlugin
 
+from components.fetch.kinds import GIT_LFS, WEB_PAGE, ZIP
 from components.store.pages import CAMERA_RAW, TIFF_BEGINNINGS, has_raw_suffix, is_raw, read_number, read_tags
 
 UNKNOWN = "no image of a format that is read"
@@ -38,9 +36,9 @@ BEGINNINGS = {  # by a pattern of the first bytes
     rb"%PDF-": f"{UNKNOWN}, but a PDF: {DRAWING}",
     rb"(\xc5\xd0\xd3\xc6|%!PS)": f"{UNKNOWN}, but PostScript: {DRAWING}",
     rb"\x1aE\xdf\xa3|RIFF.{4}AVI |.{4}ftyp(isom|iso[2-9]|mp4|avc1|M4V|qt  )|.{4}moov": VIDEO,
-    rb"\x93NUMPY|\x89HDF|PK\x03\x04": f"{UNKNOWN}, but an archive or arrays: save each of its images as PNG first",
-    rb"version https://git-lfs": f"{UNKNOWN}, but a pointer of Git LFS: run `git lfs pull` first",
-    rb"(?i)\s*(<!doctype html|<html)": f"{UNKNOWN}, but a web page: download the image itself",
+    rb"\x93NUMPY|\x89HDF|" + ZIP: f"{UNKNOWN}, but an archive or arrays: save each of its images as PNG first",
+    GIT_LFS: f"{UNKNOWN}, but a pointer of Git LFS: run `git lfs pull` first",
+    WEB_PAGE: f"{UNKNOWN}, but a web page: download the image itself",
     rb"(\xef\xbb\xbf)?\s*<(svg|[?!].*<svg)": f"{UNKNOWN}, but SVG: {DRAWING}",
     rb"\xff\xd8\xff": BROKEN.format("JPEG"),
     rb"\x89PNG\r\n": BROKEN.format("PNG"),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from components.fetch.kinds import GZIP, ZIP
 from components.fetch.params import Archive
 from components.fetch.sources.candidate import Candidate, escape_name
 from components.fetch.sources.layout import count_common_folders, parse_path
@@ -58,7 +59,7 @@ def read_candidates(params: Archive, listed: list[ListedFile], places: Places) -
         try:
             members = _open_members(file, params.url, stack)
         except Exception as error:  # damaged archives raise anything
-            reason = describe_stranger(file, b"pk\x03\x04", b"\x1f\x8b")
+            reason = describe_stranger(file, ZIP, GZIP)
             raise InputError(
                 f"{params.url}: {reason or f'no tar or zip file, or a damaged one: {_describe(error)}'}"
             ) from None

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.fetch.kinds import PARQUET
 from components.fetch.params import ParquetShards
 from components.fetch.sources.candidate import Candidate
 from components.fetch.sources.labels import check_label_type, format_label, is_binary, read_labels
@@ -44,7 +45,7 @@ def read_candidates(params: ParquetShards, listed: list[ListedFile], places: Pla
         try:
             yield from _read_rows(params, file, path)
         except (pa.ArrowException, OSError, ValueError) as error:
-            reason = describe_stranger(path, b"par1") or f"not Parquet, or damaged: {' '.join(str(error).split())}"
+            reason = describe_stranger(path, PARQUET) or f"not Parquet, or damaged: {' '.join(str(error).split())}"
             raise InputError(f"{file.where}: {reason}") from None
 
 

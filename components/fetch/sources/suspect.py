@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from components.fetch.checks.inspect import SUFFIXES
+from components.fetch.kinds import SUFFIXES
 from components.fetch.params import Archive, Folder, Layout
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.stage.errors import InputError
@@ -66,7 +66,7 @@ def find_misfit(folders: Folders, layout: Layout, name: str, go_to: Callable[[st
     if layout == "flat":
         return None
     if layout == "classes":
-        return _find_no_classes(_plant(folders), name, go_to)
+        return _find_no_classes(folders, name, go_to)
     inner = {parts[1:] for parts in folders if parts and parts[0].lower() in SPLIT_NAMES}
     return _find_no_classes_in_splits(_plant(inner)) if inner else _find_no_splits(_plant(folders), go_to)
 
@@ -81,12 +81,14 @@ def find_oddity(tree: Tree) -> str | None:
     return f"a class is called '{containers[0]}'" if containers else None
 
 
-def _find_no_classes(tree: Tree, name: str, go_to: Callable[[str], str]) -> str | None:
+def _find_no_classes(folders: Folders, name: str, go_to: Callable[[str], str]) -> str | None:
+    tree = _plant(folders)
     tops = sorted((top for top in tree if top), key=lambda top: (_find_split(top) != "train", top))
     inside = set().union(*(tree[top] for top in tops)) - {""}
     if not tops:
         return "its images lie in no class's folder; say flat, or name the folder above it as url"
-    nested = next((top for top in tops if tree[top] == {top}), None)
+    deep = {parts[0] for parts in folders if len(parts) > 2}  # cat/cat/1.jpg may be how a class was unpacked
+    nested = next((top for top in tops if top in deep and tree[top] == {top}), None)
     if nested:
         return f"all of '{nested}' lies in another '{nested}'; {go_to(f'{nested}/{nested}')}"
     if _are_containers(tops) or (tops == [name] and inside):

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.fetch.kinds import PARQUET
 from components.fetch.sources.labels import check_label_type, format_label, is_binary, read_labels
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.fetch.sources.places import get_file_name
@@ -27,7 +28,7 @@ FIELD = 2**31 - 1  # characters of a field; Python's own limit is 131,072, which
 def read_rows(manifest: Path, name: str) -> list[ManifestRow]:
     """Return the rows of the manifest. Raises InputError if the file or a row cannot be understood."""
     typed = get_file_name(name).lower().endswith(".parquet")
-    stranger = describe_stranger(manifest, *([b"par1"] if typed else []))
+    stranger = describe_stranger(manifest, *([PARQUET] if typed else []))
     if stranger:
         raise InputError(f"{name}: {stranger}")
     table = (_read_parquet if typed else _read_csv)(manifest, name)

@@ -73,7 +73,7 @@ def unpack(archive: Path, into: Path) -> None:
 
 
 def _place(entry: Path, target: Path) -> None:
-    """Move a file or folder to where it is wanted; a folder that is there already gets what it lacks."""
+    """Move a file or folder to where it is wanted; a folder that is there already keeps its other files."""
     if target.is_dir():
         for part in entry.iterdir():
             _place(part, target / part.name)

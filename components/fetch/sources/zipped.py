@@ -33,11 +33,11 @@ def decode_names(infos: list[zipfile.ZipInfo], url: str) -> list[str]:
     is_utf8 = all(name is None or _is_utf8(name) for name in raw)
     names = []
     for info, name in zip(infos, raw, strict=True):
-        if name is None:
-            known = _read_unicode_path(info) or info.filename
+        if name is None or is_utf8:
+            known = name.decode() if name else _read_unicode_path(info) or info.filename
             names.append(escape_name(known.replace("\\", "/")))  # Windows writes backslashes
-        else:
-            names.append(name.replace(b"\\", b"\\\\").decode("utf-8" if is_utf8 else "ascii", "backslashreplace"))
+        else:  # in GBK and Shift JIS, a part of a character may look like a backslash
+            names.append(name.replace(b"\\", b"\\\\").decode("ascii", "backslashreplace"))
     if not is_utf8:
         unknown = [info for info, name in zip(infos, raw, strict=True) if name is not None]
         first = next(name for name in raw if name is not None).decode("ascii", "backslashreplace")

@@ -148,6 +148,24 @@ def test_only_what_stands_the_second_look_is_near() -> None:
     assert near.pairs.tolist() == [[0, 2], [1, 2]]
 
 
+def test_simple_pictures_that_look_alike_are_each_compared_with_the_next_ones_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All that share a look, compared two by two, would take days; those that come next to each other are compared."""
+    monkeypatch.setattr(duplicates, "LOOKS", 20)
+    monkeypatch.setattr(duplicates, "CHUNK", 10)
+    pixels = np.array([b"%016d" % number for number in range(600)]).view("V16")
+    looked = []
+
+    def are_neighbours(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        looked.append(len(left))
+        return right == left + 1
+
+    near = find_near_copies(find_copies(pixels), np.full(600, 5, np.uint64), 3, np.zeros(600, int), are_neighbours)
+    assert len(near.pairs) == 599
+    assert sum(looked) <= 600 * (20 + 10), "of 179,700"
+
+
 @pytest.mark.parametrize("sizes", [[], [0], [3], [5, 0, 1], [1] * 12, [17]])
 def test_candidates_are_gathered_in_their_order(sizes: list[int]) -> None:
     numbers = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]) if sizes else []

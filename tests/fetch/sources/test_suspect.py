@@ -91,6 +91,7 @@ def test_a_folder_within_one_of_the_same_name_is_named(folder: Path, places: Pla
         (("train/label_0/1.jpg", "test/label_1/2.jpg"), "splits", ""),
         (("cat/1.jpg",), "classes", ""),
         (("cat/1.jpg", "cat/cat/2.jpg"), "classes", ""),
+        (("cat/cat/1.jpg", "dog/dog/2.jpg", "fox/3.jpg"), "classes", ""),  # each class unpacked into its own folder
         (
             ("cat/old/1.jpg", "cat/new/2.jpg"),
             "classes",

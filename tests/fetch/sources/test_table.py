@@ -41,6 +41,11 @@ def test_a_long_field_in_a_column_that_nobody_reads_is_no_hindrance(tmp_path: Pa
     assert read(tmp_path, f"path,rle,label\na.png,{mask},ant\nb.png,{mask},bee\n") == ROWS
 
 
+@pytest.mark.parametrize("column", ["par1", "lzip", "sqlite format 3"])
+def test_a_column_that_is_called_like_a_kind_of_file_makes_no_other_file_of_a_list(column: str, tmp_path: Path) -> None:
+    assert read(tmp_path, f"{column},path,label\n1,a.png,ant\n2,b.png,bee\n") == ROWS
+
+
 def test_a_semicolon_in_a_list_with_commas_divides_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "path\na;b.png\n") == [("a;b.png", None, None)]
 

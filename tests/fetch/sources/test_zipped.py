@@ -34,9 +34,9 @@ def get_paths(file: Path, places: Places) -> list[tuple[str, str | None]]:
 def test_names_in_utf8_that_no_flag_tells_are_read(
     file: Path, places: Places, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Macs write such names."""
-    write_names(file, ["Köln/1.png".encode(), "中文/2.png".encode()])
-    assert get_paths(file, places) == [("Köln/1.png", "Köln"), ("中文/2.png", "中文")]
+    """Macs write such names, and programs for Windows with backslashes."""
+    write_names(file, ["Köln/1.png".encode(), "中文\\2.png".encode(), b"ant\\3.png"])
+    assert get_paths(file, places) == [("Köln/1.png", "Köln"), ("中文/2.png", "中文"), ("ant/3.png", "ant")]
     assert not capsys.readouterr().out
 
 
