@@ -56,9 +56,10 @@ def list_all(project: Project) -> list[str]:
     return [project.run("git", *arguments) for arguments in asked]
 
 
-@pytest.mark.parametrize("within", ["", "deep/er"])
-def test_a_trial_leaves_nothing(within: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("within", "origin"), [("", "../origin.git"), ("deep/er", "{folder}/origin.git")])
+def test_a_trial_leaves_nothing(within: str, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path, monkeypatch, within)
+    project.run("git", "remote", "set-url", "origin", origin.format(folder=tmp_path))
     project.run("git", "fetch", "--quiet", "origin")
     before = list_all(project)
     try_end(project)
