@@ -14,8 +14,7 @@ from torch import Tensor
 
 from components.evaluate.lbfgs import Evaluation, minimise
 from components.evaluate.params import Sweep
-from components.evaluate.probe import LabelledFeatures, complement, standardise
-from components.evaluate.span import spans_less
+from components.evaluate.probe import LabelledFeatures, complement, spans_less, standardise
 
 ANCHOR = 4  # every fourth value of C begins at zero; those between begin between their neighbours' solutions
 PROBABILITIES = 2**21  # of rows, for each C and each class, that are held at once
@@ -90,8 +89,7 @@ class Regression:
 def find_principal_axes(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the variances along the principal axes of centred rows, ascending, and the axes: (M, D) -> (A,), (D, A).
 
-    Rows that are fewer than their features span at most M dimensions. Weights that are fitted to them from zero, under
-    a penalty that is the same for all, never leave that span: the axes outside it are left out. A = min(M, D)."""
+    Axes outside the span of the rows, which no weights need, are left out: A = min(M, D)."""
     if not spans_less(*rows.shape):
         variances, axes = torch.linalg.eigh(rows.T @ rows / len(rows))
         return variances, axes
