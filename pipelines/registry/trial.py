@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines.errors import USER_ERROR, StageError
 from pipelines.registry import records
-from pipelines.registry.worktree import GitError, run_git
+from pipelines.registry.git import GitError, run_git
 from pipelines.train import graph
 
 TAG = "retrain-trial"
