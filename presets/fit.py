@@ -90,11 +90,11 @@ def fit_to_images(whole: Any, found: Found, path: Path) -> str:
     fit_length(pretrain, found.to_train_on)
     fit_votes(whole["evaluate"]["knn"], pretrain["watch"], found)
     fit_floor(whole["promote"], found)
-    images, sizes = pretrain["images"], found.sizes
+    images, sizes, channels = pretrain["images"], found.sizes, len(pretrain["images"]["mean"])
     return (
         f"{path}: {found.to_train_on:,} images to train on, the median image of "
-        f"{sizes.width.median} x {sizes.height.median} pixels: side {images['side']}, {len(images['mean'])} channels, "
-        f"batches of {pretrain['batch_size']}, {pretrain['epochs']} epochs"
+        f"{sizes.width.median} x {sizes.height.median} pixels: side {images['side']}, "
+        f"{channels} channel{'s' * (channels > 1)}, batches of {pretrain['batch_size']}, {pretrain['epochs']} epochs"
     )
 
 

@@ -56,6 +56,12 @@ def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
     return (train - mean) / scale, (test - mean) / scale
 
 
+def spans_less(rows: int, features: int) -> bool:
+    """Return whether rows span fewer dimensions than they have features. Weights that begin at zero and are moved by
+    gradients, and by a decay that is the same for all, are sums of the rows: a fit in their span gives the same."""
+    return rows < features
+
+
 def complement(rows: np.ndarray, total: int) -> np.ndarray:
     """Return the row numbers below `total` that are not in `rows`."""
     return np.setdiff1d(np.arange(total), rows, assume_unique=True)

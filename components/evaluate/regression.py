@@ -4,7 +4,7 @@ The objective is that of scikit-learn's LogisticRegression: the mean cross-entro
 bias; also for two classes, where scikit-learn has one weight vector for both.
 The features are first rotated onto their principal axes, which changes neither the penalty nor any prediction: there
 the Hessian is nearly diagonal, and its diagonal is known (Boehning, Ann. Inst. Statist. Math. 44, 1992).
-M train images, N test images, D features, K classes, P problems: values of C, or draws of labels.
+M train images, N test images, D features of rank R, K classes, P problems: values of C, or draws of labels.
 """
 
 import numpy as np
@@ -14,8 +14,7 @@ from torch import Tensor
 
 from components.evaluate.lbfgs import Evaluation, minimise
 from components.evaluate.params import Sweep
-from components.evaluate.probe import LabelledFeatures, complement, standardise
-from components.evaluate.span import spans_less
+from components.evaluate.probe import LabelledFeatures, complement, spans_less, standardise
 
 ANCHOR = 4  # every fourth value of C begins at zero; those between begin between their neighbours' solutions
 PROBABILITIES = 2**21  # of rows, for each C and each class, that are held at once
@@ -27,24 +26,24 @@ class Regression:
 
     def __init__(self, part: LabelledFeatures, params: Sweep, device: torch.device) -> None:
         train, test = (torch.from_numpy(x).to(device) for x in standardise(part.train, part.test))
-        variances, axes = find_principal_axes(train)  # (A,), (D, A)
+        variances, axes = find_principal_axes(train)  # (R,), (D, R)
         self.train, self.test = (append_ones(x @ axes) for x in (train, test))  # float64
-        self.curvature = append_ones(variances.clamp(min=0)[None])[0]  # (A + 1,)
+        self.curvature = append_ones(variances[None])[0]  # (R + 1,)
         self.names, codes = np.unique(part.labels, return_inverse=True)  # (K,), (M,) of 0..K - 1
         self.labels, self.classes, self.params = torch.from_numpy(codes).to(device), len(self.names), params
 
     def choose(self, validation: np.ndarray) -> tuple[Tensor, float]:
-        """Choose the C that does best on the `validation` rows (n,); return weights (1, D + 1, K) of all rows and C."""
+        """Choose the C that does best on the `validation` rows (n,); return weights (1, R + 1, K) of all rows and C."""
         values = torch.from_numpy(np.geomspace(self.params.c_low, self.params.c_high, self.params.c_count))
         fitting, held = (torch.from_numpy(x) for x in (complement(validation, len(self.labels)), validation))
         # Single precision is enough to choose C, and twice as fast.
-        weights = self.sweep(self.train[fitting].float(), self.labels[fitting], values)  # (P, D + 1, K)
+        weights = self.sweep(self.train[fitting].float(), self.labels[fitting], values)  # (P, R + 1, K)
         best = choose_best(weights, self.train[held], self.labels[held])
         weights = self.fit(self.train, self.labels, values[best : best + 1], start=weights[best : best + 1])
         return weights, float(values[best])
 
     def sweep(self, inputs: Tensor, labels: Tensor, values: Tensor) -> Tensor:
-        """Fit weights for each C (P,) of an ascending scale on the same (M, D + 1), (M,): (P, D + 1, K) float64."""
+        """Fit weights for each C (P,) of an ascending scale on the same (M, R + 1), (M,): (P, R + 1, K) float64."""
         places = torch.arange(len(values))
         anchors = torch.unique(torch.cat([places[::ANCHOR], places[-1:]]))
         between = places[~torch.isin(places, anchors)]
@@ -60,8 +59,8 @@ class Regression:
         return weights
 
     def fit(self, inputs: Tensor, labels: Tensor, values: Tensor, *, start: Tensor | None = None) -> Tensor:
-        """Fit weights for each C (P,), on the same rows (M, D + 1), (M,) or on rows per problem (P, M, D + 1), (P, M):
-        (P, D + 1, K) float64. With very many classes, a portion of the problems is fitted at a time."""
+        """Fit weights for each C (P,), on the same rows (M, R + 1), (M,) or on rows per problem (P, M, R + 1), (P, M):
+        (P, R + 1, K) float64. With very many classes, a portion of the problems is fitted at a time."""
         size = len(self.curvature) * self.classes
         if start is None:
             start = torch.zeros(len(values), size, dtype=torch.float64, device=inputs.device)
@@ -73,11 +72,11 @@ class Regression:
         return torch.cat(solved).view(len(values), -1, self.classes)
 
     def _solve(self, inputs: Tensor, labels: Tensor, values: Tensor, start: Tensor) -> Tensor:
-        """Fit one portion of the problems: (P, (D + 1) K)."""
+        """Fit one portion of the problems: (P, (R + 1) K)."""
         halves = 2 if self.classes == 2 else 1  # with two classes, one weight w is penalised, not both of +-w / 2
         free = F.one_hot(torch.tensor(len(self.curvature) - 1), len(self.curvature))  # 1 for the bias, which is last
-        penalty = (halves / (values[:, None] * labels.shape[-1]) * (1 - free)).to(inputs.device)  # (P, D + 1)
-        hessian = self.curvature / self.classes + penalty  # its diagonal when all weights are 0: (P, D + 1)
+        penalty = (halves / (values[:, None] * labels.shape[-1]) * (1 - free)).to(inputs.device)  # (P, R + 1)
+        hessian = self.curvature / self.classes + penalty  # its diagonal when all weights are 0: (P, R + 1)
         return minimise(
             make_objective(inputs, labels, penalty, self.classes),
             start,
@@ -88,16 +87,18 @@ class Regression:
 
 
 def find_principal_axes(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the variances along the principal axes of centred rows, ascending, and the axes: (M, D) -> (A,), (D, A).
+    """Return the variances along the principal axes of centred rows, ascending, and the axes: (M, D) -> (R,), (D, R).
 
-    Rows that are fewer than their features span at most M dimensions. Weights that are fitted to them from zero, under
-    a penalty that is the same for all, never leave that span: the axes outside it are left out. A = min(M, D)."""
-    if not spans_less(*rows.shape):
+    Axes without variance, of which no weights need any, are left out: rounding would give them weights that matter to
+    test images which lie outside the span of the rows."""
+    if spans_less(*rows.shape):
+        basis, within = torch.linalg.qr(rows.T)  # (D, M), orthonormal whatever the rank, and (M, M)
+        variances, turned = torch.linalg.eigh(within @ within.T / len(rows))
+        axes = basis @ turned
+    else:
         variances, axes = torch.linalg.eigh(rows.T @ rows / len(rows))
-        return variances, axes
-    basis, within = torch.linalg.qr(rows.T)  # (D, M), orthonormal whatever the rank, and (M, M)
-    variances, turned = torch.linalg.eigh(within @ within.T / len(rows))
-    return variances, basis @ turned
+    kept = variances > max(rows.shape) * torch.finfo(rows.dtype).eps * variances[-1]
+    return variances[kept], axes[:, kept]
 
 
 def make_objective(inputs: Tensor, labels: Tensor, penalty: Tensor, classes: int) -> Evaluation:

@@ -48,18 +48,12 @@ class Observer:
         for row, moment in zip(self.rows, self.moments, strict=True):
             self.log(row | moment)
         self.usage = Usage(engine.device, processes, before["cost"])
-        done = state.step * params.batch_size
-        total = state.steps * params.batch_size
+        total, done = (steps * params.batch_size for steps in (state.steps, state.step))
         self.progress = Progress("pretrain", total, "images", done)
         text = f"{params.epochs:,} epochs of {len(state.losses) * params.batch_size:,} images"
-        self.estimate = Estimate(
-            "pretrain",
-            f"what is left of {text}" if remembered else text,
-            total,
-            "images",
-            done=done,
-            ignored=0 if engine.way == PLAIN else (WARM_UP_OF_SEVERAL + 1) * params.batch_size,  # compiled, recorded
-        )
+        text = f"what is left of {text}" if remembered else text
+        unlike = 0 if engine.way == PLAIN else WARM_UP_OF_SEVERAL + 1  # steps that are compiled and recorded
+        self.estimate = Estimate("pretrain", text, total, "images", done=done, ignored=unlike * params.batch_size)
         if params.optimiser.warmup_epochs > params.epochs:
             print(
                 f"pretrain: the warm-up, {params.optimiser.warmup_epochs:g} epochs, is longer than the run", flush=True
@@ -67,10 +61,8 @@ class Observer:
         if remembered:
             print(f"pretrain: going on after step {state.step:,} of {state.steps:,}", flush=True)
         self.saved_at = time.monotonic()
-        self.rate_begins = (
-            state.step,
-            self.saved_at,
-        )  # where the epoch's rate counts from; a resumed one has fewer steps
+        # Where the epoch's rate counts from; a resumed epoch has fewer steps.
+        self.rate_begins = state.step, self.saved_at
 
     def on_step(self, state: State) -> None:
         """Show how far the run is, and save it when it is time. Raises RunError for a loss that is not finite."""

@@ -14,8 +14,8 @@ from components.encoder.params import Images
 from components.store.decode import decode_whole
 from components.store.store import Store
 
-GROUPS, IMAGES = 8, 128  # at most so many row groups are looked into, and about so many images
-POINTS = 128  # of an image, at most about twice so many rows and columns tell its mean and deviation
+GROUPS, IMAGES = 8, 64  # at most so many row groups are looked into, and about so many images
+POINTS = 128  # of an image, at most about twice so many rows and columns tell its colours, mean and deviation
 SOME_COLOUR = 0.1  # of the images; fewer coloured ones among gray ones may well be trained on in gray
 SMALL_SIDE, FEW_PIXELS = 32, 3.0  # a side below the first is for images that are at most so many times as large
 ENLARGED = 1.5  # times the images' own size
@@ -51,9 +51,9 @@ def look_at_images(store: Store, splits: tuple[str, ...]) -> Look:
         for place in space_evenly(len(encoded), -(-IMAGES // len(places))):
             pixels = decode_whole(encoded[place], channels=3)  # (H, W, 3) uint8
             sides.append(min(pixels.shape[:2]))
-            coloured += bool((pixels != pixels[..., :1]).any())
             apart = max(1, sides[-1] // POINTS)
             values = pixels[::apart, ::apart] / 255
+            coloured += bool((values != values[..., :1]).any())
             means.append(values.mean((0, 1)))
             squares.append((values**2).mean((0, 1)))
     mean = np.mean(means, axis=0)

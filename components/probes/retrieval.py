@@ -17,7 +17,7 @@ from components.evaluate.given import Given, select_labelled
 from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate, Retrieval
 from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import Estimate, estimate_accuracy, estimate_mean
+from components.evaluate.statistics import estimate_accuracy, estimate_mean
 from components.show.progress import Progress
 
 PORTION = 2**24  # cosines that are held and sorted at once
@@ -59,25 +59,18 @@ def retrieve(
         nearest.append(labels[order[:, 0]])
         advance(len(rows))
     hit = torch.cat(hits)  # (N, ranks)
-    scores = {"map": torch.cat(precisions).cpu().numpy()}
-    metrics: dict[str, Estimate | float] = {"map": estimate_mean(scores["map"])}
-    measured = [k for k in params.recall_at if k <= len(gallery)]
-    for k in measured:
-        scores[f"recall_at_{k}"] = hit[:, :k].any(1).cpu().numpy()
-        metrics[f"recall_at_{k}"] = estimate_accuracy(scores[f"recall_at_{k}"])
+    average = torch.cat(precisions).cpu().numpy()  # (N,)
+    found = {f"recall_at_{k}": hit[:, :k].any(1).cpu().numpy() for k in params.recall_at if k <= len(gallery)}
+    reason = f"there are only {len(gallery):,} labelled train images"
     precision = compute_precision_at_ranks(hit)[:RANKS].cpu().numpy()
     return Outcome(
-        metrics=metrics,
+        metrics={"map": estimate_mean(average)} | {name: estimate_accuracy(right) for name, right in found.items()},
         ids=part.ids[asked],
         actual=part.truth[asked],
         predicted=torch.cat(nearest).cpu().numpy(),
-        scores=scores,
+        scores={"map": average} | found,
         curves={"precision": Curve("rank", np.arange(1, len(precision) + 1), precision)},
-        left_out={
-            f"recall_at_{k}": f"there are only {len(gallery):,} labelled train images"
-            for k in params.recall_at
-            if k not in measured
-        },
+        left_out={f"recall_at_{k}": reason for k in params.recall_at if k > len(gallery)},
     )
 
 

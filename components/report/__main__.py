@@ -8,7 +8,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.features.load import read_config
-from components.report import objectives, seen, verdict, words
+from components.report import objectives, seen, words
 from components.report.card import write_card
 from components.report.page import headline, sections, theme
 from components.report.page.inputs import Inputs, read_metrics, read_probes
@@ -16,6 +16,7 @@ from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
 from components.report.stale import remove_stale
+from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
 from components.store.store import Store
 
@@ -63,18 +64,25 @@ def run(
     probes = read_probes(metrics, evaluate.probes)
     config = read_config(encoder)
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
-    page = render_page(inputs, params, config.provenance)
+    reached = reach_verdict(inputs)
+    page = render_page(inputs, params, reached, config.provenance)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(page, encoding="utf-8")
-    reached = verdict.reach_verdict(inputs).text
-    notes = {name: sections.list_notes(name, inputs) for name in probes}
-    facts: dict[str, Any] = {"data": data, "pretrain": pretrain, "probes": probes}
-    write_card(card, config, **facts, verdict=reached, notes=notes, revision=read_git_revision())
+    write_card(
+        card,
+        config,
+        data=data,
+        pretrain=pretrain,
+        probes=probes,
+        notes={name: sections.list_notes(name, inputs) for name in probes},
+        verdict=reached.text,
+        revision=read_git_revision(),
+    )
     print(f"{report}: {len(page) / 1e6:.1f} MB, open it in a browser")
-    print(reached)
+    print(reached.text)
 
 
-def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> str:
+def render_page(inputs: Inputs, params: Report, reached: Verdict, provenance: dict[str, Any]) -> str:
     """Return the page as HTML."""
     shown = {
         "few": sections.show_few_labels(inputs),
@@ -109,7 +117,7 @@ def render_page(inputs: Inputs, params: Report, provenance: dict[str, Any]) -> s
         provenance=json.dumps(provenance, indent=2),
         links=links,
         **dict.fromkeys(LINKS) | shown,
-        verdict=verdict.reach_verdict(inputs),
+        verdict=reached,
         seen=seen.describe_test_images(inputs.data, inputs.probes),
     )
 

@@ -59,7 +59,7 @@ def reach_verdict(inputs: Inputs) -> Verdict:
     else:
         sentence = write_sentence(compared)
         good = all(result > 0 for comparison in compared for result in comparison.against.values())
-        advice = "" if good else advise(inputs, compared[-1])
+        advice = "" if good else advise(inputs, compared)
     return Verdict(sentence, describe_numbers(compared), advice)
 
 
@@ -129,7 +129,7 @@ def describe_distance(key: str, distance: float) -> str:
     return f"{size} {'below' if distance < 0 else 'above'}"
 
 
-def advise(inputs: Inputs, comparison: Comparison) -> str:
+def advise(inputs: Inputs, compared: list[Comparison]) -> str:
     """Advise what to try first, by what is known of the run."""
     pretrain = inputs.pretrain
     tips = []
@@ -142,7 +142,8 @@ def advise(inputs: Inputs, comparison: Comparison) -> str:
     tips.append(
         "choose views and a side that suit the images (pretrain.views and pretrain.images; or python -m presets)"
     )
-    if 0 in comparison.against.values() and 0 < comparison.judged < FEW_JUDGED:
+    within_noise = any(0 in comparison.against.values() for comparison in compared)
+    if within_noise and 0 < compared[0].judged < FEW_JUDGED:
         tips.append("judge it on more images, which tell smaller differences from noise")
     return f"What to try: {enumerate_words(tips, 'or')}."
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from pipelines import entrance
 from pipelines.errors import USER_ERROR, GraphError, StageError
 from pipelines.registry import versions
-from pipelines.registry.worktree import git_succeeds, run_git
+from pipelines.registry.git import git_succeeds, run_git
 from pipelines.train import settings
 from pipelines.train.summary import build_narrow_table
 

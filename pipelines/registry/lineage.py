@@ -7,8 +7,8 @@ brings it into the branch without a conflict, however many nights have passed.
 from pathlib import Path
 
 from pipelines.registry import records
+from pipelines.registry.git import git_succeeds, read_committed, run_git
 from pipelines.registry.versions import Version
-from pipelines.registry.worktree import git_succeeds, read_committed, run_git
 from pipelines.train import graph
 
 

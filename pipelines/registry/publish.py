@@ -10,7 +10,8 @@ from typing import Any
 
 from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.registry import records, versions
-from pipelines.registry.worktree import GitError, check_out, git_succeeds, run_git
+from pipelines.registry.git import GitError, git_succeeds, run_git
+from pipelines.registry.worktree import check_out
 from pipelines.train import graph, process
 
 PUSH_MINUTES = 1440.0

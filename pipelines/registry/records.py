@@ -15,8 +15,8 @@ from typing import Any
 
 from dvc.dependency import ParamsDependency
 
+from pipelines.registry.git import read_committed, run_git
 from pipelines.registry.versions import Version
-from pipelines.registry.worktree import read_committed, run_git
 from pipelines.train import graph
 
 FILE = Path("metrics", "decision.json")

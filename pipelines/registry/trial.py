@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines.errors import USER_ERROR, StageError
 from pipelines.registry import records
-from pipelines.registry.worktree import GitError, run_git
+from pipelines.registry.git import GitError, run_git
 from pipelines.train import graph
 
 TAG = "retrain-trial"
@@ -37,7 +37,7 @@ def try_end(root: Path, folder: Path, *, pushes: bool) -> None:
         _try_tag(root)
     if pushes:
         with _explain("pushed", "allow it at `origin`, or `git remote rename origin` to keep retrainings here"):
-            run_git(folder, "push", "--quiet", "--dry-run", "origin", f"{head}:{branch}")
+            run_git(root, "push", "--quiet", "--dry-run", "origin", f"{head}:{branch}")  # origin may be a relative path
 
 
 @contextmanager

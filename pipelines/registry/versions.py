@@ -20,7 +20,7 @@ from gto.exceptions import GTOException
 
 from pipelines.compare.differences import OURS
 from pipelines.errors import USER_ERROR, StageError
-from pipelines.registry.worktree import git_succeeds, run_git
+from pipelines.registry.git import git_succeeds, run_git
 from pipelines.train import graph
 
 FIRST = "v0.1.0"

@@ -10,7 +10,6 @@ scratch folder.
 import itertools
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,53 +20,10 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
 from pipelines.errors import USER_ERROR, BusyError, GraphError, StageError
+from pipelines.registry.git import GitError, run_git
 from pipelines.train import graph
 
 FOLDER = Path(".dvc", "tmp", "retrain")
-SECONDS = 600  # for Git, which may talk to a remote
-NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")  # `dvc install` adds hooks that check out and push
-
-
-class GitError(StageError):
-    """Git refuses a command; the message is what Git said."""
-
-
-def run_git(root: Path, *arguments: str, stdin: str = "") -> str:
-    """Run a Git command and return what it prints. Raises GitError."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
-    command = ["git", *NO_HOOKS, *arguments]
-    try:
-        completed = subprocess.run(
-            command,
-            cwd=root,
-            env=environment | {"GIT_TERMINAL_PROMPT": "0"},
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise GitError(f"git {' '.join(arguments)}: no answer within {SECONDS} s", 1) from None
-    if completed.returncode:
-        raise GitError(f"git {' '.join(arguments)}: {' '.join(completed.stderr.split())}", 1)
-    return completed.stdout.strip()
-
-
-def git_succeeds(root: Path, *arguments: str) -> bool:
-    """Whether a Git command succeeds."""
-    with suppress(GitError):
-        run_git(root, *arguments)
-        return True
-    return False
-
-
-def read_committed(root: Path, revision: str, path: Path) -> str | None:
-    """Read a file as it was committed; None if the revision does not have it."""
-    with suppress(GitError):
-        return run_git(root, "show", f"{revision}:./{path.as_posix()}")  # ./ for a project in a larger repository
-    return None
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pipelines.compare import revisions
 from pipelines.errors import USER_ERROR, GraphError, LockedError, RevisionError, Say, StageError, TimeLimitError
 from pipelines.registry import versions, worktree
+from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
 from pipelines.retrain import evidence, images
 from pipelines.retrain.evidence import Evidence, Rivals
@@ -87,7 +88,7 @@ def gather_evidence(
     own_predictions = read_own_predictions(root, champion, plan, say)
     with (
         worktree.check_out(root, champion.commit) as champion_folder,
-        worktree.check_out(root, worktree.run_git(challenger_folder, "rev-parse", "HEAD")) as trial_folder,
+        worktree.check_out(root, run_git(challenger_folder, "rev-parse", "HEAD")) as trial_folder,
     ):
         worktree.fetch_outputs(champion_folder, *(str(champion_folder / path) for path in plan.encoder))
         for path in plan.encoder:

@@ -13,8 +13,8 @@ from pipelines import notify
 from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.notify import Event
 from pipelines.registry import lineage, publish, records, staleness, trial, versions, worktree
+from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.registry.worktree import run_git
 from pipelines.retrain import challenge, gate, trigger
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason

@@ -15,8 +15,8 @@ from typing import Any
 
 from pipelines.errors import USER_ERROR, GraphError, LockedError, Say, StageError
 from pipelines.registry import records, worktree
+from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.registry.worktree import run_git
 from pipelines.retrain import challenge, images
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason

@@ -75,8 +75,11 @@ def test_no_image_is_enlarged_and_small_ones_are_not_blurred(params: Path) -> No
     assert (pretrain.views.first.blur, pretrain.views.second.blur, pretrain.views.second.solarise) == (0, 0, 0.2)
 
 
-def test_gray_photographs_have_one_channel_and_views_without_colours(params: Path) -> None:
+def test_gray_photographs_have_one_channel_and_views_without_colours(
+    params: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pretrain = fit(params, "photos", channels={"mean": [0.4], "std": [0.2]}).pretrain
+    assert ", 1 channel, " in capsys.readouterr().out
     assert (pretrain.images.mean, pretrain.images.std) == ((0.4,), (0.2,))
     first = pretrain.views.first
     assert (first.saturation, first.hue, first.grayscale, first.contrast) == (0, 0, 0, 0.4)

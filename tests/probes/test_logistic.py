@@ -182,7 +182,7 @@ def test_rows_fewer_than_features_have_scikit_learns_answers() -> None:
     test, _ = draw(300, seed=4, features=200)
     train[40:], labels[40:] = train[:20], labels[:20]
     made = LogisticProbe(make_part(train, labels, test), PARAMS, 0, CPU)
-    assert made.train.shape == (60, 61)
+    assert made.train.shape == (60, 39 + 1), "the rank of 40 centred images, and the bias"
     values = np.array([1e-3, 0.1, 10.0])
     fitted = made.fit(made.train, made.labels, torch.from_numpy(values))
     scale = train.std(0, dtype=np.float64)
@@ -192,6 +192,19 @@ def test_rows_fewer_than_features_have_scikit_learns_answers() -> None:
         logits = (made.test @ weights).numpy()
         expected = model.decision_function(queries)
         np.testing.assert_allclose(logits - logits.mean(1, keepdims=True), expected, atol=1e-3)
+
+
+def test_copies_of_images_give_no_weight_to_what_only_rounding_sees() -> None:
+    """Three images, each twice, hardly penalised; most of a test image lies outside their span."""
+    generator = np.random.default_rng(0)
+    train, test = (generator.normal(size=(count, 300)).astype(np.float32) for count in (6, 30))
+    train[3:], labels = train[:3], np.arange(6) % 3
+    params = Logistic(c_low=1e-6, c_high=1e5, c_count=45, few_label_c=1.0, max_iterations=100, tolerance=1e-4)
+    made = LogisticProbe(make_part(train, labels, test), params, 0, CPU)
+    weights, c = made.choose(np.arange(3))
+    inputs, queries = ((x.astype(np.float64) - train.mean(0)) / train.std(0, dtype=np.float64) for x in (train, test))
+    model = LogisticRegression(C=c, max_iter=5000, tol=1e-9).fit(inputs, labels)
+    np.testing.assert_array_equal((made.test @ weights[0]).argmax(1), model.predict(queries))
 
 
 def test_two_classes_have_scikit_learns_one_weight() -> None:

@@ -20,6 +20,8 @@ FEWEST = 10  # images; of fewer, pairs tell nothing
 DECIMALS = 6  # of a score, as in metrics/; further digits are rounding errors of float32
 DRAWN = re.compile(r".*_(per_class|percent)")  # depends on the labels drawn as well, which pairs of images leave out
 
+ENDS = ("low", "high")  # of an interval
+
 Metrics = Mapping[str, Any]  # of one encoder
 
 
@@ -47,9 +49,6 @@ def compare_intervals(key: str, one: Metrics, other: Metrics) -> int:
     if low is None or high is None or other_low is None or other_high is None:
         return 0
     return int(low > other_high) - int(high < other_low)
-
-
-ENDS = ("low", "high")
 
 
 def compare_in_pairs(one: np.ndarray, other: np.ndarray, members: np.ndarray | None = None) -> int:

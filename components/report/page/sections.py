@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.plotting import figure
 
 from components.report import seen
-from components.report.page import atlas, charts, confusions, dataset, gallery, headline, numbers, training
+from components.report.page import atlas, charts, confusions, dataset, gallery, headline, numbers, theme, training
 from components.report.page.inputs import Inputs
 from components.report.page.pictures import read_pictures
 from components.report.params import Report
@@ -54,7 +54,7 @@ def show_map(inputs: Inputs, params: Report) -> Section:
     chart = atlas.draw_map(drawn, inputs.table.ids[drawn.rows].tolist(), images, inputs.class_names, inputs.tiny)
     split = "test " if (inputs.table.splits[drawn.rows] == "test").all() else ""
     shown = {"what": count(len(drawn.rows), f"{split}image(s)"), "legend": atlas.list_legend(drawn, inputs.class_names)}
-    shown |= {"others": atlas.list_others(drawn, inputs.class_names)}
+    shown |= {"others": [theme.escape_tex(kind) for kind in atlas.list_others(drawn, inputs.class_names)]}
     return Section({"map": chart}, shown | {"script": atlas.export_for_script(drawn)})
 
 

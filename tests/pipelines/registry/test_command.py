@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from pipelines.registry import __main__ as registry
 from pipelines.registry import versions
-from pipelines.registry.worktree import run_git
+from pipelines.registry.git import run_git
 from pipelines.train import settings
 from tests.conftest import Project
 

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 
 from pipelines.errors import StageError
 from pipelines.registry import publish, trial, worktree
-from pipelines.registry.worktree import run_git
+from pipelines.registry.git import read_committed, run_git
 from tests.conftest import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
@@ -56,9 +56,10 @@ def list_all(project: Project) -> list[str]:
     return [project.run("git", *arguments) for arguments in asked]
 
 
-@pytest.mark.parametrize("within", ["", "deep/er"])
-def test_a_trial_leaves_nothing(within: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("within", "origin"), [("", "../origin.git"), ("deep/er", "{folder}/origin.git")])
+def test_a_trial_leaves_nothing(within: str, origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path, monkeypatch, within)
+    project.run("git", "remote", "set-url", "origin", origin.format(folder=tmp_path))
     project.run("git", "fetch", "--quiet", "origin")
     before = list_all(project)
     try_end(project)
@@ -141,7 +142,7 @@ def test_a_project_within_a_larger_repository_has_its_own_files_in_the_worktree(
     (project.root.parents[1] / "images").mkdir()
     with worktree.check_out(project.root, "HEAD") as folder:
         assert (folder / "dvc.yaml").read_text() == GRAPH
-        assert worktree.read_committed(folder, "HEAD", Path("dvc.yaml")) == GRAPH.strip()
+        assert read_committed(folder, "HEAD", Path("dvc.yaml")) == GRAPH.strip()
         worktree.link_named_files(project.root, folder, {"url": "../../images"})
         assert (folder / "../../images").is_dir()
     assert project.run("git", "status", "--porcelain") == ""

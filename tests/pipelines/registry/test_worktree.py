@@ -8,8 +8,8 @@ from dvc.repo import Repo
 
 from pipelines.errors import BusyError, StageError
 from pipelines.registry import lineage, staleness, worktree
+from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.registry.worktree import run_git
 from tests.conftest import Project
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own

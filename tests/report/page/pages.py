@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from components.report import __main__ as report
 from components.report.page.inputs import Inputs, read_probes
 from components.report.params import Report
+from components.report.verdict import reach_verdict
 from components.stage.command import read_params
 from components.store.store import TEST, TRAIN, UNLABELLED, Row, Store, write_store
 from tests.conftest import ROOT
@@ -135,6 +136,7 @@ class Folder:
         return report.render_page(
             self.inputs,
             read_settings(**changes),
+            reach_verdict(self.inputs),
             {"method": "BYOL, arXiv 2006.07733", "params": {"objective": "byol"}, "seed": 0},
         )
 

@@ -11,6 +11,7 @@ from components.report.page.paired import (
     compute_mcnemar_p,
     estimate_error,
 )
+from pipelines.compare.paired import BETTER, WORSE, compare_scores
 
 
 def judge(images: int, only_first: int, only_second: int) -> int:
@@ -39,6 +40,16 @@ def test_right_or_wrong_has_to_pass_mcnemars_test_too(
     images: int, only_first: int, only_second: int, expected: int
 ) -> None:
     assert judge(images, only_first, only_second) == expected
+
+
+def test_two_encoders_are_judged_by_the_rule_that_compare_has_for_two_runs() -> None:
+    generator = np.random.default_rng(0)
+    for images in (5, 10, 60, 300):
+        for share in (0.02, 0.1, 0.3):
+            first = (generator.random(images) < 0.8).astype(float)
+            second = np.where(generator.random(images) < share, generator.random(images) < 0.3, first).astype(float)
+            verdict = compare_scores(second, first).verdict
+            assert compare_in_pairs(first, second) == {BETTER: 1, WORSE: -1}.get(verdict, 0)
 
 
 def test_the_p_value_is_that_of_a_fair_coin() -> None:
