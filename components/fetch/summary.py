@@ -70,6 +70,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",
+        "repeated_with_other_labels": "images that have several labels",
         "merged": "unlabelled copies of labelled images, left out",
         "withheld": "unlabelled images nearly the same as a test image, left out",
         "leaked": "test images that are also to train on",
