@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import category, normalize
 
 import numpy as np
 
@@ -69,6 +70,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",
+        "repeated_with_other_labels": "images that have several labels",
         "merged": "unlabelled copies of labelled images, left out",
         "withheld": "unlabelled images nearly the same as a test image, left out",
         "leaked": "test images that are also to train on",
@@ -96,9 +98,32 @@ def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:
     if metrics["classes"] == 1:
         alone = f"there is only one class, '{metrics['by_class'][0]['class']}'"
         yield f"warning: {alone}; if it is a folder of all images, name the folder of the classes, or say layout: flat"
+    alike = list_alike([row["class"] for row in metrics["by_class"]])
+    if alike:
+        first, second = map(ascii_if_odd, alike[0])
+        count = f"{len(alike):,} classes look like another" if len(alike) > 1 else "two classes look alike"
+        yield f"warning: {count}: {first} and {second}; if they are one, spell them alike"
     for row in metrics["by_class"]:
         name, count = row["class"], row[TRAIN] + row[TEST]
         if name.lower() in (*MISSING, "-1"):
             yield f"warning: {count:,} images are of a class called '{name}'; if that means no label, leave it empty"
         elif re.search(r"(?<!\\)(\\\\)*\\x[0-9a-f]{2}", name):
             yield f"warning: a class is called '{name}', since its name is not in UTF-8; write it in UTF-8"
+
+
+def list_alike(names: list[str]) -> list[tuple[str, str]]:
+    """Pair each name with an earlier one, if only case, spaces, width, invisible signs or .0 at the end differ."""
+    first: dict[str, str] = {}
+    pairs = ((first.setdefault(fold(name), name), name) for name in names)
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+def fold(name: str) -> str:
+    """Return what is the same for names that a reader takes for one."""
+    shown = "".join(sign for sign in normalize("NFKC", name) if category(sign) not in ("Cf", "Cc"))
+    return re.sub(r"(?<=\d)\.0+$", "", " ".join(shown.casefold().split()))
+
+
+def ascii_if_odd(name: str) -> str:
+    """Return a quoted name, escaped unless its signs are ASCII or letters, so that nobody sees two of the same."""
+    return ascii(name) if any(normalize("NFKC", sign) != sign for sign in name) else repr(name)

@@ -81,6 +81,8 @@ def keep_upper_bits(decoded: Image.Image) -> Image.Image:
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
     """Convert an image to the given number of channels."""
     mode = MODES[channels]
+    if image.mode == "La":  # gray that is multiplied by its alpha, which Pillow converts to nothing else
+        image = image.convert("LA")
     if image.mode == mode and "transparency" not in image.info:  # else one colour is marked as transparent
         return image
     if image.has_transparency_data:

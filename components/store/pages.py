@@ -22,7 +22,8 @@ TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # with 64 bits the l
 NIKON, CANON, SONY = (".nef", ".nrw"), (".cr2", ".cr3", ".crw"), (".arw", ".sr2", ".srf")
 KODAK, MAMIYA, HASSELBLAD = (".dcr", ".k25", ".kdc"), (".mef", ".mos"), (".3fr", ".fff")
 OTHERS = (".dng", ".erf", ".gpr", ".iiq", ".mrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".srw", ".x3f")
-RAW_SUFFIXES = (*NIKON, *CANON, *SONY, *KODAK, *MAMIYA, *HASSELBLAD, *OTHERS)
+RARE = (".bay", ".cap", ".cs1", ".dcs", ".drf", ".eip", ".ptx", ".pxn", ".rwz")
+RAW_SUFFIXES = (*NIKON, *CANON, *SONY, *KODAK, *MAMIYA, *HASSELBLAD, *OTHERS, *RARE)
 CAMERA_RAW = "a camera RAW file, which is not developed here: convert it to JPEG or TIFF first, or remove it"
 
 

@@ -21,7 +21,7 @@ METHODS = {
     8: Image.Transpose.ROTATE_90,
 }
 UPRIGHT = 1
-IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+IN_XMP = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])")
 
 
 def read_orientation(decoded: Image.Image) -> int:

@@ -98,3 +98,16 @@ def test_the_channels_are_those_of_the_images_that_are_trained_on(tmp_path: Path
     listed = {"kind": "manifest", "name": "list", "url": f"{tmp_path}/list/list.csv"}
     fetched = Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "all", "flat", "all"), listed]))
     assert fetched.metrics["channels"] == {"mean": [0.2], "std": [0.0]}
+
+
+def test_an_image_with_another_label_in_another_list_is_said_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(6):
+        save(photo(number, (96, 72)), tmp_path / f"all/{number}.png")
+    for name, labels in (("a", "xyxy"), ("b", "yyxyxy")):  # of the first four, one differs
+        rows = "".join(f"all/{number}.png,{label}\n" for number, label in enumerate(labels))
+        (tmp_path / f"{name}.csv").write_text(f"path,label\n{rows}")
+    lists = [{"kind": "manifest", "name": name, "url": f"{tmp_path}/{name}.csv"} for name in "ab"]
+    Fetched(tmp_path / "out").run(section(lists, checks__max_leaked_fraction=1.0))
+    assert "images that have several labels: 1" in capsys.readouterr().out

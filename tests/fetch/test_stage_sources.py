@@ -98,6 +98,27 @@ def test_a_class_that_is_alone_is_said_aloud(tmp_path: Path, capsys: pytest.Capt
     assert "warning: there is only one class, 'vacation'; " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (["Cat", "cat", "dog"], "two classes look alike: 'Cat' and 'cat'; if they are one, spell them alike"),
+        (["fin", "\ufb01n"], r"two classes look alike: 'fin' and '\ufb01n'; if they are one, spell them alike"),
+        (["cat", "cat\u200e", "c  x", "c x"], r"2 classes look like another: 'c  x' and 'c x'; if they are one, spell"),
+        (["1", "1.0", "ant"], "two classes look alike: '1' and '1.0'; if they are one, spell them alike"),
+        (["1", "10", "1.5", "ant", "aunt"], None),
+    ],
+)
+def test_classes_that_look_alike_are_said_aloud_and_stay_apart(
+    names: list[str], line: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(names):
+        save(photo(number), tmp_path / "in" / name / "0.png")
+    fetched = Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in")]))
+    warnings = [text for text in capsys.readouterr().out.splitlines() if text.startswith("warning")]
+    assert [text.startswith(f"warning: {line}") for text in warnings] == [True] * (line is not None)
+    assert set(fetched.classes.values()) == set(names)
+
+
 def test_sources_in_which_all_is_left_out_say_so(tmp_path: Path) -> None:
     save_classes(tmp_path / "in", ".cache")
     with pytest.raises(InputError) as error:

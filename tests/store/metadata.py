@@ -80,6 +80,7 @@ JPEG_EXIF = {  # what APP1 holds, and whether the picture is to be turned
     "no EXIF": (b"Exif\0\0" + bytes(20), False),
     "nothing after the header": (b"Exif\0\0", False),
     "XMP alone": (b"http://ns.adobe.com/xap/1.0/\0" + XMP_TURNED, True),
+    "XMP in other quotes": (b"http://ns.adobe.com/xap/1.0/\0" + XMP_TURNED.replace(b'="6"', b" = '6'"), True),
     "XMP that is no text": (b"http://ns.adobe.com/xap/1.0/\0\xff\xfe" + XMP_TURNED, True),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.store.decode import UnknownRange, decode_whole
+from components.store.decode import UnknownRange, decode_whole, to_channels
 from tests.small import encode_png
 from tests.store.encoded import encode_image, encode_png16, encode_png_row, encode_tiff
 
@@ -234,3 +234,12 @@ def test_pixels_whose_range_nobody_knows_are_refused_whatever_their_values(kind:
     for channels in CHANNELS:
         with pytest.raises(UnknownRange, match="save it with 8 or 16 bits"):
             decode_whole(UNKNOWN[kind], channels=channels)
+
+
+def test_gray_that_is_multiplied_by_its_alpha_is_shown_over_white() -> None:
+    """So Pillow opens a TIFF whose ExtraSamples say that alpha is associated."""
+    plain = Image.merge("LA", [Image.new("L", (2, 1), 80), Image.frombytes("L", (2, 1), bytes([128, 255]))])
+    multiplied = plain.convert("La")
+    for channels in CHANNELS:
+        shown, expected = (np.asarray(to_channels(image, channels), dtype=int) for image in (multiplied, plain))
+        assert np.abs(shown - expected).max() <= 1

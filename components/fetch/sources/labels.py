@@ -2,7 +2,8 @@
 
 pandas writes a column of whole numbers with gaps as 0.0, 1.0 and nothing, so that 0.0 and 0 are the same class. A
 column of text counts as numbers only if a program wrote each of them as a number: 007, 1.50 and 1e3 are names, and so
-is all that stands beside them. Fractions, lists and structs are no classes and are refused.
+is all that stands beside them; 0,5 with a decimal comma is a number. Fractions, lists and structs are no classes and
+are refused.
 """
 
 import math
@@ -49,9 +50,9 @@ def read_labels(values: list[Any], where: str, *, typed: bool) -> list[Any]:
         values = [None if value is None else numbers[value] for value in values]
     for row, value in enumerate(values, start=1):
         if has_fraction(value):
+            fault = "has a fraction" if math.isfinite(value) else "is infinite"
             raise InputError(
-                f"{where}: row {row}: label {value} has a fraction; "
-                f"classes are whole numbers or names, such as x{value}"
+                f"{where}: row {row}: label {value} {fault}; classes are whole numbers or names, such as x{value}"
             )
     return [format_label(value) for value in values]
 
@@ -69,11 +70,12 @@ def read_numbers(texts: Iterable[str]) -> dict[str, float | int | None] | None:
 
 
 def _read_number(text: str) -> float | int | None:
-    """Return the number if the text is how a program writes it, otherwise None."""
+    """Return the number if the text is how a program writes it, otherwise None; 0,5 is half of one."""
+    pointed = text.replace(",", ".", 1)
     for kind in (int, float):
         try:
-            if str(kind(text)) == text:
-                return kind(text)
+            if str(kind(pointed)) == pointed:
+                return kind(pointed)
         except ValueError:
             continue
     return None

@@ -26,9 +26,9 @@ def list_files(params: Manifest, places: Places) -> list[ListedFile]:
     Raises InputError if no file is there, or if a file has two labels or splits.
     """
     manifest_file = places.list_file(params.url)
-    rows = read_rows(places.bring_file(manifest_file), params.url)
+    rows = read_rows(places.bring_file(manifest_file), params.url, warn=True)
     names, where = _locate(rows, params.url)
-    _check_repeated(rows, names, params.url)
+    _check_repeated(rows, where, params.url)
     listed = _list_other_forms(places.list_files(list(zip(names, where, strict=True))), rows, params, places)
     if rows and all((file.fault or "").startswith(MISSING) for file in listed):
         raise InputError(_describe_missing(rows[0][0], listed, params.url))
@@ -106,11 +106,11 @@ def _list_other_forms(
     return listed
 
 
-def _check_repeated(rows: list[ManifestRow], names: list[str], manifest: str) -> None:
-    """Check that no two rows say different things of a file. Raises InputError."""
+def _check_repeated(rows: list[ManifestRow], where: list[str], manifest: str) -> None:
+    """Check that no two rows say different things of a file, however they spell its place. Raises InputError."""
     first = dict[str, int]()
-    for number, (name, (path, *said)) in enumerate(zip(names, rows, strict=True)):
-        before = first.setdefault(name, number)
+    for number, (place, (path, *said)) in enumerate(zip(where, rows, strict=True)):
+        before = first.setdefault(posixpath.normpath(place), number)
         for what, old, new in zip(("label", "split"), rows[before][1:], said, strict=True):
             if old != new:
                 raise InputError(

@@ -15,15 +15,24 @@ from unicodedata import normalize
 LEFT_OUT = frozenset(
     (
         "@eadir",
+        "@synoresource",
+        "@tmp",
+        "@__thumb",
         "@recycle",
         "@recently-snapshot",
         "#recycle",
         "#snapshot",
+        "~snapshot",
         "$recycle.bin",
         "recycler",
         "system volume information",
         "__macosx",
         "lost+found",
+        "lost.dir",
+        "network trash folder",
+        "temporary items",
+        "_gsdata_",
+        "__pycache__",
         "thumbs.db",
         "ehthumbs.db",
         "desktop.ini",
@@ -31,6 +40,11 @@ LEFT_OUT = frozenset(
         ".localized",
         "icon\r",
     )
+)
+# Folders of what Windows found on a damaged disk; files in Android's waste basket, or not yet whole; files that were
+# deleted while a program had them open.
+PATTERNS = re.compile(
+    r"found\.\d{3}|\.(trashed|pending)-\d+-.*|\.fuse_hidden[0-9a-f]+|\.nfs[0-9a-f]{16,}", re.IGNORECASE
 )
 
 
@@ -84,4 +98,4 @@ def is_wanted(path: str, url: str, left_out: set[str]) -> bool:
 def is_left_out(name: str, *, folder: bool) -> bool:
     """Whether a file or folder of this name is left out. A hidden file may be an image; `._a.jpg` of a Mac is none."""
     hidden = re.match(r"\.(?!\.?$)", name) is not None if folder else name.startswith("._")
-    return hidden or name.lower() in LEFT_OUT
+    return hidden or name.lower() in LEFT_OUT or PATTERNS.fullmatch(name) is not None

@@ -29,9 +29,9 @@ ROWS = 64  # held in memory at a time
 
 def list_files(params: ParquetShards, places: Places) -> list[ListedFile]:
     """List the single file, or every Parquet file of the folder. Raises InputError if there is none."""
-    if get_file_name(params.url).endswith(".parquet"):
+    if get_file_name(params.url).lower().endswith(".parquet"):
         return [places.list_file(params.url)]
-    listed = [file for file in places.list_folder(params.url) if file.path.endswith(".parquet")]
+    listed = [file for file in places.list_folder(params.url) if file.path.lower().endswith(".parquet")]
     if not listed:
         raise InputError(f"params.yaml: data.sources: {params.url}: no .parquet file in it")
     return listed
@@ -123,7 +123,7 @@ def _read_class_names(schema: pa.Schema, label: str | None) -> list[str] | None:
         names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
     except (KeyError, TypeError, ValueError):  # the schema has no such names, or something else in their place
         return None
-    return names if isinstance(names, list) else None
+    return names if isinstance(names, list) and all(isinstance(name, str | int) for name in names) else None
 
 
 def _name_class(value: Any, names: list[str]) -> tuple[str | None, str | None]:

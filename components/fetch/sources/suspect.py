@@ -35,6 +35,7 @@ CONTAINERS = frozenset(
         *("labels", "label", "annotations", "annotation", "masks", "mask", "groundtruth"),
     )
 )
+ABOUT_IMAGES = ("label", "annotation", "mask", "groundtruth")  # how the names of those begin that hold no photographs
 PREDICTED = frozenset(("pred", "predict", "prediction", "infer", "inference"))
 SHOWN = 5  # names that a line shows
 Folders = set[tuple[str, ...]]  # the outermost folders above an image: at most three of them
@@ -57,6 +58,8 @@ def check_layout(paths: Iterable[str], source: Folder | Archive) -> None:
     if misfit:
         raise InputError(f"params.yaml: data.sources: {source.name}: layout: {misfit}")
     oddity = find_oddity(_plant(folders)) if source.layout == "classes" else None
+    if source.layout == "splits":
+        oddity = _find_container(name for name in _plant(_find_in_splits(folders)) if name.lower() == _strip(name))
     if oddity:
         print(f"warning: params.yaml: data.sources: {source.name}: {oddity}", flush=True)
 
@@ -67,7 +70,7 @@ def find_misfit(folders: Folders, layout: Layout, name: str, go_to: Callable[[st
         return None
     if layout == "classes":
         return _find_no_classes(folders, name, go_to)
-    inner = {parts[1:] for parts in folders if parts and parts[0].lower() in SPLIT_NAMES}
+    inner = _find_in_splits(folders)
     return _find_no_classes_in_splits(_plant(inner)) if inner else _find_no_splits(_plant(folders), go_to)
 
 
@@ -77,8 +80,15 @@ def find_oddity(tree: Tree) -> str | None:
     inside = tree[tops[0]] - {""} if len(tops) == 1 else set()
     if len(inside) > 1:
         return f"all images are of one class, '{tops[0]}', and its folders {_show(inside)} count for nothing"
-    containers = [top for top in tops if _strip(top) in CONTAINERS]
-    return f"a class is called '{containers[0]}'" if containers else None
+    everywhere = set.intersection(*(tree[top] for top in tops)) - {""} if len(tops) > 1 else set()
+    if len(everywhere) > 1:  # as in fold1/ant, or ant/train
+        return f"its classes {_show(tops)} all have the folders {_show(everywhere)}, which count for nothing"
+    return _find_container(tops)
+
+
+def _find_container(classes: Iterable[str]) -> str | None:
+    found = min((name for name in classes if _strip(name) in CONTAINERS), default=None)
+    return f"a class is called '{found}'" if found else None
 
 
 def _find_no_classes(folders: Folders, name: str, go_to: Callable[[str], str]) -> str | None:
@@ -93,7 +103,8 @@ def _find_no_classes(folders: Folders, name: str, go_to: Callable[[str], str]) -
         return f"all of '{nested}' lies in another '{nested}'; {go_to(f'{nested}/{nested}')}"
     if _are_containers(tops) or (tops == [name] and inside):
         is_split = bool(inside) and {folder.lower() for folder in inside} <= SPLIT_NAMES.keys()
-        right = f"{go_to(tops[0])}{' and say splits' if is_split else '' if inside else ' and say flat'}"
+        chosen = min(tops, key=lambda top: top.lower().startswith(ABOUT_IMAGES))
+        right = f"{go_to(chosen)}{' and say splits' if is_split else '' if inside else ' and say flat'}"
         return f"its classes would be {_show(tops)}; {right if inside or len(tops) > 1 else 'say flat'}"
     if _are_splits(tops):
         named = {top.lower() for top in tops} <= SPLIT_NAMES.keys()
@@ -118,6 +129,10 @@ def _find_no_splits(tree: Tree, go_to: Callable[[str], str]) -> str | None:
     if splits:
         return f"no folder in it is called train, test or val; call {_show(splits)} so"
     return "no folder in it is called train, test, val or unlabelled; say classes, or flat if it has no classes"
+
+
+def _find_in_splits(folders: Folders) -> Folders:
+    return {parts[1:] for parts in folders if parts and parts[0].lower() in SPLIT_NAMES}
 
 
 def _plant(folders: Folders) -> Tree:

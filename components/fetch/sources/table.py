@@ -6,7 +6,9 @@ tabs. Case makes no difference in the names of columns, and other columns are no
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,27 @@ from components.fetch.sources.strangers import describe_stranger
 from components.stage.errors import InputError
 
 ManifestRow = tuple[str, str | None, str | None]  # path, label, split
+Table = tuple[Sequence[str], list[dict[str, Any]]]  # the names of all columns, and the rows' wanted ones
 COLUMNS = ("path", "label", "split")
+SYNONYMS = {  # what other programs call these columns, in lower case
+    "label": ("labels", "class", "classes", "class_name", "label_name", "category", "target", "species", "tag", "y"),
+    "split": ("splits", "subset", "set", "partition", "phase", "dataset", "data set"),
+}
 FIELD = 2**31 - 1  # characters of a field; Python's own limit is 131,072, which masks as text exceed
 
 
-def read_rows(manifest: Path, name: str) -> list[ManifestRow]:
-    """Return the rows of the manifest. Raises InputError if the file or a row cannot be understood."""
+def read_rows(manifest: Path, name: str, *, warn: bool = False) -> list[ManifestRow]:
+    """Return the rows of the manifest; `warn` prints what may be wrong with its columns.
+
+    Raises InputError if the file or a row cannot be understood.
+    """
     typed = get_file_name(name).lower().endswith(".parquet")
     stranger = describe_stranger(manifest, *([PARQUET] if typed else []))
     if stranger:
         raise InputError(f"{name}: {stranger}")
-    table = (_read_parquet if typed else _read_csv)(manifest, name)
+    columns, table = (_read_parquet if typed else _read_csv)(manifest, name)
+    if warn:
+        _warn_of_columns(columns, name)
     labels = read_labels([row.get("label") for row in table], name, typed=typed)
     pairs = zip(table, labels, strict=True)
     return [_parse_row(number, row, label, name) for number, (row, label) in enumerate(pairs, start=1)]
@@ -47,24 +59,47 @@ def _parse_row(number: int, row: dict[str, Any], label: str | None, name: str) -
     return path, label, SPLIT_NAMES[split.lower()] if split else None
 
 
-def _read_csv(manifest: Path, name: str) -> list[dict[str, Any]]:
+def _warn_of_columns(columns: Sequence[str], name: str) -> None:
+    """Print which columns may be meant for the labels and the splits, where these have no column."""
+    plain = [column.strip().lower() for column in columns]
+    for wanted, synonyms in SYNONYMS.items():
+        meant = [column for column, known in zip(columns, plain, strict=True) if known in synonyms]
+        if meant and wanted not in plain:
+            shown = ascii(meant[0].strip())
+            print(f"warning: {name}: no column '{wanted}'; if {shown} is meant, call it '{wanted}'", flush=True)
+
+
+def _read_csv(manifest: Path, name: str) -> Table:
     with manifest.open("rb") as start:
         encoding = "utf-16" if start.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     csv.field_size_limit(FIELD)
     try:
         with manifest.open(newline="", encoding=encoding) as file:
-            delimiter = _find_delimiter(file.readline())
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
-            return list(_parse_csv(reader, name))
-    except (UnicodeError, csv.Error) as error:
+            above, first = _find_header(file)
+            reader = csv.reader(
+                chain([first], file), delimiter=_find_delimiter(first), strict=True, skipinitialspace=True
+            )
+            header = next(reader, [])
+            return header, list(_parse_csv(reader, header, name))
+    except UnicodeError as error:
         raise InputError(f"{name}: not CSV in UTF-8: {error}; save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        line = above + reader.line_num
+        raise InputError(f"{name}: line {line}: not CSV: {error}; save it as CSV in UTF-8") from None
 
 
-def _parse_csv(reader: Iterator[list[str]], name: str) -> Iterator[dict[str, Any]]:
-    header = next(reader, [])
+def _find_header(lines: Iterable[str]) -> tuple[int, str]:
+    """Return the first line that may name the columns, and how many are above it: blank ones, or Excel's sep=;."""
+    for number, line in enumerate(lines):
+        if line.strip(" ,;\t\r\n") and not re.match(r'"?sep=', line, re.IGNORECASE):
+            return number, line
+    return 0, ""
+
+
+def _parse_csv(reader: Iterator[list[str]], header: list[str], name: str) -> Iterator[dict[str, Any]]:
     places = _find_columns(header, name, "; the first line must name the columns")
-    for number, fields in enumerate((fields for fields in reader if fields), start=1):
+    filled = (fields for fields in reader if any(map(str.strip, fields)))  # a spreadsheet ends with empty rows
+    for number, fields in enumerate(filled, start=1):
         if any(fields[len(header) :]):  # empty fields at the end are a spreadsheet's
             raise InputError(f"{name}: row {number}: more fields than columns; quote a field that has a comma")
         yield {column: fields[place] if place < len(fields) else None for column, place in places.items()}
@@ -76,7 +111,7 @@ def _find_delimiter(header: str) -> str:
     return next((mark for mark, columns in split.items() if "path" in columns), ",")
 
 
-def _read_parquet(manifest: Path, name: str) -> list[dict[str, Any]]:
+def _read_parquet(manifest: Path, name: str) -> Table:
     try:
         with pq.ParquetFile(manifest) as file:
             schema = file.schema_arrow
@@ -84,7 +119,7 @@ def _read_parquet(manifest: Path, name: str) -> list[dict[str, Any]]:
             _check_types({column: schema.field(place).type for column, place in places.items()}, name)
             names = [schema.names[place] for place in places.values()]
             rows = file.read(names).select(names).to_pylist()
-            return [dict(zip(places, row.values(), strict=True)) for row in rows]
+            return schema.names, [dict(zip(places, row.values(), strict=True)) for row in rows]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{name}: not Parquet, or damaged: {' '.join(str(error).split())}") from None
 

@@ -39,6 +39,8 @@ NAMED = [  # content, how the reason goes on, whether it holds a picture whateve
     (b"\0\0\0\x14ftypqt  ", "a video: save its frames", False),
     (b"RIFF\x24\0\0\0AVI LIST", "a video: save its frames", False),
     (b"\0\0\1\0\1\0", "an icon or a cursor: convert it", False),
+    (b"\0\0\2" + bytes(9), "TGA: convert it", False),
+    (b"qoif" + bytes(10), "QOI: convert it", False),
     (bytes(128) + b"DICM", "DICOM: convert it", False),
     (b"v/1\1\2\0\0\0", "OpenEXR: convert it", False),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a pointer of Git LFS: run `git lfs pull`", False),

@@ -71,6 +71,13 @@ def test_csv_is_read_as_people_and_programs_write_it(text: str, folder: Path, pl
     assert get_rows(read_manifest(write(folder, text), places)) == [("a.png", "cat", None)]
 
 
+def test_a_file_has_one_label_however_a_list_spells_its_place(folder: Path, places: Places) -> None:
+    fill(folder, "a.png")
+    for again in ("./a.png", f"../{folder.name}/a.png", f"{folder}/a.png"):
+        file = write(folder, f"path,label\na.png,cat\n{again},dog\n")
+        assert read_refusal(file, places) == f"row 2: {again} has the label dog, and in row 1 cat; an image has one"
+
+
 def test_a_comma_that_is_not_quoted_is_not_read_as_another_path(folder: Path, places: Places) -> None:
     fill(folder, "a.png")
     with pytest.raises(InputError, match=r"row 2: more fields than columns; quote a field that has a comma"):
@@ -167,7 +174,7 @@ def test_what_cannot_be_meant_is_one_line(folder: Path, places: Places) -> None:
         "validation, dev, unlabelled, unlabeled",
         b"path\n\xff.png\n": "not CSV in UTF-8: 'utf-8' codec can't decode byte 0xff in position 5: invalid start "
         f"byte{right}",
-        'path\n"a.png\n': f"not CSV in UTF-8: unexpected end of data{right}",
+        'path\n"a.png\n': f"line 2: not CSV: unexpected end of data{right}",
     }
     for text, line in lines.items():
         assert read_refusal(write(folder, text), places) == line

@@ -26,6 +26,17 @@ HIDDEN = (
     "__MACOSX/cat/a.png",
     ".DS_Store",
     "dog/desktop.ini",
+    "@tmp/a.png",
+    "@SynoResource/a.png",
+    "@__thumb/a.png",
+    "~snapshot/daily/a.png",
+    "Network Trash Folder/a.png",
+    "LOST.DIR/1234",
+    "found.000/file0001.jpg",
+    "cat/__pycache__/a.png",
+    "cat/.trashed-1690000000-a.jpg",
+    "cat/.pending-1690000000-a.jpg",
+    "cat/.fuse_hidden0000a1b200000001",
 )
 WANTED = ("cat/a.png", "cat/.b.png", "dog/@home/c.png", "dog/d.png")
 
@@ -36,7 +47,7 @@ def test_what_systems_and_programs_keep_is_left_out(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*WANTED, "a.png", "./a.png", "../cat/a.png", ".png", "cat..dog/a.png", "thumbs.db.png"]
+    "path", [*WANTED, "a.png", "./a.png", "../cat/a.png", ".png", "cat..dog/a.png", "thumbs.db.png", "found.jpg"]
 )
 def test_what_may_be_an_image_is_not_left_out(path: str) -> None:
     assert find_left_out(path) is None

@@ -85,6 +85,19 @@ def test_a_store_of_this_project_is_a_source(folder: Path, places: Places) -> No
     assert [image.id for image in images] == [f"p/part-00000/{row:07}" for row in range(4)]
 
 
+def test_names_in_capitals_are_read_as_well(folder: Path, places: Places) -> None:
+    write_shard(folder / "TRAIN-0.PARQUET", image=IMAGES[:1], label=["cat"])
+    for url in (folder, folder / "TRAIN-0.PARQUET"):
+        assert get_labels(read_shards(shards(url), places)) == [("cat", TRAIN, None)]
+
+
+def test_names_of_classes_that_are_no_names_are_not_used(folder: Path, places: Places) -> None:
+    for names in ([["cat"], ["dog"]], [None, "dog"]):
+        described = {b"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}}).encode()}
+        write_shard(folder / "a.parquet", described, image=IMAGES[:2], label=[0, 1])
+        assert get_labels(read_shards(shards(folder), places)) == [("0", None, None), ("1", None, None)]
+
+
 def test_rows_are_numbered_through_however_they_are_grouped(folder: Path, places: Places) -> None:
     pq.write_table(pa.table({"image": IMAGES * 40}), folder / "a.parquet", row_group_size=50)
     images = read_shards(shards(folder, label=None), places)

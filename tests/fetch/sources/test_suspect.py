@@ -34,6 +34,11 @@ def read_line(folder: Path, places: Places, layout: str, url: str = "") -> str:
             "its classes would be images, masks; name F/images as url and say flat",
         ),
         (
+            ("annotations/trimaps/1.png", "images/2.jpg"),  # Oxford's pets
+            "classes",
+            "its classes would be annotations, images; name F/images as url",
+        ),
+        (
             ("data/train/a/1.jpg", "data/val/a/2.jpg"),
             "classes",
             "its classes would be data; name F/data as url and say splits",
@@ -101,6 +106,13 @@ def test_a_folder_within_one_of_the_same_name_is_named(folder: Path, places: Pla
         (("images/1.jpg", "train2017/2.jpg"), "flat", ""),
         (("train/ant/1.jpg", "test/bee/2.jpg", "images/ant/3.jpg"), "splits", ""),
         (("train/1.jpg", "test/2.jpg"), "splits", ""),
+        (("train/n01/1.jpg", "train/n02/2.jpg", "val/images/3.jpg"), "splits", "a class is called 'images'"),
+        (
+            ("ant/train/1.jpg", "ant/test/2.jpg", "bee/train/3.jpg", "bee/test/4.jpg"),
+            "classes",
+            "its classes ant, bee all have the folders test, train, which count for nothing",
+        ),
+        (("ant/2019/1.jpg", "bee/2019/2.jpg", "bee/2020/3.jpg"), "classes", ""),
         (("ant/no-suffix", "images/2"), "classes", ""),
     ],
 )

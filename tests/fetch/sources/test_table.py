@@ -29,6 +29,9 @@ def read(tmp_path: Path, content: bytes | str, name: str = "list.csv") -> list[t
         LIST.replace("\n", "\n\n").encode(),
         LIST.replace("path,label", "Path, LABEL ").encode(),
         LIST.replace("\n", ",,\n").replace("path,label,,", "path,label").encode(),  # empty fields at the end
+        (LIST + ",,\n,\n  \n").encode(),  # and empty rows
+        ("\n,,\n" + LIST).encode(),
+        ("\ufeffsep=;\r\n" + LIST.replace(",", ";")).encode(),  # as Excel is told what divides the columns
         LIST.replace("path", ",path").replace("a.png", "0,a.png").replace("b.png", "1,b.png").encode(),  # pandas' index
     ],
 )
@@ -44,6 +47,28 @@ def test_a_long_field_in_a_column_that_nobody_reads_is_no_hindrance(tmp_path: Pa
 @pytest.mark.parametrize("column", ["par1", "lzip", "sqlite format 3"])
 def test_a_column_that_is_called_like_a_kind_of_file_makes_no_other_file_of_a_list(column: str, tmp_path: Path) -> None:
     assert read(tmp_path, f"{column},path,label\n1,a.png,ant\n2,b.png,bee\n") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("header", "warning"),
+    [
+        ("path,Class,more", "no column 'label'; if 'Class' is meant, call it 'label'"),
+        ("path,label,subset", "no column 'split'; if 'subset' is meant, call it 'split'"),
+        ("path,label,class", None),
+        ("path,size,more", None),
+    ],
+)
+def test_columns_that_may_be_meant_for_labels_or_splits_are_named(
+    header: str, warning: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text(f"{header}\na.png,ant,train\n")
+    read_rows(tmp_path / "list.csv", "list.csv", warn=True)
+    assert capsys.readouterr().out == (f"warning: list.csv: {warning}\n" if warning else "")
+
+
+def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^list\.csv: line 4: not CSV: ',' expected after '\"'; save it as CSV"):
+        read(tmp_path, 'sep=,\npath,label\na.png,ant\nb.png,"a \\"b\\" c"\n')
 
 
 def test_a_semicolon_in_a_list_with_commas_divides_nothing(tmp_path: Path) -> None:
