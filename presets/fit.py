@@ -154,7 +154,7 @@ def fit_votes(knn: Any, watch: Any, found: Found) -> None:
 def fit_floor(promote: Any, found: Found) -> None:
     """Ask more of a first champion than whoever always names the commonest class of the test images reaches."""
     tested = [row.test for row in found.by_class]
-    if any(tested) and promote["probe"] in CLASSIFIERS and promote["metric"] == "accuracy":
+    if sum(count > 0 for count in tested) > 1 and promote["probe"] in CLASSIFIERS and promote["metric"] == "accuracy":
         promote["floor"] = math.ceil(100 * max(tested) / sum(tested)) / 100
 
 

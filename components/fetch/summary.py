@@ -73,6 +73,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
         "repeated_with_other_labels": "images that have several labels",
         "merged": "unlabelled copies of labelled images, left out",
         "withheld": "unlabelled images nearly the same as a test image, left out",
+        "repeated": "images that equal another",
         "leaked": "test images that are also to train on",
         "dropped": "left out for that",
         "nearly_leaked": "test images nearly the same as one to train on",

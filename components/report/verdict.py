@@ -75,7 +75,8 @@ def compare_with_baselines(headline: Headline, probes: Mapping[str, numbers.Prob
 def write_sentence(compared: list[Comparison]) -> str:
     """Write the verdict's sentence; a baseline that only one of the metrics is better than has a clause of its own."""
     better: list[str] = []
-    others: list[str] = []
+    no_better: list[str] = []
+    unproven: list[str] = []
     divided: list[str] = []
     for encoder in compared[0].against:
         outcomes = {part.headline[1]: part.against.get(encoder, 0) > 0 for part in compared}
@@ -84,11 +85,19 @@ def write_sentence(compared: list[Comparison]) -> str:
         if good and bad:
             divided.append(f"better than {BASELINES[encoder]} {good}, but not {bad}")
         else:
-            (better if good else others).append(f"than {BASELINES[encoder]}")
+            ahead = any(measure_distance(part, encoder) > 0 for part in compared)
+            (better if good else unproven if ahead else no_better).append(f"than {BASELINES[encoder]}")
     clauses = [f"better {enumerate_words(better)}"] if better else []
-    clauses += [f"no better {enumerate_words(others, 'or')}"] if others else []
+    clauses += [f"no better {enumerate_words(no_better, 'or')}"] if no_better else []
+    clauses += [f"not shown to be better {enumerate_words(unproven, 'or')}"] if unproven else []
     text = "; ".join(filter(None, [", but ".join(clauses), *divided]))
     return f"{text[0].upper()}{text[1:]}."
+
+
+def measure_distance(comparison: Comparison, encoder: str) -> float:
+    """Return how far our encoder's value is above that of a baseline."""
+    key, probe = comparison.headline[1], comparison.probe
+    return float(probe[OURS][key] - probe[encoder][key])
 
 
 def describe_labels(key: str) -> str:
@@ -112,7 +121,9 @@ def describe_value(comparison: Comparison) -> str:
     (name, key), probe = comparison.headline, comparison.probe
     value = probe[OURS][key]
     said = numbers.spell_value(key, value) + (f" {describe_labels(key)}" if name in numbers.CLASSIFIERS else "")
-    distances = {encoder: describe_distance(key, value - probe[encoder][key]) for encoder in comparison.against}
+    distances = {
+        encoder: describe_distance(key, measure_distance(comparison, encoder)) for encoder in comparison.against
+    }
     noise = {encoder: "beyond noise" if result else "within noise" for encoder, result in comparison.against.items()}
     if len(distances) == 2 and len(set(noise.values())) == 1:
         beside = enumerate_words([f"{size} {BASELINES[encoder]}" for encoder, size in distances.items()])

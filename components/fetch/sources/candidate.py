@@ -1,6 +1,5 @@
 """A candidate is one image as a source offers it, before its content is inspected."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,5 +27,5 @@ class Candidate:
 
 def escape_name(name: str | bytes) -> str:
     r"""Return a file's name as text, one to one: bytes that are not UTF-8 as \xff, and a backslash as two."""
-    raw = os.fsencode(name) if isinstance(name, str) else name
+    raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
     return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")

@@ -8,6 +8,7 @@ import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ SYNONYMS = {  # what other programs call these columns, in lower case
     "label": ("labels", "class", "classes", "class_name", "label_name", "category", "target", "species", "tag", "y"),
     "split": ("splits", "subset", "set", "partition", "phase", "dataset", "data set"),
 }
+SLIP = 0.75  # how alike two names are, as difflib counts, if one may be the other misspelt
 FIELD = 2**31 - 1  # characters of a field; Python's own limit is 131,072, which masks as text exceed
 
 
@@ -63,7 +65,11 @@ def _warn_of_columns(columns: Sequence[str], name: str) -> None:
     """Print which columns may be meant for the labels and the splits, where these have no column."""
     plain = [column.strip().lower() for column in columns]
     for wanted, synonyms in SYNONYMS.items():
-        meant = [column for column, known in zip(columns, plain, strict=True) if known in synonyms]
+        meant = [
+            column
+            for column, known in zip(columns, plain, strict=True)
+            if known in synonyms or get_close_matches(known, [wanted], cutoff=SLIP)
+        ]
         if meant and wanted not in plain:
             shown = ascii(meant[0].strip())
             print(f"warning: {name}: no column '{wanted}'; if {shown} is meant, call it '{wanted}'", flush=True)

@@ -21,6 +21,7 @@ Probe = dict[str, dict[str, Any]]  # encoder -> metric -> value, or -> {"skipped
 SHARES = re.compile(r"accuracy|recall|precision|true_accept_rate")  # metrics that are shown in percent
 MORE_IS_BETTER = re.compile(r"(accuracy|recall|precision|true_accept_rate|map$|roc_auc)(?!.*standard_error)")
 THREE_DECIMALS = ("map", "roc_auc")
+KEY = re.compile(r"\baccuracy_\w+")  # of a metric, in a reason
 SAID = ("pairs", "pairs_seen")  # in the sentence beside the table
 SPELT = {
     r"accuracy_(\d+)_per_class": r"accuracy, \1 labels per class",
@@ -83,7 +84,8 @@ def list_cells(probe: Probe, key: str, scores: Scores) -> list[dict[str, Any]]:
 
 def spell_left_out(left_out: Sequence[tuple[str, str]], pattern: str = "") -> str:
     """Spell the metrics, of those whose names match the pattern, that were asked for and not measured, with reasons."""
-    said = [f"{spell_metric(key)} ({reason.rstrip('.')})" for key, reason in left_out if re.match(pattern, key)]
+    chosen = [(key, reason.rstrip(".")) for key, reason in left_out if re.match(pattern, key)]
+    said = [f"{spell_metric(key)} ({KEY.sub(lambda found: spell_metric(found[0]), reason)})" for key, reason in chosen]
     return f"Asked for and not measured: {'; '.join(said)}." if said else ""
 
 
