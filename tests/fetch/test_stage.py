@@ -236,7 +236,8 @@ def test_the_last_lines_say_what_there_is_and_name_what_is_wrong(
     assert "; the median image has 24 x 18 pixels; `python -m presets NAME --from " in lines[-4]
     assert [lines[-5], *lines[-3:]] == [
         "21 images of 1 classes: 11 train, 10 test",
-        "other files: 1; odd images: 1; test images that are also to train on: 2; left out for that: 2",
+        "other files: 1; odd images: 1; images that equal another: 2; test images that are also to train on: 2; "
+        "left out for that: 2",
         "  mine/train/notes.txt: no image of a format that is read",
         "  mine/train/cat/red.png: one colour all over",
     ]

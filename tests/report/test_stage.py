@@ -44,7 +44,7 @@ def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(
     assert "BYOL" in card
     assert "Scores the 8 test images" in card
     verdict = capsys.readouterr().out.splitlines()[-1]
-    assert verdict.startswith("Better than the untrained network, but no better than the pixels.")
+    assert verdict.startswith("Better than the untrained network, but not shown to be better than the pixels.")
     assert f"**What it is worth:** {verdict}" in card
 
 

@@ -57,7 +57,9 @@ def list_links(page: str) -> list[str]:
 
 def test_it_begins_with_the_verdict_and_says_what_was_seen(page: str) -> None:
     text = extract_text(page)
-    assert text.index("Better than the untrained network, but no better than the pixels.") < text.index("Few labels")
+    assert text.index("Better than the untrained network, but not shown to be better than the pixels.") < text.index(
+        "Few labels"
+    )
     assert "There are 12 test images; the encoder was trained on none of them." in text
     assert "Learns from the labels of 12 train images" in text
     assert text.count("Bold is better than") == 1
