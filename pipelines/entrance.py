@@ -34,14 +34,19 @@ def spare_local_calls() -> None:
     os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "*" if "*" in entries else ",".join(entries))
 
 
+def make_git_environment(**added: str) -> dict[str, str]:
+    """Return the environment for Git, without what a hook that runs us says of another repository or index."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
+    return inherited | added
+
+
 def find_root() -> Path:
     """Return the project's folder, in which the command was started. Raises StageError if Git cannot work there."""
     root = Path.cwd()
-    environment = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
     command = ["git", "rev-parse", "--git-dir"]
     try:
         done = subprocess.run(
-            command, cwd=root, env=environment | {"LC_ALL": "C"}, capture_output=True, errors="replace", check=False
+            command, cwd=root, env=make_git_environment(LC_ALL="C"), capture_output=True, errors="replace", check=False
         )
     except FileNotFoundError:
         raise StageError("git: not installed, and every command here needs it", USER_ERROR) from None

@@ -49,7 +49,7 @@ class ClassCount(BaseModel):
 
 
 class Found(BaseModel):
-    """What settings are fitted to, of what the stage fetch found."""
+    """Holds the part of what the stage fetch found that settings are fitted to."""
 
     train: int
     unlabelled: int

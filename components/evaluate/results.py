@@ -72,7 +72,8 @@ def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
     """Write a CSV per curve with a column per encoder, confusion.csv of the encoder that is `drawn`, and left_out.csv,
     which says why a metric that params.yaml asks for was not measured, if there is one."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / LEFT_OUT).unlink(missing_ok=True)
+    for old in folder.glob("*.csv"):  # of a run that measured more, or left out more
+        old.unlink()
     if left_out := merge_left_out(outcomes):
         _write_csv(folder / LEFT_OUT, ["metric", "reason"], [list(row) for row in left_out.items()])
     names = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.curves)

@@ -14,6 +14,7 @@ from PIL import Image, ImageFile
 
 from components.stage.errors import InputError
 from components.store.decode import FORMATS, MODES, REFUSALS, cut_square, decode_upright, to_channels, turn_upright
+from components.store.encoded import read_whole
 from components.store.pages import CAMERA_RAW, PreviewOnly, choose_page, has_raw_suffix
 
 WANTED = "pass Pillow images, or uint8 arrays of shape (N, H, W) or (N, H, W, C) with 1 to 4 channels"
@@ -70,11 +71,7 @@ def read_file(image: Image.Image) -> bytes | None:
     file, changed = image.fp, image.decoderconfig or image.tell()  # by the caller: a draft of a JPEG, another frame
     if file is None or file.closed or changed or not (image.tile or image.format == "WEBP"):
         return None
-    place = file.tell()
-    file.seek(0)
-    encoded = file.read()
-    file.seek(place)
-    return encoded
+    return read_whole(file)
 
 
 def to_pillow(pixels: Any, name: str) -> Image.Image:

@@ -41,9 +41,8 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         write_store(read_into, inspect_sources(sources, places, params, facts), [])
         excuse_photos(facts)
         verdict = reach_verdict(facts, params.checks)
-        verdict.metrics["left_out"] = len(places.left_out)
         write_findings(findings, facts, verdict)
-        write_json(metrics, verdict.metrics)
+        write_json(metrics, verdict.metrics | {"left_out": len(places.left_out)})
         if not facts.ids:
             raise InputError(
                 f"params.yaml: data.sources: no image in them: {describe_emptiness(sources, facts, places)}"

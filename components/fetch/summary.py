@@ -13,6 +13,7 @@ import numpy as np
 
 from components.fetch.checks.facts import Facts, RejectedFile
 from components.fetch.checks.verdict import Verdict
+from components.fetch.sources.candidate import escape_unprintable
 from components.fetch.sources.labels import MISSING
 from components.fetch.sources.open import ListedSource
 from components.fetch.sources.places import Places
@@ -52,11 +53,6 @@ def format_first(rejected: list[RejectedFile]) -> str:
 def format_rejected(file: RejectedFile) -> str:
     """Return the name of a file and why it is rejected."""
     return f"{escape_unprintable(f'{file.source}/{file.path}')}: {file.reason}"
-
-
-def escape_unprintable(name: str) -> str:
-    """Return a name as it can be printed: as it is, or escaped if it has line breaks and the like."""
-    return name if name.isprintable() else ascii(name)
 
 
 def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], written: Path) -> str:

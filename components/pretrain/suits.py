@@ -25,7 +25,7 @@ CURE = "`python -m presets photos --from metrics/data.json`, with cpu after phot
 
 @dataclass(frozen=True)
 class Look:
-    """What a few of the images look like."""
+    """Describes what a few of the images look like."""
 
     count: int
     coloured: int

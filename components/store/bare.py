@@ -10,7 +10,7 @@ import zlib
 
 from PIL import ExifTags, Image
 
-from components.store.pages import TIFF_BEGINNINGS, is_big
+from components.store.pages import TIFF_BEGINNINGS, get_order, is_big
 
 EXIF, XMP_SEGMENT, XMP_TEXT = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0\0\0"
 APP0, APP1, APP14, APP15, COMMENT, SCAN = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE, 0xDA  # markers of JPEG
@@ -105,7 +105,7 @@ def drop_from_webp(encoded: bytes) -> bytes:
 
 def drop_from_tiff(encoded: bytes) -> bytes:
     """Keep the tags of the first page that its pixels are decoded by; the pages after it stay as they are."""
-    order = "<" if encoded.startswith(b"II") else ">"
+    order = get_order(encoded)
     big = is_big(encoded)
     count_form, place_form, entry, head = ("Q", "Q", 20, 8) if big else ("H", "I", 12, 4)
     [at] = struct.unpack_from(order + place_form, encoded, head)

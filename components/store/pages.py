@@ -105,9 +105,14 @@ def read_tags(encoded: bytes, at: int | None = None) -> Mapping[int, Any]:
 
 def begin_at(encoded: bytes, at: int) -> bytes:
     """Return the TIFF with another first page."""
-    order = "<" if encoded.startswith(b"II") else ">"
+    order = get_order(encoded)
     head, place = (8, struct.pack(order + "Q", at)) if is_big(encoded) else (4, struct.pack(order + "I", at))
     return encoded[:head] + place + encoded[head + len(place) :]
+
+
+def get_order(encoded: bytes) -> str:
+    """Return in the words of `struct` which byte of a number a TIFF has first."""
+    return "<" if encoded.startswith(b"II") else ">"
 
 
 def is_big(encoded: bytes) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
+from components.store.encoded import read_whole
+
 STEPS = {"L;2": 85, "L;4": 17}  # by which Pillow scales samples of 2 and 4 bits
 DEEP_COLOUR, ITS_LOWER_BYTES = (
     "RGB;16B",
@@ -49,10 +51,6 @@ def decode_lower_bytes(opened: Image.Image) -> np.ndarray:
     """Decode the lower bytes of 16 bits per channel: (H, W, 3) uint8; the opened image stays as it is."""
     assert isinstance(opened, ImageFile.ImageFile)
     assert opened.fp is not None
-    place = opened.fp.tell()
-    opened.fp.seek(0)
-    encoded = opened.fp.read()
-    opened.fp.seek(place)
-    with Image.open(BytesIO(encoded), formats=["PNG"]) as again:
+    with Image.open(BytesIO(read_whole(opened.fp)), formats=["PNG"]) as again:
         again.tile = [tile._replace(args=ITS_LOWER_BYTES) for tile in again.tile]
         return np.asarray(again)

@@ -5,6 +5,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+from pipelines.entrance import make_git_environment
 from pipelines.errors import StageError
 
 SECONDS = 600  # an answer may come from a remote
@@ -17,13 +18,12 @@ class GitError(StageError):
 
 def run_git(root: Path, *arguments: str, stdin: str = "") -> str:
     """Run a Git command and return what it prints. Raises GitError."""
-    environment = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_INDEX_FILE")}
     command = ["git", *NO_HOOKS, *arguments]
     try:
         completed = subprocess.run(
             command,
             cwd=root,
-            env=environment | {"GIT_TERMINAL_PROMPT": "0"},
+            env=make_git_environment(GIT_TERMINAL_PROMPT="0"),
             input=stdin,
             capture_output=True,
             encoding="utf-8",

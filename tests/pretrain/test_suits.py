@@ -85,7 +85,7 @@ def test_a_side_for_which_images_are_enlarged_is_named(photos: Store) -> None:
 
 
 def test_looking_touches_no_random_stream(photos: Store) -> None:
-    """The same encoder, bit for bit, with and without the lines."""
+    """The encoder is the same, bit for bit, with and without the lines."""
     torch.manual_seed(0)
     np.random.seed(0)
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]

@@ -15,12 +15,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Thread
 
 from components.fetch.checks.inspect import Fault, ImageFacts, inspect
 from components.fetch.params import Data
 from components.fetch.sources.candidate import Candidate
 from components.stage.errors import RunError
+from components.stage.process import end_with_parent
 
 PORTION, PORTION_BYTES = 64, 8_000_000  # candidates that go to a process at once, and their bytes at most
 AHEAD = 2  # portions per process that are inspected ahead of their turn
@@ -82,17 +82,9 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
 def prepare_process() -> None:
     """Make a new process end with its parent, and silence its stderr.
 
-    Otherwise it would wait for work for ever when its parent is killed; and libtiff tells on stderr what is wrong with
-    a file, but not with which file.
+    libtiff tells there what is wrong with a file, but not with which file.
     """
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
 

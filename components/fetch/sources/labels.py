@@ -41,8 +41,7 @@ def read_labels(values: list[Any], where: str, *, typed: bool) -> list[Any]:
 
     Of a typed file, text with a fraction is a name. Raises InputError, which begins with `where`, for other fractions.
     """
-    is_text = any(isinstance(value, str) for value in values)
-    if is_text:
+    if any(isinstance(value, str) for value in values):
         values = [format_label(value) for value in values]
         numbers = read_numbers({value for value in values if value is not None})
         if numbers is None or (typed and any(map(has_fraction, numbers.values()))):
@@ -83,13 +82,23 @@ def _read_number(text: str) -> float | int | None:
 
 def check_label_type(kind: pa.DataType, where: str) -> None:
     """Check that a Parquet column can hold names of classes. Raises InputError, which begins with `where`."""
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-    if is_text or is_number or is_binary(kind) or types.is_boolean(kind) or types.is_null(kind):
+    plain = get_plain_type(kind)
+    is_number = types.is_integer(plain) or types.is_floating(plain) or types.is_decimal(plain)
+    if is_text(plain) or is_number or is_binary(plain) or types.is_boolean(plain) or types.is_null(plain):
         return
-    raise InputError(f"{where} holds {kind} and not one label per image; write each class as text or as a whole number")
+    raise InputError(
+        f"{where} holds {plain} and not one label per image; write each class as text or as a whole number"
+    )
+
+
+def get_plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a Parquet column's values, which a dictionary may hold."""
+    return kind.value_type if types.is_dictionary(kind) else kind
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a Parquet column of this type holds text."""
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
 def is_binary(kind: pa.DataType) -> bool:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from components.fetch.kinds import PARQUET
 from components.fetch.params import ParquetShards
 from components.fetch.sources.candidate import Candidate
-from components.fetch.sources.labels import check_label_type, format_label, is_binary, read_labels
+from components.fetch.sources.labels import check_label_type, format_label, get_plain_type, is_binary, read_labels
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places, get_file_name
@@ -90,8 +90,7 @@ def check_columns(columns: list[str], wanted: list[str], where: str) -> None:
 def _check_image_type(kind: pa.DataType, where: str) -> None:
     """Check that a column can hold encoded images. Raises InputError, which begins with `where`."""
     fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
-    encoded = fields.get("bytes", kind)
-    encoded = encoded.value_type if pa.types.is_dictionary(encoded) else encoded
+    encoded = get_plain_type(fields.get("bytes", kind))
     if not (is_binary(encoded) or pa.types.is_null(encoded)):
         right = "the bytes of an image file per row, or a struct of bytes and path; a list of paths is kind: manifest"
         raise InputError(f"{where} holds {kind}; it must hold {right}")

@@ -14,27 +14,12 @@ from components.fetch.sources.layout import SPLIT_NAMES
 from components.stage.errors import InputError
 
 # What folders that hold everything are called, without digits and signs at the end: images, images_2.
-CONTAINERS = frozenset(
-    (
-        *("images", "image", "imgs", "img", "pictures", "picture", "pics", "photos", "photo", "jpegimages", "jpegs"),
-        *(
-            "jpeg",
-            "jpgs",
-            "jpg",
-            "pngs",
-            "png",
-            "data",
-            "dataset",
-            "datasets",
-            "files",
-            "raw",
-            "inputs",
-            "input",
-            "all",
-        ),
-        *("labels", "label", "annotations", "annotation", "masks", "mask", "groundtruth"),
-    )
-)
+CONTAINERS = frozenset((
+    "images", "image", "imgs", "img", "pictures", "picture", "pics", "photos", "photo", "jpegimages",
+    "jpegs", "jpeg", "jpgs", "jpg", "pngs", "png",
+    "data", "dataset", "datasets", "files", "raw", "inputs", "input", "all",
+    "labels", "label", "annotations", "annotation", "masks", "mask", "groundtruth",
+))  # fmt: skip
 ABOUT_IMAGES = ("label", "annotation", "mask", "groundtruth")  # how the names of those begin that hold no photographs
 PREDICTED = frozenset(("pred", "predict", "prediction", "infer", "inference"))
 SHOWN = 5  # names that a line shows

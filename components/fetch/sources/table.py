@@ -17,7 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.fetch.kinds import PARQUET
-from components.fetch.sources.labels import check_label_type, format_label, is_binary, read_labels
+from components.fetch.sources.candidate import escape_unprintable
+from components.fetch.sources.labels import (
+    check_label_type,
+    format_label,
+    get_plain_type,
+    is_binary,
+    is_text,
+    read_labels,
+)
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.fetch.sources.places import get_file_name
 from components.fetch.sources.strangers import describe_stranger
@@ -134,11 +142,9 @@ def _check_types(kinds: dict[str, pa.DataType], name: str) -> None:
     """Check the types of a Parquet file's columns. Raises InputError."""
     for column, kind in kinds.items():
         check_label_type(kind, f"{name}: column '{column}'")  # which also holds for splits
-    path = kinds["path"]
-    plain = path.value_type if pa.types.is_dictionary(path) else path
-    is_text = pa.types.is_string(plain) or pa.types.is_large_string(plain) or pa.types.is_string_view(plain)
-    if not (is_text or is_binary(plain) or pa.types.is_null(plain)):
-        raise InputError(f"{name}: column 'path' holds {path}; it must hold text")
+    plain = get_plain_type(kinds["path"])
+    if not (is_text(plain) or is_binary(plain) or pa.types.is_null(plain)):
+        raise InputError(f"{name}: column 'path' holds {kinds['path']}; it must hold text")
 
 
 def _find_columns(header: Sequence[str], name: str, hint: str = "") -> dict[str, int]:
@@ -148,7 +154,6 @@ def _find_columns(header: Sequence[str], name: str, hint: str = "") -> dict[str,
         if plain.count(column) > 1:
             raise InputError(f"{name}: two columns '{column}'")
     if "path" not in plain:
-        columns = ", ".join(header)[:200] or "none"
-        shown = columns if columns.isprintable() else ascii(columns)
+        shown = escape_unprintable(", ".join(header)[:200] or "none")
         raise InputError(f"{name}: no column 'path'; its columns are {shown}{hint}")
     return {column: plain.index(column) for column in COLUMNS if column in plain}

@@ -11,7 +11,6 @@ import errno
 import multiprocessing
 import os
 from functools import partial
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -25,18 +24,6 @@ LOCKS, LOCKS_PER_WORKER = 16, 4  # a few more than torch's loader takes
 NO_ROOM = "No space left on device"
 Parcel = tuple[torch.Tensor | np.ndarray, ...]  # a batch on its way
 format_bytes = partial(tqdm.format_sizeof, suffix="B", divisor=1000)
-
-
-def end_with_parent(_worker: int) -> None:
-    """Let a new worker end with its parent: it would stay for ever if it wrote to a pipe that nobody reads any more."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
 
 
 def has_room_for_locks(workers: int) -> bool:

@@ -24,6 +24,7 @@ from components.learning.replicas import Replica
 from components.pretrain.feeds import handing
 from components.pretrain.feeds.handing import Parcel
 from components.stage.errors import InputError
+from components.stage.process import end_with_parent
 from components.store.store import Group, Store
 
 MakeBatch = Callable[[list[bytes], int], Batch]  # encoded images and the step -> what the worker hands over
@@ -172,7 +173,7 @@ class StreamingFeed:
             num_workers=workers,
             pin_memory=self.device.type == "cuda",
             collate_fn=handing.keep,
-            worker_init_fn=handing.end_with_parent,
+            worker_init_fn=end_with_parent,
         )
         return cast(Iterator[Parcel], iter(loader))
 

@@ -5,9 +5,9 @@ N judged images.
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,12 @@ class Inputs:
         rows = self._read_rows("retrieval", ["id", "map"])
         return dict(zip(rows["id"], rows["map"], strict=True)) if rows else {}
 
-    def read_scores(self, probe: str) -> Scores:
+    @cached_property
+    def read_scores(self) -> Callable[[str], Scores]:
+        """Read the scores of a probe, on which several parts of the page rest, from their file once."""
+        return cache(self._read_scores)
+
+    def _read_scores(self, probe: str) -> Scores:
         """Read every encoder's score per image; empty unless all encoders judged the same images."""
         path = self.predictions / f"{probe}.parquet"
         if not path.is_file():
