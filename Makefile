@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format bench article peers lock clean
+.PHONY: help setup demo test quick faults lint format bench article peers lock clean
 
 help: ## List these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -19,6 +19,9 @@ test: lint ## Run lint, types and tests, as CI does
 
 quick: lint ## Run lint, types and the tests of the rooms that changed since the last commit
 	$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadfile -m "not slow" $$($(BIN)/python -m tests.changed)
+
+faults: $(INSTALLED) ## Try every fault of tests/faults (takes hours) and write the records that docs/reliability.md shows
+	$(BIN)/python -m pytest tests/faults --whole
 
 lint: $(INSTALLED) ## Run ruff and mypy
 	$(BIN)/ruff check .

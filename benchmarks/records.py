@@ -22,7 +22,11 @@ def write_record(name: str, results: dict[str, Any], *packages: str) -> Path:
 
 def replace_record(path: Path, results: dict[str, Any], *packages: str) -> None:
     """Write the record to a file, which is at no moment half written."""
-    record = {"command": describe_command(), "machine": describe_machine(*packages), **results}
+    write_json(path, {"command": describe_command(), "machine": describe_machine(*packages), **results})
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a record as it is, to a file which is at no moment half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(record, indent=2) + "\n")

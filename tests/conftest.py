@@ -63,6 +63,12 @@ EVERYTHING_OFF = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `make faults` says, and with which seed its trials are drawn."""
+    parser.addoption("--whole", action="store_true", help="every trial of tests/faults, and write their records")
+    parser.addoption("--seed", type=int, default=0, help="of the trials of tests/faults")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that hold slow tests: what comes last is waited for by one process alone."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}

@@ -28,7 +28,7 @@ def test_a_record_says_how_it_was_made(results: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_records_that_are_kept_name_no_folder_of_a_machine() -> None:
-    for path in (Path(records.__file__).parent / "results").glob("*.json"):
+    for path in (Path(records.__file__).parent / "results").rglob("*.json"):
         text = path.read_text()
         assert not any(folder in text for folder in ("/home/", "/tmp/", "/Users/")), path
 
