@@ -8,9 +8,10 @@ candidates are held at a time, so that memory stays flat.
 import multiprocessing
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from components.stage.errors import RunError
 from components.stage.process import end_with_parent
 
 PORTION, PORTION_BYTES = 64, 8_000_000  # candidates that go to a process at once, and their bytes at most
+START_SECONDS = 0.05  # that each process is kept busy at first, so that no two tasks go to the same one
 AHEAD = 2  # portions per process that are inspected ahead of their turn
 InspectedCandidate = tuple[Candidate, ImageFacts | Fault]
 Inspector = Callable[[Candidate], ImageFacts | Fault]
@@ -73,6 +75,8 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
         context.set_forkserver_preload([inspect.__module__])
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
     try:
+        # All start here: Python 3.11 waits for ever, at its own end, for a process that was started while another died.
+        wait([pool.submit(time.sleep, START_SECONDS) for _ in range(workers)])
         pool.submit(int).result()
     except BrokenProcessPool:  # otherwise every image would seem to crash its decoder
         raise RunError("the processes that decode images cannot be started; what they said stands above") from None

@@ -1,8 +1,5 @@
 """Candidates are inspected by processes, which may die: in order, a few at a time."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,40 +10,9 @@ from components.fetch.checks import inspection
 from components.fetch.checks.inspect import Fault, ImageFacts
 from components.fetch.checks.inspection import group_candidates, inspect_all, inspect_in_processes
 from components.fetch.sources.candidate import Candidate
+from tests.fetch.checks.inspectors import delay_some, die_always, die_on_some, make_candidates, report_process
 from tests.fetch.fetched import section
 from tests.small import encode_png
-
-FACTS = ImageFacts(b"", b"", b"", 0, b"", 1, 1, "PNG", 0, False, False, False, (), ())
-
-
-def make_candidates(count: int, size: int = 10) -> Iterator[Candidate]:
-    for number in range(count):
-        yield Candidate("s", f"{number}", bytes(size), "cat", "train")
-
-
-def delay_some(candidate: Candidate) -> ImageFacts | Fault:
-    time.sleep(0.05 if int(candidate.path) < 64 and int(candidate.path) % 16 == 0 else 0)
-    return FACTS._replace(width=int(candidate.path))
-
-
-def die_on_some(candidate: Candidate) -> ImageFacts | Fault:
-    """Crash, run out of memory, or simply exit, on some candidates; also on the very last one."""
-    if candidate.path in ("7", "8"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if candidate.path == "130":
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-    if candidate.path == "299":
-        os._exit(0)
-    return FACTS._replace(width=int(candidate.path))
-
-
-def die_always(candidate: Candidate) -> ImageFacts | Fault:
-    os._exit(1)
-
-
-def report_process(candidate: Candidate) -> ImageFacts | Fault:
-    time.sleep(0.002)
-    return FACTS._replace(width=os.getpid())
 
 
 def test_what_was_found_comes_in_the_order_of_the_candidates() -> None:

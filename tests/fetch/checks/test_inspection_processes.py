@@ -12,16 +12,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.fetch.checks.inspect import Fault, ImageFacts
-from components.fetch.checks.inspection import inspect_in_processes
+from components.fetch.checks.inspection import inspect_in_processes, start_pool
 from components.fetch.sources.candidate import Candidate
 from components.stage.errors import RunError
 from tests.conftest import ROOT
-from tests.fetch.checks.test_inspection import delay_some, make_candidates
+from tests.fetch.checks.inspectors import delay_some, make_candidates, raise_error
 
 
-def raise_error(candidate: Candidate) -> ImageFacts | Fault:
-    raise ZeroDivisionError(candidate.path)
+def test_no_process_starts_late() -> None:
+    """With Python 3.11 the run would never end if another process died at that moment, of a broken image."""
+    with start_pool(3):
+        assert len(multiprocessing.active_children()) == 3
 
 
 def test_a_source_that_fails_ends_the_run_with_its_own_error_and_ends_the_processes() -> None:
@@ -52,7 +53,7 @@ def test_processes_that_cannot_start_are_not_taken_for_broken_images(tmp_path: P
     script = tmp_path / "script.py"
     script.write_text(
         "from components.fetch.checks.inspection import inspect_in_processes\n"
-        "from tests.fetch.checks.test_inspection import delay_some, make_candidates\n"
+        "from tests.fetch.checks.inspectors import delay_some, make_candidates\n"
         "list(inspect_in_processes(make_candidates(3), delay_some, workers=1))\n"
     )
     program = run_script(script)
