@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from pipelines.errors import USER_ERROR, BusyError, GraphError, StageError
 from pipelines.registry.git import GitError, run_git
 from pipelines.train import graph
+from pipelines.train.busy import waits
 
 FOLDER = Path(".dvc", "tmp", "retrain")
 
@@ -151,6 +152,7 @@ def restore_outputs(folder: Path) -> None:
                 fetch_outputs(folder, f"{folder / 'dvc.yaml'}:{name}")
 
 
+@waits
 def fetch_outputs(folder: Path, *targets: str) -> None:
     """Fetch missing outputs from the cache, or else from the remote. Raises GraphError."""
     with graph.open_repo(folder) as repo:

@@ -6,6 +6,7 @@ files looked like, and stages run in between.
 
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,8 @@ from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
 
-from pipelines.errors import GraphError, LockedError, RevisionError
+from pipelines.errors import OTHER_ERROR, GraphError, LockedError, RevisionError, StageError
+from pipelines.train.busy import waits
 
 Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
@@ -46,7 +48,7 @@ class Stage:
 
 @contextmanager
 def open_repo(root: Path) -> Iterator[Any]:
-    """Open the repository as DVC sees it now. Raises LockedError or GraphError."""
+    """Open the repository as DVC sees it now. Raises LockedError, GraphError, or StageError if DVC cannot write."""
     try:
         with Repo(str(root)) as repo:
             yield repo
@@ -54,8 +56,11 @@ def open_repo(root: Path) -> Iterator[Any]:
         raise LockedError(" ".join(str(error).split())) from error
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
+    except (OSError, sqlite3.Error) as error:  # SQLite: DVC's own databases
+        raise StageError(f"{root}: DVC cannot work: {' '.join(str(error).split())}", OTHER_ERROR) from error
 
 
+@waits
 def read_stages(root: Path) -> list[Stage]:
     """Read all stages, each after those it needs."""
     with open_repo(root) as repo:
@@ -70,6 +75,7 @@ def list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
     return [*(candidate for candidate in stages if candidate.name in names and candidate != stage), stage]
 
 
+@waits
 def repair_rwlock(root: Path) -> None:
     """Remove DVC's list of files in use if it is incomplete because a DVC process was killed while writing it."""
     with _status_lock, open_repo(root) as repo:
@@ -84,12 +90,14 @@ def repair_rwlock(root: Path) -> None:
                 rwlock.unlink()
 
 
+@waits
 def read_stages_and_changes(root: Path) -> tuple[list[Stage], dict[str, list[Any]]]:
     """Read all stages, and what makes each stale one stale, as `find_changes` returns it."""
     with _status_lock, open_repo(root) as repo:
         return _build_stages(repo, root), _key_by_stage(repo.status())
 
 
+@waits
 def find_changes(root: Path, *names: str) -> dict[str, list[Any]]:
     """Find what makes the named stages (or all) stale, by stage; the result is empty when everything is up to date."""
     with _status_lock, open_repo(root) as repo:
@@ -132,6 +140,7 @@ def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
     return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
+@waits
 def read_metrics(root: Path) -> dict[str, Any]:
     """Read the contents of every metrics file of the workspace, by path; unreadable files are left out."""
     with open_repo(root) as repo:
@@ -149,6 +158,7 @@ class Change:
     new: Any
 
 
+@waits
 def compare_params(root: Path, old: str, new: str) -> list[Change]:
     """Compare the parameters of two revisions, as `dvc params diff` does."""
     with open_repo(root) as repo:
@@ -180,6 +190,7 @@ class Tree:
         return content
 
 
+@waits
 def read_trees(root: Path, names: list[str], read: Callable[[str, Tree], Result]) -> list[Result]:
     """Read each of the named revisions by `read`, for which its tree is open. Raises RevisionError or GraphError."""
     results = []
