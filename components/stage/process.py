@@ -31,20 +31,28 @@ def end_with_parent(_worker: int = 0) -> None:
 def end_with_dvc(stage: str) -> None:
     """Let a stage end when the DVC that runs it is gone: DVC, killed or sent SIGTERM, leaves its stages running.
 
-    DVC may be far above, behind a shell and a launcher such as torchrun. A stage that was begun by hand is left alone, so
-    that it outlives a terminal if it was begun with `nohup`.
+    DVC may be far above, behind a shell and a launcher such as torchrun. A stage that was begun by hand is left alone,
+    so that it outlives a terminal if it was begun with `nohup`.
     """
     if STAGE not in os.environ:
         return
     dvc = find_dvc()
 
     def wait() -> None:
-        while dvc is not None and dvc.is_running() and dvc.status() != psutil.STATUS_ZOMBIE:
+        while dvc is not None and runs(dvc):
             time.sleep(LOOK_SECONDS)
         print(f"{stage}: ended, because the DVC that ran it is gone", file=sys.stderr, flush=True)
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether a process runs: a zombie does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def find_dvc() -> psutil.Process | None:
