@@ -22,6 +22,7 @@ def main() -> int:
         try:
             root = entrance.find_root()
             with notify.tell_failures(root, "train", say), busy.take_turn(root, say):
+                entrance.check_index(root)
                 train(root, without_server)
         except EXPECTED as error:
             return report_error(error, KEPT)

@@ -4,6 +4,7 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens its own
 files looked like, and stages run in between.
 """
 
+import itertools
 import json
 import os
 import sqlite3
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import networkx
+import psutil
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
+from scmrepo.exceptions import SCMError
 
 from pipelines.errors import OTHER_ERROR, GraphError, LockedError, RevisionError, StageError
 from pipelines.train.busy import waits
@@ -56,7 +59,7 @@ def open_repo(root: Path) -> Iterator[Any]:
         raise LockedError(" ".join(str(error).split())) from error
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
-    except (OSError, sqlite3.Error) as error:  # SQLite: DVC's own databases
+    except (OSError, SCMError, sqlite3.Error) as error:  # SQLite: DVC's own databases
         raise StageError(f"{root}: DVC cannot work: {' '.join(str(error).split())}", OTHER_ERROR) from error
 
 
@@ -77,17 +80,33 @@ def list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
 
 @waits
 def repair_rwlock(root: Path) -> None:
-    """Remove DVC's list of files in use if it is incomplete because a DVC process was killed while writing it."""
+    """Repair DVC's list of files in use: killed processes leave it incomplete, or with numbers that others have now."""
     with _status_lock, open_repo(root) as repo:
         rwlock = Path(repo.tmp_dir) / "rwlock"
         hardlink = repo.config["core"].get("hardlink_lock", False)  # the kind of lock that the user has chosen
         with make_lock(f"{rwlock}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
             try:
-                json.loads(rwlock.read_text())
+                written, used = rwlock.stat().st_mtime, json.loads(rwlock.read_text())
+                users = [*used.get("write", {}).values(), *itertools.chain(*used.get("read", {}).values())]
+                is_left = all(_is_gone(user["pid"], user["cmd"], written) for user in users)
             except FileNotFoundError:
                 return
-            except ValueError:
+            except (ValueError, LookupError, TypeError, AttributeError):
+                is_left = True
+            if is_left:
                 rwlock.unlink()
+
+
+def _is_gone(pid: int, command: str, written: float) -> bool:
+    """Whether a DVC is gone, though another process may have its number by now, as after a restart of the machine."""
+    try:
+        process = psutil.Process(pid)
+        arguments = command.partition(" ")[2]
+        return bool(process.create_time() > written and not " ".join(process.cmdline()).endswith(arguments))
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
 
 
 @waits
@@ -212,7 +231,7 @@ def _switch(repo: Any, name: str) -> Any:
     try:
         if name != WORKSPACE:
             resolve_rev(repo.scm, name)
-    except RevError:
+    except (RevError, SCMError):  # SCMError: no commit has been made yet
         raise RevisionError(
             f"{name}: neither a Git revision nor an experiment; see `git log --oneline` and `dvc exp list`"
         ) from None

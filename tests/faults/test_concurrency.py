@@ -1,11 +1,10 @@
 """Runs commands at the same time in one checkout, in clones on one cache, and in clones of one origin.
 
-Whatever meets, each ends with status 0 and without a trace, or says in a line who was first, and the results are those of
-commands that run one after another.
+Whatever meets, each ends with status 0 and without a trace, or says in a line who was first, and the results are those
+of commands that run one after another.
 """
 
 import random
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -42,18 +41,11 @@ def check_toy(project: Project) -> None:
     assert graph.find_changes(project.root) == {}
 
 
-def renew(toy: Project, folder: Path) -> Project:
-    """Copy a project with the remotes beside it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(toy.root.parent, folder, symlinks=True)
-    return Project(folder / "project")
-
-
 def test_two_trains(campaign: Campaign, tmp_path: Path) -> None:
     """The second finds the work done."""
     moments, toy = random.Random(campaign.seed), toys.make_toy(tmp_path / "toy")
     for number in range(campaign.choose(1, 8)):
-        project = renew(toy, tmp_path / "mine")
+        project = toys.copy(toy, tmp_path / "mine")
         with campaign.trial(f"two trains {number}"):
             printed = run_together(moments, (project, toys.TRAIN), (project, toys.TRAIN))
             assert sorted(text.count(" ran ") for text in printed) == [0, 2], printed
@@ -70,7 +62,7 @@ def _whole(request: pytest.FixtureRequest) -> None:
 def test_two_trains_with_servers(campaign: Campaign, tmp_path: Path) -> None:
     moments, toy = random.Random(campaign.seed), toys.make_toy(tmp_path / "toy")
     for number in range(2):
-        project = renew(toy, tmp_path / "mine")
+        project = toys.copy(toy, tmp_path / "mine")
         with campaign.trial(f"two trains with servers {number}"):
             run_together(moments, (project, toys.TRAIN_WITH_SERVER), (project, toys.TRAIN_WITH_SERVER))
             check_toy(project)
@@ -86,7 +78,7 @@ def test_train_beside_dvc(campaign: Campaign, tmp_path: Path) -> None:
     for number, beside in enumerate(
         [("dvc", "push"), ("dvc", "gc", "--workspace", "--force"), ("dvc", "checkout"), (*toys.COMPARE, "HEAD")]
     ):
-        project = renew(toy, tmp_path / "mine")
+        project = toys.copy(toy, tmp_path / "mine")
         (project.root / "model").unlink()
         with campaign.trial(f"train beside {beside[1]} {number}"):
             waiting = ("dvc", "--wait-for-lock", *beside[1:]) if beside[0] == "dvc" else beside
@@ -103,7 +95,7 @@ def test_train_beside_dvc(campaign: Campaign, tmp_path: Path) -> None:
 def test_clones_on_one_cache(campaign: Campaign, tmp_path: Path) -> None:
     moments, toy = random.Random(campaign.seed), toys.make_toy(tmp_path / "toy")
     for number in range(6):
-        clones = [renew(toy, tmp_path / name) for name in ("one", "two")]
+        clones = [toys.copy(toy, tmp_path / name) for name in ("one", "two")]
         for clone in clones:
             clone.run("dvc", "cache", "dir", "--local", str(tmp_path / f"cache{number}"))
         with campaign.trial(f"clones on one cache {number}"):
@@ -116,7 +108,7 @@ def test_clones_on_one_cache(campaign: Campaign, tmp_path: Path) -> None:
 def test_repro_while_retraining(campaign: Campaign, tmp_path: Path) -> None:
     moments, base = random.Random(campaign.seed), toys.make_registered(tmp_path / "base")
     for number in range(2):
-        project = renew(base, tmp_path / "mine")
+        project = toys.copy(base, tmp_path / "mine")
         project.change(learn__rate=2)
         with campaign.trial(f"repro while retraining {number}"):
             run_together(moments, (project, toys.RETRAIN), (project, toys.DVC))
@@ -129,7 +121,7 @@ def test_two_retrains(campaign: Campaign, tmp_path: Path) -> None:
     """In one checkout the second does nothing."""
     moments, base = random.Random(campaign.seed), toys.make_registered(tmp_path / "base")
     for number in range(2):
-        project = renew(base, tmp_path / "mine")
+        project = toys.copy(base, tmp_path / "mine")
         with campaign.trial(f"two retrains {number}"):
             printed = run_together(moments, (project, toys.RETRAIN), (project, toys.RETRAIN))
             assert sum("another retraining is at work" in text for text in printed) == 1
@@ -143,8 +135,8 @@ def test_clones_that_race_for_promotion(campaign: Campaign, tmp_path: Path) -> N
     base.run("git", "push", "--quiet", "--tags", "origin", "main")
     base.run("dvc", "push")
     for number in range(3):
-        first = renew(base, tmp_path / "mine")
-        second = renew(base, tmp_path / "yours")
+        first = toys.copy(base, tmp_path / "mine")
+        second = toys.copy(base, tmp_path / "yours")
         second.run("git", "remote", "set-url", "origin", str(tmp_path / "mine" / "origin.git"))
         with campaign.trial(f"clones that race for promotion {number}"):
             started = [toys.start(first, toys.RETRAIN)]

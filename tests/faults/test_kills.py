@@ -5,7 +5,6 @@ without a trace. benchmarks/kills.py kills the real pretraining.
 """
 
 import random
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,13 +19,6 @@ from tests.faults.conftest import Campaign
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
 
 
-def copy(project: Project, folder: Path) -> Project:
-    """Copy a project to kill in, with the Git and DVC remotes beside it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(project.root.parent, folder, symlinks=True)
-    return Project(folder / "project")
-
-
 def check_end(ended: toys.Ended) -> None:
     """Check that a signal to the command itself, once it has begun, is no trace."""
     if ended.itself and ended.after > 2:
@@ -38,9 +30,9 @@ def kill_graph(campaign: Campaign, folder: Path, command: Sequence[str], trials:
     """Kill a run of the graph, and run it again."""
     moments = random.Random(f"{campaign.seed} {command[-1]}")
     toy = toys.make_toy(folder / "toy")
-    seconds = toys.measure_seconds(copy(toy, folder / "undisturbed"), command) if campaign.whole else 3.0
+    seconds = toys.measure_seconds(toys.copy(toy, folder / "undisturbed"), command) if campaign.whole else 3.0
     for number in range(trials):
-        project = copy(toy, folder / "killed")
+        project = toys.copy(toy, folder / "killed")
         with campaign.trial(f"{command[-1]} {number}"):
             ended = toys.strike(project, command, moments, seconds)
             if command != toys.DVC:
@@ -85,12 +77,12 @@ def test_registry_compare_and_retrain(campaign: Campaign, tmp_path: Path) -> Non
         ((*toys.COMPARE, "HEAD^", "HEAD"), 4, "v0.1.0"),
         (toys.RETRAIN, 5, "v0.3.0"),
     ]:
-        undisturbed = copy(base, tmp_path / "undisturbed")
+        undisturbed = toys.copy(base, tmp_path / "undisturbed")
         seconds = toys.measure_seconds(undisturbed, command)
         assert (found := versions.find_champion(undisturbed.root, promote))
         assert found.name == champion
         for number in range(trials):
-            project = copy(base, tmp_path / "killed")
+            project = toys.copy(base, tmp_path / "killed")
             with campaign.trial(f"{' '.join(command[2:4])} {number}"):
                 check_end(toys.strike(project, command, moments, seconds))
                 toys.run(project, *command)
@@ -109,7 +101,7 @@ def test_real_stages(campaign: Campaign, request: pytest.FixtureRequest, tmp_pat
     moments = random.Random(campaign.seed)
     project: Project = request.getfixturevalue("project")
     project.change(pretrain__seed=7)
-    undisturbed = copy(project, tmp_path / "undisturbed")
+    undisturbed = toys.copy(project, tmp_path / "undisturbed")
     seconds = toys.measure_seconds(undisturbed, toys.DVC)
     names = (
         "models/encoder/encoder.safetensors",
@@ -119,7 +111,7 @@ def test_real_stages(campaign: Campaign, request: pytest.FixtureRequest, tmp_pat
     )
     bits = toys.hash_files(undisturbed.root, names[:3])
     for number in range(4):
-        killed = copy(project, tmp_path / "killed")
+        killed = toys.copy(project, tmp_path / "killed")
         with campaign.trial(f"real stages {number}"):
             command = toys.DVC if number % 2 else toys.TRAIN
             toys.strike(killed, command, moments, seconds)

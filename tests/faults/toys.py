@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,14 +102,24 @@ def compute_model() -> str:
 def make_registered(folder: Path) -> Project:
     """Make a project with two commits, the first of them a version in production, and with new photos."""
     project = nights.make_project(folder)
-    for message in ("one", "two"):
+    for rate in (1, 2):
+        project.change(learn__rate=rate)
         run(project, *TRAIN)
-        project.commit(message)
-        nights.take_photos(project.root / "photos", range(100, 250))
+        project.commit(f"rate {rate}")
+    nights.take_photos(project.root / "photos", range(100, 250))
     run(project, *REGISTRY, "register", "HEAD^")
     run(project, *REGISTRY, "promote", "v0.1.0")
     run(project, *REGISTRY, "register")
     return project
+
+
+def copy(project: Project, folder: Path) -> Project:
+    """Copy a project anew, with the Git and DVC remotes beside it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(project.root.parent, folder, symlinks=True)
+    for path in (folder / "project/.git/config", folder / "project/.dvc/config"):
+        path.write_text(path.read_text().replace(str(project.root.parent), str(folder)))
+    return Project(folder / "project")
 
 
 def start(project: Project, command: Sequence[str], mark: str = "") -> subprocess.Popen[str]:
