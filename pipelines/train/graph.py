@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 import networkx
 import psutil
 from dvc.dependency import ParamsDependency
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
 from scmrepo.exceptions import SCMError
@@ -91,10 +92,23 @@ def repair_rwlock(root: Path) -> None:
                 is_left = all(_is_gone(user["pid"], user["cmd"], written) for user in users)
             except FileNotFoundError:
                 return
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError):  # half written, or none of DVC's
                 is_left = True
             if is_left:
                 rwlock.unlink()
+
+
+@waits
+def repair_lock_file(root: Path) -> None:
+    """Set dvc.lock aside if a DVC was killed while writing it; the run cache still knows what stages have done."""
+    with _status_lock, open_repo(root) as repo:
+        lock = root / "dvc.lock"
+        with lock_repo(repo):
+            if lock.is_file() and not lock.read_bytes().endswith(b"\n"):
+                try:
+                    Lockfile(repo, str(lock)).load()
+                except DvcException:
+                    lock.replace(Path(repo.tmp_dir) / "dvc.lock.half")
 
 
 def _is_gone(pid: int, command: str, written: float) -> bool:

@@ -37,8 +37,9 @@ def kill_graph(campaign: Campaign, folder: Path, command: Sequence[str], trials:
             ended = toys.strike(project, command, moments, seconds)
             if command != toys.DVC:
                 check_end(ended)
-            # DVC itself does not repair its list of files in use, if it was killed while it wrote that.
-            half = (project.root / ".dvc/tmp/rwlock").exists() and not (project.root / ".dvc/tmp/rwlock").read_text()
+            # DVC itself repairs neither its list of files in use nor dvc.lock, if it was killed while it wrote them.
+            written = [path for name in (".dvc/tmp/rwlock", "dvc.lock") if (path := project.root / name).exists()]
+            half = any(not path.read_text().endswith(("}", "\n")) for path in written)
             toys.run(project, *(toys.TRAIN if half or number % 4 == 3 else toys.DVC))
             assert [(project.root / name).read_text() for name in ("model", "used")] == [toys.compute_model()] * 2
             assert graph.find_changes(project.root) == {}
