@@ -81,7 +81,7 @@ def push_tags(root: Path, branch: str, artifact: str, tags: list[str]) -> None:
             raise
         run_git(root, "tag", "--delete", *(name for name in tags if re.match(rf"{re.escape(artifact)}[@#]", name)))
         raise StageError(
-            f"{branch}: another clone has promoted at the same time; the next run makes it the next version",
+            f"{branch}: another clone has promoted meanwhile; the next run makes it the next version",
             OTHER_ERROR,
         ) from None
 
