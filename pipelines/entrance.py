@@ -9,11 +9,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from pipelines.errors import USER_ERROR, StageError
+from pipelines.errors import OTHER_ERROR, USER_ERROR, StageError
 
 # httpx, requests, urllib, websockets and curl compare these as texts; httpx knows neither ranges nor [::1].
+INDEX_SECONDS = 5.0  # that another Git, as an editor's, may hold the index
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -57,3 +59,16 @@ def find_root() -> Path:
         way = "`git clone` it instead of unpacking an archive, or `git init && git add --all && git commit`"
         raise StageError(f"{root}: not in a Git repository: {way}", USER_ERROR)
     return root
+
+
+def check_index(root: Path) -> None:
+    """Check before hours of work that DVC can stage files in Git at its end. Raises StageError."""
+    command = ["git", "rev-parse", "--git-path", "index.lock"]
+    done = subprocess.run(command, cwd=root, env=make_git_environment(), capture_output=True, text=True, check=True)
+    lock, until = root / done.stdout.strip(), time.monotonic() + INDEX_SECONDS
+    while lock.exists():
+        if time.monotonic() > until:
+            raise StageError(
+                f"{lock}: left by a Git that was killed: remove it, if no Git is at work here", OTHER_ERROR
+            )
+        time.sleep(0.2)

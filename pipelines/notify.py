@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 from ruamel.yaml import YAML
 
+from pipelines.disk import name_file
 from pipelines.errors import CANCELLED as CANCELLED_STATUS
 from pipelines.errors import BusyError, EndedError, GraphError, Say, StageError
 
@@ -101,7 +102,7 @@ def _build_message(root: Path, event: Event) -> dict[str, Any]:
 def _append(path: Path, message: Mapping[str, Any]) -> None:
     """Append the message to the file as one line of JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with name_file(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(message) + "\n")
 
 

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from components.stage.errors import InputError, RunError
+from components.stage.process import end_with_dvc
 from components.stage.rooms import find_in_rooms
 from components.stage.types import Params
 
@@ -101,7 +102,9 @@ def main(run: Callable[..., None]) -> None:
         parser.add_argument(f"--{flag.name.replace('_', '-')}", type=kind, required=True, metavar=kind.__name__.upper())
     parser.add_argument("--params", type=Path, default=PARAMS_FILE, metavar="PATH", help=f"default: {PARAMS_FILE}")
     arguments = vars(parser.parse_args())
-    with exit_on_error(module.rpartition(".")[2]):
+    stage = module.rpartition(".")[2]
+    end_with_dvc(stage)
+    with exit_on_error(stage):
         params = read_params(arguments.pop("params"))
         run(*[_find_section(params, section) for section in sections], **arguments)
 

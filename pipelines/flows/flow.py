@@ -19,7 +19,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from pipelines.errors import CANCELLED, Say, StageError
+from pipelines.errors import CANCELLED, GraphError, Say, StageError
 from pipelines.flows import artifacts, cancelling
 from pipelines.train import settings
 from pipelines.train.graph import Stage
@@ -27,8 +27,8 @@ from pipelines.train.work import Work
 
 
 def _drop_trace(record: logging.LogRecord) -> bool:
-    """Drop the traceback of a StageError: the stage has said why it failed, and our own calls would only bury that."""
-    if record.exc_info and isinstance(record.exc_info[1], StageError):
+    """Drop the traceback of an error that says why in a line, as a stage's or DVC's: our own calls would bury that."""
+    if record.exc_info and isinstance(record.exc_info[1], StageError | GraphError):
         record.exc_info = None
     return True
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines import entrance
-from pipelines.errors import USER_ERROR, GraphError, StageError
+from pipelines import entrance, signals
+from pipelines.errors import USER_ERROR, StageError
 from pipelines.registry import versions
 from pipelines.registry.git import git_succeeds, run_git
 from pipelines.train import settings
+from pipelines.train.ending import EXPECTED, report_error
 from pipelines.train.summary import build_narrow_table
 
 
@@ -48,27 +49,34 @@ def main() -> int:
     commands.add_parser("rollback", help="put back the version before the present one")
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
     arguments = parser.parse_args()
-    try:
-        root = entrance.find_root()
-        promote = settings.read_settings(root)["promote"]
-        if arguments.command == "register":
-            if not git_succeeds(root, "rev-parse", "--verify", f"{arguments.revision}^{{commit}}"):
-                raise StageError(f"{arguments.revision}: no such revision", USER_ERROR)
-            commit = run_git(root, "rev-parse", f"{arguments.revision}^{{commit}}")
-            message = versions.format_message(root, commit, promote)
-            version = versions.register(root, promote["artifact"], commit, message)
-            print(f"registered {promote['artifact']}@{version}: {message}")
-        elif arguments.command in ("promote", "rollback"):
-            promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
-        else:
-            show_versions(root, promote)
-    except StageError as error:
-        print(error, file=sys.stderr)
-        return error.status
-    except GraphError as error:
-        print(f"dvc.yaml: {error}", file=sys.stderr)
-        return USER_ERROR
+    with signals.heed_signals():
+        try:
+            run_command(arguments)
+        except EXPECTED as error:
+            return report_error(error)
     return 0
+
+
+def run_command(arguments: argparse.Namespace) -> None:
+    """Do what the command says. Raises StageError or GraphError."""
+    root = entrance.find_root()
+    promote = settings.read_settings(root)["promote"]
+    if arguments.command == "register":
+        register_by_hand(root, promote, arguments.revision)
+    elif arguments.command in ("promote", "rollback"):
+        promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
+    else:
+        show_versions(root, promote)
+
+
+def register_by_hand(root: Path, promote: Mapping[str, Any], revision: str) -> None:
+    """Make a commit a version. Raises StageError."""
+    if not git_succeeds(root, "rev-parse", "--verify", f"{revision}^{{commit}}"):
+        raise StageError(f"{revision}: no such revision", USER_ERROR)
+    commit = run_git(root, "rev-parse", f"{revision}^{{commit}}")
+    message = versions.format_message(root, commit, promote)
+    version = versions.register(root, promote["artifact"], commit, message)
+    print(f"registered {promote['artifact']}@{version}: {message}")
 
 
 def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:

@@ -34,7 +34,8 @@ def run_git(root: Path, *arguments: str, stdin: str = "") -> str:
     except subprocess.TimeoutExpired:
         raise GitError(f"git {' '.join(arguments)}: no answer within {SECONDS} s", 1) from None
     if completed.returncode:
-        raise GitError(f"git {' '.join(arguments)}: {' '.join(completed.stderr.split())}", 1)
+        reason = " ".join(completed.stderr.split()) or f"ended with {completed.returncode}"
+        raise GitError(f"git {' '.join(arguments)}: {reason}", 1)
     return completed.stdout.strip()
 
 

@@ -3,12 +3,13 @@
 Every step may be repeated: if a run was killed in between, or found no network, the next run finishes it.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import USER_ERROR, Say, StageError
+from pipelines.errors import OTHER_ERROR, USER_ERROR, Say, StageError
 from pipelines.registry import records, versions
 from pipelines.registry.git import GitError, git_succeeds, run_git
 from pipelines.registry.worktree import check_out
@@ -68,7 +69,21 @@ def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, 
     if _waits_for_tags(root, branch, promote):
         tag_version(root, run_git(root, "rev-parse", branch), promote, say)
     if has_origin(root) and (tags := run_git(root, "tag", "--points-at", branch).split()):
+        push_tags(root, branch, promote["artifact"], tags)
+
+
+def push_tags(root: Path, branch: str, artifact: str, tags: list[str]) -> None:
+    """Push tags to origin. If another clone was first, take ours back, or the two would disagree for ever."""
+    try:
         push(root, branch, *(f"refs/tags/{name}" for name in tags))
+    except StageError as error:
+        if "already exists" not in str(error):
+            raise
+        run_git(root, "tag", "--delete", *(name for name in tags if re.match(rf"{re.escape(artifact)}[@#]", name)))
+        raise StageError(
+            f"{branch}: another clone has promoted meanwhile; the next run makes it the next version",
+            OTHER_ERROR,
+        ) from None
 
 
 def push(root: Path, branch: str, *references: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from dvc.dependency import ParamsDependency
 
+from pipelines.disk import name_file
 from pipelines.registry.git import read_committed, run_git
 from pipelines.registry.versions import Version
 from pipelines.train import graph
@@ -65,7 +66,8 @@ def write_decision(folder: Path, record: Mapping[str, Any]) -> None:
     """Write the record to metrics/decision.json, one line per key, so that Git can compare it."""
     path = folder / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    with name_file(path):
+        path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def read_decision(root: Path, revision: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from pipelines.errors import USER_ERROR, StageError
 from pipelines.registry import records
-from pipelines.registry.git import GitError, run_git
+from pipelines.registry.git import GitError, git_succeeds, run_git
 from pipelines.train import graph
 
 TAG = "retrain-trial"
@@ -59,6 +59,10 @@ def _take_back(folder: Path, head: str) -> None:
 
 def _try_tag(root: Path) -> None:
     """Make an annotated tag as GTO does, by DVC's Git, and delete it. Raises GitError."""
+    # A killed trial leaves its tag, or the lock of the tag; only one retraining is at work here.
+    (root / run_git(root, "rev-parse", "--git-path", f"refs/tags/{TAG}.lock")).unlink(missing_ok=True)
+    if git_succeeds(root, "rev-parse", "--verify", f"refs/tags/{TAG}"):
+        run_git(root, "tag", "--delete", TAG)
     with graph.open_repo(root) as repo:
         try:
             repo.scm.tag(TAG, annotated=True, message="Trial of a retraining")

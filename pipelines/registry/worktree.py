@@ -19,9 +19,10 @@ from dvc.exceptions import DvcException
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
-from pipelines.errors import USER_ERROR, BusyError, GraphError, StageError
-from pipelines.registry.git import GitError, run_git
+from pipelines.errors import OTHER_ERROR, USER_ERROR, BusyError, GraphError, StageError
+from pipelines.registry.git import GitError, git_succeeds, run_git
 from pipelines.train import graph
+from pipelines.train.busy import waits
 
 FOLDER = Path(".dvc", "tmp", "retrain")
 
@@ -47,7 +48,10 @@ def lock_retraining(root: Path) -> Iterator[None]:
 def remove_leftovers(root: Path) -> None:
     """Remove what killed runs have left."""
     for leftover in (root / FOLDER).iterdir():
-        shutil.rmtree(leftover)
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
     run_git(root, "worktree", "prune")
 
 
@@ -63,7 +67,8 @@ def check_out(root: Path, revision: str) -> Iterator[Path]:
     try:
         run_git(root, "worktree", "add", "--quiet", "--detach", str(top), revision)
     except GitError as error:
-        raise StageError(f"no worktree can be made: {error}", USER_ERROR) from None
+        status = OTHER_ERROR if git_succeeds(root, "rev-parse", "--verify", f"{revision}^{{commit}}") else USER_ERROR
+        raise StageError(f"no worktree can be made: {error}", status) from None
     try:
         share_checkout(root, folder)
         yield folder
@@ -151,6 +156,7 @@ def restore_outputs(folder: Path) -> None:
                 fetch_outputs(folder, f"{folder / 'dvc.yaml'}:{name}")
 
 
+@waits
 def fetch_outputs(folder: Path, *targets: str) -> None:
     """Fetch missing outputs from the cache, or else from the remote. Raises GraphError."""
     with graph.open_repo(folder) as repo:

@@ -9,17 +9,16 @@ refuse what is committed.
 import argparse
 import functools
 import importlib
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import entrance, notify
-from pipelines.errors import OTHER_ERROR, TERMINATED, BusyError, EndedError, GraphError, StageError
+from pipelines import entrance, notify, signals
+from pipelines.errors import OTHER_ERROR, BusyError
 from pipelines.retrain import drift, retraining
 from pipelines.retrain.retraining import Retraining, Tools
 from pipelines.train import plain
-from pipelines.train.ending import report_error, say
+from pipelines.train.ending import EXPECTED, KEPT, report_error, say
 
 
 def main() -> int:
@@ -33,21 +32,25 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.cron is not None and not arguments.serve:
         parser.error("--cron: only together with --serve")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the worktree is removed
-    try:
-        root = entrance.find_root()
-        if arguments.check:
-            return 0 if retraining.check_head(root, say) else OTHER_ERROR
-        if arguments.serve:
-            load_flows_module("serve").serve_checkout(root, arguments.cron, say)
-            return 0
-        for line in retrain_once(root).lines:
-            say(line)
-    except BusyError as error:
-        print(error, file=sys.stderr)
-        return OTHER_ERROR if arguments.check or arguments.serve else 0
-    except (StageError, GraphError, EndedError, KeyboardInterrupt) as error:
-        return report_error(error)
+    with signals.heed_signals():
+        try:
+            return run_command(arguments)
+        except EXPECTED as error:
+            status = report_error(error, KEPT)
+            is_retraining = not arguments.check and not arguments.serve
+            return 0 if isinstance(error, BusyError) and is_retraining else status
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Do what the flags say and return the exit status. Raises one of EXPECTED."""
+    root = entrance.find_root()
+    if arguments.check:
+        return 0 if retraining.check_head(root, say) else OTHER_ERROR
+    if arguments.serve:
+        load_flows_module("serve").serve_checkout(root, arguments.cron, say)
+        return 0
+    for line in retrain_once(root).lines:
+        say(line)
     return 0
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.disk import name_file
 from pipelines.errors import USER_ERROR, GraphError, LockedError, Say, StageError
 from pipelines.registry import records, worktree
 from pipelines.registry.git import run_git
@@ -149,5 +150,5 @@ def append_record(
         "changed": changes.changed,
         "drift": drift,
     }
-    with path.open("a", encoding="utf-8") as file:
+    with name_file(path), path.open("a", encoding="utf-8") as file:
         file.write(f"{json.dumps(line)}\n")

@@ -2,14 +2,14 @@
 
 import argparse
 import importlib
-import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-from pipelines import entrance, notify
-from pipelines.errors import TERMINATED, USER_ERROR, EndedError, GraphError, StageError
-from pipelines.train import graph, plain, summary
-from pipelines.train.ending import report_error, say
+from pipelines import entrance, notify, signals
+from pipelines.errors import USER_ERROR
+from pipelines.train import busy, graph, plain, summary
+from pipelines.train.ending import EXPECTED, KEPT, report_error, say
 
 
 def main() -> int:
@@ -18,15 +18,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.train", description="Bring every stage up to date.")
     parser.add_argument("--no-server", action="store_true", help="the same stages without Prefect")
     without_server = parser.parse_args().no_server
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that the stages' processes are ended too
-    try:
-        root = entrance.find_root()
-        with notify.tell_failures(root, "train", say):
-            outcomes = (plain if without_server else load_flow()).run_graph(root, say)
-    except (StageError, GraphError, EndedError, KeyboardInterrupt) as error:
-        return report_error(error)
-    summary.show_summary(graph.read_stages(root), outcomes, graph.read_metrics(root), root)
+    with signals.heed_signals():
+        try:
+            root = entrance.find_root()
+            with notify.tell_failures(root, "train", say), busy.take_turn(root, say):
+                entrance.check_index(root)
+                train(root, without_server)
+        except EXPECTED as error:
+            return report_error(error, KEPT)
     return 0
+
+
+def train(root: Path, without_server: bool) -> None:
+    """Bring every stage up to date, and print what came of it. Raises StageError or GraphError."""
+    outcomes = (plain if without_server else load_flow()).run_graph(root, say)
+    summary.show_summary(graph.read_stages(root), outcomes, graph.read_metrics(root), root)
 
 
 def load_flow() -> Any:

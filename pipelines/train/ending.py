@@ -1,27 +1,52 @@
-"""Prints the lines of a command that runs the graph, and reports the error that ends it."""
+"""Prints the lines of a command, and reports the error that ends it."""
 
 import sys
 
-from pipelines.errors import CANCELLED, OTHER_ERROR, USER_ERROR, EndedError, GraphError, LockedError, StageError
+from pipelines.errors import (
+    CANCELLED,
+    OTHER_ERROR,
+    USER_ERROR,
+    BusyError,
+    EndedError,
+    GraphError,
+    LockedError,
+    RevisionError,
+    StageError,
+)
 
-KEPT = "finished stages are kept, and pretraining goes on from its last checkpoint"
+KEPT = "; finished stages are kept, and pretraining goes on from its last checkpoint"
+EXPECTED = (BusyError, EndedError, GraphError, RevisionError, StageError, OSError, KeyboardInterrupt)
 
 
-def report_error(error: BaseException) -> int:
-    """Print the error that ended a run as a line on stderr, and return the exit status."""
-    if isinstance(error, EndedError | KeyboardInterrupt):
-        print(f"interrupted; {KEPT}", file=sys.stderr)
-        return CANCELLED
-    if isinstance(error, GraphError):
-        busy = isinstance(error, LockedError)
-        print(error if busy else f"dvc.yaml: {error}", file=sys.stderr)
-        return OTHER_ERROR if busy else USER_ERROR
-    assert isinstance(error, StageError)
-    if error.status == CANCELLED:
-        print(f"cancelled; {KEPT}", file=sys.stderr)
-        return CANCELLED
-    print(error, file=sys.stderr)
-    return USER_ERROR if error.status == USER_ERROR else OTHER_ERROR
+def report_error(error: BaseException, kept: str = "") -> int:
+    """Print the error that ended a command, one of EXPECTED, as a line on stderr, and return the exit status.
+
+    `kept` is the end of the line about a command that somebody has ended.
+    """
+    line, status = _describe(error)
+    print(f"{line}{kept}" if status == CANCELLED else line, file=sys.stderr)
+    return status
+
+
+def _describe(error: BaseException) -> tuple[str, int]:
+    """Describe an expected error in a line, with its exit status."""
+    match error:
+        case EndedError() | KeyboardInterrupt():
+            return "interrupted", CANCELLED
+        case LockedError() | BusyError():
+            return str(error), OTHER_ERROR
+        case GraphError():
+            return f"dvc.yaml: {error}", USER_ERROR
+        case RevisionError():
+            return str(error), USER_ERROR
+        case StageError(status=status):
+            line = "cancelled" if status == CANCELLED else str(error)
+            return line, status if status in (CANCELLED, USER_ERROR) else OTHER_ERROR
+        case OSError(filename=None):
+            return str(error), OTHER_ERROR
+        case OSError(filename=path):
+            return f"{path}: {error.strerror}", OTHER_ERROR
+    raise error
 
 
 def say(line: str) -> None:

@@ -4,8 +4,10 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens its own
 files looked like, and stages run in between.
 """
 
+import itertools
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,14 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import networkx
+import psutil
 from dvc.dependency import ParamsDependency
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
+from scmrepo.exceptions import SCMError
 
-from pipelines.errors import GraphError, LockedError, RevisionError
+from pipelines.errors import OTHER_ERROR, GraphError, LockedError, RevisionError, StageError
+from pipelines.train.busy import waits
 
 Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
@@ -46,7 +52,7 @@ class Stage:
 
 @contextmanager
 def open_repo(root: Path) -> Iterator[Any]:
-    """Open the repository as DVC sees it now. Raises LockedError or GraphError."""
+    """Open the repository as DVC sees it now. Raises LockedError, GraphError, or StageError if DVC cannot write."""
     try:
         with Repo(str(root)) as repo:
             yield repo
@@ -54,8 +60,11 @@ def open_repo(root: Path) -> Iterator[Any]:
         raise LockedError(" ".join(str(error).split())) from error
     except DvcException as error:
         raise GraphError(" ".join(str(error).split())) from error
+    except (OSError, SCMError, sqlite3.Error) as error:  # SQLite: DVC's own databases
+        raise StageError(f"{root}: DVC cannot work: {' '.join(str(error).split())}", OTHER_ERROR) from error
 
 
+@waits
 def read_stages(root: Path) -> list[Stage]:
     """Read all stages, each after those it needs."""
     with open_repo(root) as repo:
@@ -70,26 +79,58 @@ def list_needed(stage: Stage, stages: list[Stage]) -> list[Stage]:
     return [*(candidate for candidate in stages if candidate.name in names and candidate != stage), stage]
 
 
+@waits
 def repair_rwlock(root: Path) -> None:
-    """Remove DVC's list of files in use if it is incomplete because a DVC process was killed while writing it."""
+    """Repair DVC's list of files in use: killed processes leave it incomplete, or with numbers that others have now."""
     with _status_lock, open_repo(root) as repo:
         rwlock = Path(repo.tmp_dir) / "rwlock"
         hardlink = repo.config["core"].get("hardlink_lock", False)  # the kind of lock that the user has chosen
         with make_lock(f"{rwlock}.lock", tmp_dir=repo.tmp_dir, hardlink_lock=hardlink):
             try:
-                json.loads(rwlock.read_text())
+                written, used = rwlock.stat().st_mtime, json.loads(rwlock.read_text())
+                users = [*used.get("write", {}).values(), *itertools.chain(*used.get("read", {}).values())]
+                is_left = all(_is_gone(user["pid"], user["cmd"], written) for user in users)
             except FileNotFoundError:
                 return
-            except ValueError:
+            except (ValueError, LookupError, TypeError, AttributeError):  # half written, or none of DVC's
+                is_left = True
+            if is_left:
                 rwlock.unlink()
 
 
+@waits
+def repair_lock_file(root: Path) -> None:
+    """Set dvc.lock aside if a DVC was killed while writing it; the run cache still knows what stages have done."""
+    with _status_lock, open_repo(root) as repo:
+        lock = root / "dvc.lock"
+        with lock_repo(repo):
+            if lock.is_file() and not lock.read_bytes().endswith(b"\n"):
+                try:
+                    Lockfile(repo, str(lock)).load()
+                except DvcException:
+                    lock.replace(Path(repo.tmp_dir) / "dvc.lock.half")
+
+
+def _is_gone(pid: int, command: str, written: float) -> bool:
+    """Whether a DVC is gone, though another process may have its number by now, as after a restart of the machine."""
+    try:
+        process = psutil.Process(pid)
+        arguments = command.partition(" ")[2]
+        return bool(process.create_time() > written and not " ".join(process.cmdline()).endswith(arguments))
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+
+
+@waits
 def read_stages_and_changes(root: Path) -> tuple[list[Stage], dict[str, list[Any]]]:
     """Read all stages, and what makes each stale one stale, as `find_changes` returns it."""
     with _status_lock, open_repo(root) as repo:
         return _build_stages(repo, root), _key_by_stage(repo.status())
 
 
+@waits
 def find_changes(root: Path, *names: str) -> dict[str, list[Any]]:
     """Find what makes the named stages (or all) stale, by stage; the result is empty when everything is up to date."""
     with _status_lock, open_repo(root) as repo:
@@ -132,6 +173,7 @@ def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
     return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
+@waits
 def read_metrics(root: Path) -> dict[str, Any]:
     """Read the contents of every metrics file of the workspace, by path; unreadable files are left out."""
     with open_repo(root) as repo:
@@ -149,6 +191,7 @@ class Change:
     new: Any
 
 
+@waits
 def compare_params(root: Path, old: str, new: str) -> list[Change]:
     """Compare the parameters of two revisions, as `dvc params diff` does."""
     with open_repo(root) as repo:
@@ -180,6 +223,7 @@ class Tree:
         return content
 
 
+@waits
 def read_trees(root: Path, names: list[str], read: Callable[[str, Tree], Result]) -> list[Result]:
     """Read each of the named revisions by `read`, for which its tree is open. Raises RevisionError or GraphError."""
     results = []
@@ -201,7 +245,7 @@ def _switch(repo: Any, name: str) -> Any:
     try:
         if name != WORKSPACE:
             resolve_rev(repo.scm, name)
-    except RevError:
+    except (RevError, SCMError):  # SCMError: no commit has been made yet
         raise RevisionError(
             f"{name}: neither a Git revision nor an experiment; see `git log --oneline` and `dvc exp list`"
         ) from None

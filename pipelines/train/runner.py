@@ -7,18 +7,16 @@ the same time only work with `--single-item`.
 
 import re
 import sys
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from pipelines.errors import CANCELLED, TIMED_OUT, EndedError, LockedError, Say, StageError, TimeLimitError
-from pipelines.train import graph, process
+from pipelines.train import busy, graph, process
 from pipelines.train.graph import Stage
 
 UP_TO_DATE, RAN = "up to date", "ran"
-BUSY_SECONDS = 60.0  # to wait for another DVC's lock; DVC holds one briefly unless it moves data
 LAST_LINES = 5  # of a failed command's output; they say why it failed
 BUSY = re.compile(r"Unable to acquire lock|is busy, it is being blocked")
 
@@ -32,18 +30,17 @@ class CommandRunner(Protocol):
 
 def bring_up_to_date(stage: Stage, root: Path, say: Say, run: CommandRunner = process.run) -> str:
     """Run the stage if anything it depends on has changed; return the outcome, UP_TO_DATE or RAN."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            if not graph.find_changes(root, stage.name):
-                return UP_TO_DATE
-            _reproduce(stage, root, say, run)
-            return RAN
-        except LockedError as error:
-            if time.monotonic() > deadline:
-                raise StageError(f"{stage.name}: {error}", 1) from None
-            say("another DVC is at work here; waiting for it")
-            time.sleep(1)
+
+    def attempt() -> str:
+        if not graph.find_changes(root, stage.name):
+            return UP_TO_DATE
+        _reproduce(stage, root, say, run)
+        return RAN
+
+    try:
+        return busy.wait_while_busy(attempt, say)
+    except LockedError as error:
+        raise StageError(f"{stage.name}: {error}", 1) from None
 
 
 def _reproduce(stage: Stage, root: Path, say: Say, run: CommandRunner) -> None:

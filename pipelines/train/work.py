@@ -27,6 +27,7 @@ class Work:
     def from_checkout(cls, root: Path) -> "Work":
         """Read the stages of a checkout, and which of them are stale now."""
         graph.repair_rwlock(root)
+        graph.repair_lock_file(root)
         stages, stale = graph.read_stages_and_changes(root)
         return cls(root, stages, set(stale))
 

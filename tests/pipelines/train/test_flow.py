@@ -1,6 +1,7 @@
 """The whole graph without Prefect: what runs at once, what a failure stops, and that no process outlives the flow."""
 
 import json
+import os
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipelines.errors import CANCELLED, TIMED_OUT, Say, StageError
+from pipelines.errors import CANCELLED, TIMED_OUT, GraphError, Say, StageError
 from pipelines.train import graph, plain
 from pipelines.train.graph import Stage
 from pipelines.train.runner import RAN, UP_TO_DATE
@@ -137,9 +138,27 @@ def test_whatever_ends_the_flow_ends_the_training_and_the_next_run_goes_on(numbe
         assert graph.find_changes(project.root) == {}
 
 
-def test_a_list_of_files_in_use_that_was_half_written_stops_no_later_run(tmp_path: Path) -> None:
+# Process 1 stands for one that got the number of a killed DVC after a restart: it is younger than the list.
+@pytest.mark.parametrize("left", ['{"write": {', "null", '{"write": {"ROOT/model": {"pid": 1, "cmd": "dvc repro"}}}'])
+def test_a_list_of_files_in_use_that_a_killed_dvc_left_stops_no_later_run(tmp_path: Path, left: str) -> None:
     root = tiny.make_project(tmp_path, tiny.TRAINING).root
     used = root / ".dvc" / "tmp" / "rwlock"
     used.parent.mkdir(exist_ok=True)
-    used.write_text('{"write": {')
+    used.write_text(left.replace("ROOT", str(root)))
+    os.utime(used, (0, 0))
     assert Work.from_checkout(root).stale == {"train", "use"}
+
+
+@pytest.mark.parametrize("half", ["", "schema: '2.0'\nstages:\n  train:\n    cm"])
+def test_a_lock_file_that_a_killed_dvc_wrote_by_half_stops_no_later_run(tmp_path: Path, half: str) -> None:
+    root = tiny.make_project(tmp_path, tiny.TRAINING).root
+    (root / "dvc.lock").write_text(half)
+    assert Work.from_checkout(root).stale == {"train", "use"}
+    assert (root / ".dvc" / "tmp" / "dvc.lock.half").read_text() == half, "nothing is thrown away"
+
+
+def test_a_lock_file_with_a_conflict_is_the_users_to_solve(tmp_path: Path) -> None:
+    root = tiny.make_project(tmp_path, tiny.TRAINING).root
+    (root / "dvc.lock").write_text("<<<<<<< HEAD\n=======\n>>>>>>> theirs\n")
+    with pytest.raises(GraphError, match=r"dvc\.lock"):
+        Work.from_checkout(root)

@@ -9,7 +9,7 @@ from dvc.lock import make_lock
 from dvc.repo import Repo
 
 from pipelines.errors import TIMED_OUT, GraphError, Say, StageError
-from pipelines.train import graph, runner
+from pipelines.train import busy, graph, runner
 
 PIPELINE = """
 stages:
@@ -103,7 +103,7 @@ def test_another_dvc_at_work_is_waited_for(root: Path) -> None:
 
 
 def test_a_repository_that_stays_locked_is_an_error_that_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(busy, "BUSY_SECONDS", 0)
     lock = make_lock(str(root / ".dvc" / "tmp" / "lock"))
     with lock, pytest.raises(StageError, match="first: Unable to acquire lock"):
         runner.bring_up_to_date(graph.read_stages(root)[0], root, print)
