@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from pipelines import entrance, notify
-from pipelines.errors import TERMINATED, USER_ERROR, EndedError, GraphError, StageError
+from pipelines.errors import TERMINATED, EndedError, GraphError, StageError
 from pipelines.train import graph, plain, summary
 from pipelines.train.ending import report_error, say
 
@@ -30,12 +30,8 @@ def main() -> int:
 
 
 def load_flow() -> Any:
-    """Load the flow if Prefect can work here. Raises StageError.
-
-    By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
-    """
-    importlib.import_module("pipelines.flows.server").check_prefect(USER_ERROR, "or run with --no-server")
-    return importlib.import_module("pipelines.flows.flow")
+    """Load what runs the graph as a flow, by its name: pipelines/flows stands above this."""
+    return importlib.import_module("pipelines.flows.training")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project: Project) -> None:
     port = find_free_port()
-    server = Server(f"http://127.0.0.1:{port}/api")
+    home = Path(project.environment["PREFECT_HOME"])
+    server = Server(f"http://127.0.0.1:{port}/api", home / f"server-{port}.password")
     slow, started = project.root / "scratch" / "slow", project.root / "scratch" / "started"
     slow.touch()
     with served.serve_checkout(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as first:

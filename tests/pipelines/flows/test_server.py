@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
-from pipelines.flows import deployment, environment, serve, server
+from pipelines.flows import api, deployment, environment, named, serve, server
 from pipelines.train import __main__ as train
 from tests.pipelines import tiny
 from tests.pipelines.conftest import find_free_port
@@ -32,10 +32,10 @@ def test_a_profile_names_a_server_as_the_environment_does(tmp_path: Path, monkey
 
 
 def test_a_named_server_that_is_down_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert server.find_server() is None
+    assert named.find_server() is None
     monkeypatch.setenv(environment.URL, f"http://127.0.0.1:{find_free_port()}/api")
     with pytest.raises(StageError, match="no server of Prefect's answers at http") as caught:
-        server.find_server()
+        named.find_server()
     assert caught.value.status == 1
 
 
@@ -74,23 +74,24 @@ def test_what_answers_has_to_be_prefects(
     status: int, kind: str, fault: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = httpx.Response(status, headers={"content-type": kind})
-    monkeypatch.setattr(server.httpx, "get", lambda *_, **__: answer)
-    assert server._find_fault("http://a/api") == fault
+    monkeypatch.setattr(named.httpx, "get", lambda *_, **__: answer)
+    assert named._find_fault("http://a/api") == fault
 
 
-def test_a_port_that_is_taken_or_no_number_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_taken_or_none_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "GONE_SECONDS", 0.1)
     with socket.socket() as listener:
-        listener.bind((server.HOST, 0))
+        listener.bind((api.HOST, 0))
         listener.listen()
-        monkeypatch.setattr(server, "PORT", str(listener.getsockname()[1]))
+        port = listener.getsockname()[1]
         with pytest.raises(StageError, match="is taken") as caught:
-            server.wait_for_port()
+            server.wait_for_port(port)
     assert caught.value.status == 2
-    server.wait_for_port()
-    monkeypatch.setattr(server, "PORT", "abc")
-    with pytest.raises(StageError, match="PREFECT_SERVER_API_PORT: a number, not abc"):
-        server.wait_for_port()
+    server.wait_for_port(port)
+    for stated in ("abc", "0", "65536", "-1", "٤٢", "", "4200.0"):
+        monkeypatch.setenv("PREFECT_SERVER_API_PORT", stated)
+        with pytest.raises(StageError, match=f"PREFECT_SERVER_API_PORT: a number from 1 to 65535, not {stated}$"):
+            server.read_port()
 
 
 def test_a_name_that_prefect_refuses_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
