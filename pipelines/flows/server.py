@@ -6,6 +6,7 @@ server. A Ctrl-C in the terminal does not reach it: a flow that is ending still 
 
 import atexit
 import os
+import signal
 import socket
 import sys
 import threading
@@ -60,6 +61,12 @@ class Server:
         self.processes.end()
         self.thread.join()
 
+    def end_at_exit(self) -> None:
+        """End it; who presses Ctrl-C meanwhile waits no longer, and its guard ends it."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        self.end()
+
     def _run(self) -> None:
         try:
             (self.root / LOG).parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +95,7 @@ class Server:
             now = time.monotonic()
             if now - active < 1:
                 continue
-            if (worked := measure_work()) > seconds_worked:
+            if (worked := measure_work()) != seconds_worked:
                 seconds_worked, active = worked, now
             if now - active > IDLE_SECONDS or now - began > START_SECONDS:
                 raise self._explain(f"is not ready after {now - began:.0f} s")
@@ -110,7 +117,7 @@ def start_server(root: Path, password: str, arguments: list[str], say: Say, advi
     """
     os.environ[environment.AUTH] = password
     server = Server(root, arguments, advice)
-    atexit.register(server.end)
+    atexit.register(server.end_at_exit)
     server.wait_for_port(say)
     os.environ[environment.URL] = server.url
     return server
