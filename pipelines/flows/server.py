@@ -37,11 +37,15 @@ class Server:
     def __init__(self, root: Path, arguments: list[str], advice: str) -> None:
         """`advice`: what else would help if it does not start."""
         self.root, self.advice = root, advice
-        self.command = [sys.executable, "-m", "pipelines.flows.api", *arguments]
+        self.command = self.make_command(arguments)
         self.processes, self.last_lines = Processes(), deque[str](maxlen=LAST_LINES)
         self.port, self.is_ready = "", False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
+
+    def make_command(self, arguments: list[str]) -> list[str]:
+        """Return the command that starts it."""
+        return [sys.executable, "-m", "pipelines.flows.api", *arguments]
 
     @property
     def url(self) -> str:

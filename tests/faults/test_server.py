@@ -53,7 +53,8 @@ FOREIGN = {
     "image": {"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"},
     "frame": {"sec-fetch-site": "same-site", "sec-fetch-dest": "iframe"},
 }
-WRONG = ["", "Basic", "Basic !", "Basic YWRtaW46YWRtaW4=", "Basic YWRtaW46", "Bearer x", "Basic \x00", "Basic w6k="]
+WRONG = ["", "Basic", "Basic !", "Basic YWRtaW46YWRtaW4=", "Basic YWRtaW46", "Bearer x", "Basic w6k="]
+ONCE = {"connection": "close"}  # a connection that is kept may end just when it is used again
 SOCKETS = ["events/in", "events/out", "logs/out", "task_runs/subscriptions/scheduled"]
 PAGE = """<!doctype html><iframe name=sink></iframe><script>
 const there = "http://127.0.0.1:PORT", told = {};
@@ -65,7 +66,8 @@ async function attack() {
         told[name] = await fetch(there + "/api/variables/", options).then((answer) => answer.type, () => "refused");
     const form = document.createElement("form");
     Object.assign(form, {method: "POST", action: there + "/api/variables/", target: "sink", enctype: "text/plain"});
-    form.append(Object.assign(document.createElement("input"), {name: '{"name": "evil-form", "value": "', value: '"}'}));
+    const input = {name: '{"name": "evil-form", "value": "', value: '"}'};
+    form.append(Object.assign(document.createElement("input"), input));
     document.body.append(form);
     form.submit();
     told.socket = await new Promise((done) => {
@@ -126,7 +128,7 @@ def test_foreign_requests(own: Server, campaign: Campaign) -> None:
     assert len(routes) > 100
     tries = [(route, name) for route in routes for name in FOREIGN]
     draws = random.Random(campaign.seed)
-    with httpx.Client(auth=own.read_auth(), timeout=60) as client:
+    with httpx.Client(auth=own.read_auth(), timeout=60, headers=ONCE) as client:
         for (method, path), name in draws.sample(tries, campaign.choose(60, len(tries))):
             with campaign.trial(f"{method} {path} {name}"):
                 headers = fill_port(own, FOREIGN[name])
@@ -139,7 +141,7 @@ def test_foreign_requests(own: Server, campaign: Campaign) -> None:
 def test_requests_without_the_password(own: Server, campaign: Campaign) -> None:
     tries = [(route, wrong) for route in read_routes(own) for wrong in WRONG]
     draws = random.Random(campaign.seed)
-    with httpx.Client(timeout=60) as client:
+    with httpx.Client(timeout=60, headers=ONCE) as client:
         for (method, path), wrong in draws.sample(tries, campaign.choose(40, len(tries))):
             if path in ("/health", "/ready"):
                 continue
@@ -216,7 +218,7 @@ def test_sigkill_of_a_training_leaves_no_server(tmp_path: Path, campaign: Campai
     project = tiny.make_project(tmp_path, STAGES)
     draws = random.Random(campaign.seed)
     numbers = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
-    for trial in range(campaign.choose(1, 15)):
+    for trial in range(campaign.choose(1, 9)):
         shutil.rmtree(project.root / ".dvc" / "tmp", ignore_errors=True)
         seconds, number = draws.uniform(1, 16 if campaign.whole else 4), numbers[trial % 3]
         with campaign.trial(f"{number.name} after {seconds:.1f} s"):
