@@ -20,6 +20,7 @@ if all(os.environ.get(name) or os.environ.get(name.upper()) for name in ("http_p
         os.environ.pop(name, None)
 
 URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"  # of a server, and what it asks for
+PAGE = "PREFECT_UI_URL"
 ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 
 
