@@ -116,6 +116,9 @@ def test_a_scheduled_run_is_cancelled_and_one_asked_for_by_hand_promotes(project
         tiny.wait_for(started.exists, 180)
         this = served.read_deployments(server, project)[0]
         httpx.post(f"{server.url}/deployments/{this['id']}/pause_deployment").raise_for_status()
+        elsewhere = {"parameters": {"root": str(project.root.parent)}}
+        refused = httpx.post(f"{server.url}/deployments/{this['id']}/create_flow_run", json=elsewhere)
+        assert refused.status_code == 409, "it would run that folder's code"
         run = served.read_runs(server, project, "RUNNING")[0]
         assert run["auto_scheduled"]
         processes = served.list_processes_of_run(serving)
