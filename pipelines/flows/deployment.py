@@ -3,11 +3,12 @@
 import asyncio
 import multiprocessing
 import os
+import shlex
 import signal
 import threading
 import zoneinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipelines.flows import environment
 
@@ -23,13 +24,16 @@ from prefect.states import Crashed
 from prefect.types.entrypoint import EntrypointType
 
 from pipelines import notify
-from pipelines.errors import USER_ERROR, Say, StageError
+from pipelines.errors import OTHER_ERROR, USER_ERROR, Say, StageError
 from pipelines.flows import retrain_flow, runs
 from pipelines.flows.cancelling import GOODBYE_SECONDS
+from pipelines.flows.server import LOG, Server
 from pipelines.notify import Event
 from pipelines.retrain import retraining
 
 KILLED = "the process that served it was killed"
+CHECKOUT = "Works in "
+NO_PARAMETERS = {"title": "Parameters", "type": "object", "properties": {}, "additionalProperties": False}
 UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
@@ -72,8 +76,18 @@ def _find_zone(text: str) -> str | None:
     return zoneinfo.ZoneInfo(text).key if text else None
 
 
-def serve_deployment(root: Path, schedule: Schedule | None, say: Say) -> None:
-    """Serve until a signal ends it. Raises StageError if the server knows another checkout of this name."""
+class OwnServer(NamedTuple):
+    """A server that this process has started, and the file with its password."""
+
+    server: Server
+    password: Path
+
+
+def serve_deployment(root: Path, schedule: Schedule | None, say: Say, own: OwnServer | None = None) -> None:
+    """Serve until a signal ends it. Raises StageError if the server knows another checkout of this name.
+
+    The flow has no parameters, so that nobody who reaches the server can have it work in another folder than this one.
+    """
     name = root.name
     with get_client(sync_client=True) as client:
         try:
@@ -82,22 +96,42 @@ def serve_deployment(root: Path, schedule: Schedule | None, say: Say) -> None:
             pass
         else:
             crash_unfinished_runs(client, deployment, root, say)
-    api = os.environ[environment.URL]
     when = f"{schedule.cron} ({schedule.timezone})" if schedule else "only when asked for"
-    say(f"retraining in {root}: {when}")
-    say(f"to look on: {api.removesuffix('/api')}")
-    say(f"to retrain now: {environment.URL}={api} prefect deployment run '{retraining.NAME}/{name}'")
+    for line in (f"retraining in {root}: {when}", *list_addresses(name, own)):
+        say(line)
     runner = StoppableRunner(name, pause_on_shutdown=False, limit=1)
     for number in (signal.SIGINT, signal.SIGTERM):  # from now on no exception may interrupt Prefect's code
         signal.signal(number, runner.handle_sigterm)
-    runner.add_flow(
+    if own:
+        threading.Thread(target=runner.end_with, args=[own.server, say], daemon=True).start()
+    added = runner.add_flow(
         retrain_flow.retrain,
         name=name,
         schedule=schedule,
-        parameters={"root": str(root)},
+        description=describe_checkout(root),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
+    with get_client(sync_client=True) as client:  # Prefect's own schema takes parameters that the flow does not have
+        schema = {"parameter_openapi_schema": NO_PARAMETERS}
+        client.request("PATCH", "/deployments/{id}", path_params={"id": added}, json=schema)
     asyncio.run(runner.start())
+
+
+def list_addresses(name: str, own: OwnServer | None) -> list[str]:
+    """List where to look, and the command that retrains now, which works as it stands for the user who serves."""
+    api = os.environ[environment.URL]
+    variables = f"{environment.URL}={api}"
+    lines = [f"to look on: {api.removesuffix('/api')}"]
+    if own:
+        lines.append(f"the page asks for the password in {own.password}")
+        variables += f' {environment.AUTH}="$(cat {shlex.quote(str(own.password))})"'
+    command = f"prefect deployment run {shlex.quote(f'{retraining.NAME}/{name}')}"
+    return [*lines, f"to retrain now: {variables} {command}"]
+
+
+def describe_checkout(root: Path) -> str:
+    """Return the description of a checkout's deployment, by which the checkout is known again."""
+    return f"{CHECKOUT}{root}"
 
 
 class StoppableRunner(Runner):
@@ -111,23 +145,32 @@ class StoppableRunner(Runner):
             self.ending.set()
             threading.Thread(target=self.end, daemon=True).start()
 
-    def end(self) -> None:
-        """End the flow's process: Prefect starts it by `multiprocessing`, whose other processes end by themselves."""
+    def end_with(self, server: Server, say: Say) -> None:
+        """End when the server has ended by itself: no night would begin any more, and systemd starts both again."""
+        server.thread.join()
+        if not self.ending.is_set():
+            self.ending.set()
+            say(f"Prefect's server has ended; see {LOG}")
+            self.end(OTHER_ERROR)
+
+    def end(self, status: int = 0) -> None:
+        """End the flow's process, which Prefect starts by `multiprocessing`, and this one."""
         flows = multiprocessing.active_children()
         for flow in flows:
             flow.terminate()
         for flow in flows:  # one at most
             flow.join(GOODBYE_SECONDS)
             flow.kill()
-        os._exit(0)
+        os._exit(status)
 
 
 def crash_unfinished_runs(client: SyncPrefectClient, deployment: DeploymentResponse, root: Path, say: Say) -> None:
     """Mark as crashed what an earlier process left running: only this process serves the checkout now."""
     name = f"{retraining.NAME}/{deployment.name}"
-    if (known_root := deployment.parameters.get("root")) != str(root):
+    described = deployment.description or ""
+    if described.startswith(CHECKOUT) and described != describe_checkout(root):
         raise StageError(
-            f"Prefect's server knows {known_root} as {name}: give the folder another name, or "
+            f"Prefect's server knows {described.removeprefix(CHECKOUT)} as {name}: give the folder another name, or "
             f"`prefect deployment delete {name}`",
             USER_ERROR,
         )

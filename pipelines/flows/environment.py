@@ -1,16 +1,16 @@
 """Sets what Prefect reads from the environment when it is imported; import this module first, for its effect.
 
-It allows a cold start of Prefect's server more time than Prefect's own limit, turns telemetry off, and keeps the calls
-to a server on this machine off the proxies.
+It turns telemetry off and keeps the calls to a server on this machine off the proxies.
 """
 
 import os
+import re
 import tomllib
 from pathlib import Path
 
 from pipelines import entrance
+from pipelines.errors import USER_ERROR, StageError
 
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
@@ -19,12 +19,19 @@ if all(os.environ.get(name) or os.environ.get(name.upper()) for name in ("http_p
     for name in ("all_proxy", "ALL_PROXY"):  # is for other protocols then, and httpx fails on socks:// all the same
         os.environ.pop(name, None)
 
-URL = "PREFECT_API_URL"
+URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"  # of a server, and what it asks for
+PAGE = "PREFECT_UI_URL"
+ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 
 
 def read_api_url() -> str | None:
-    """Return the server's address from the environment or from `prefect config set`, without importing Prefect."""
-    return os.environ.get(URL) or _read_profile()[0]
+    """Return the server's address, without importing Prefect."""
+    return read_setting(URL)
+
+
+def read_setting(name: str) -> str | None:
+    """Return a setting of Prefect's from the environment or from `prefect config set`; None if there is none."""
+    return os.environ.get(name) or _read_profile()[0].get(name)
 
 
 def describe_origin() -> str:
@@ -35,13 +42,27 @@ def describe_origin() -> str:
     return f"{URL} in the profile {profile} of {path}"
 
 
-def _read_profile() -> tuple[str | None, str, Path]:
-    """Return the address in Prefect's active profile, the profile's name and the file of the profiles."""
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml")).expanduser()
+def read_origins() -> list[str]:
+    """Return the foreign pages that may use a server of ours, as https://byol.example.org. Raises StageError."""
+    origins = [origin.strip().lower() for origin in (read_setting(ORIGINS) or "").split(",") if origin.strip()]
+    for origin in origins:
+        if not re.fullmatch(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", origin):
+            wanted = "pages with commas between them, such as https://byol.example.org"
+            raise StageError(f"{ORIGINS}: {wanted}, not {origin}", USER_ERROR)
+    return origins
+
+
+def find_home() -> Path:
+    """Return Prefect's own folder."""
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+
+
+def _read_profile() -> tuple[dict[str, str], str, Path]:
+    """Return the settings of Prefect's active profile, the profile's name and the file of the profiles."""
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", find_home() / "profiles.toml")).expanduser()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         name = os.environ.get("PREFECT_PROFILE", content.get("active"))
-        return content["profiles"][name].get(URL), str(name), path
-    except (OSError, KeyError, ValueError):  # ValueError: it is no TOML, or no text
-        return None, "", path
+        return dict(content["profiles"][name]), str(name), path
+    except (OSError, KeyError, ValueError, TypeError):  # ValueError: it is no TOML, or no text
+        return {}, "", path

@@ -42,7 +42,11 @@ def run_graph(root: Path, _: Say) -> dict[str, str]:
 
     All of params.yaml is checked before the first second of work. What the stages say goes to Prefect's log.
     """
-    flow_settings = settings.read_settings(root)["flow"]
+    return run_with(settings.read_settings(root)["flow"], root)
+
+
+def run_with(flow_settings: dict[str, Any], root: Path) -> dict[str, str]:
+    """Bring every stage up to date with these settings, a section of params.yaml; as `run_graph`."""
     runner: Any = ThreadPoolTaskRunner(max_workers=flow_settings["at_once"])
     try:
         return cast(dict[str, str], train.with_options(task_runner=runner)(root, flow_settings["retry_seconds"]))

@@ -30,9 +30,9 @@ from pipelines.train import process
 SKIPPED = "Skipped"
 
 
-def run_retraining(root: Path) -> Retraining:
-    """Run the flow now, in this process. Raises BusyError, StageError or GraphError."""
-    state: State[Any] = retrain(root, return_state=True)
+def run_retraining() -> Retraining:
+    """Run the flow now, in this process's folder. Raises BusyError, StageError or GraphError."""
+    state: State[Any] = retrain(return_state=True)
     if state.is_cancelled():
         raise StageError("cancelled", CANCELLED)
     if state.name == SKIPPED:
@@ -45,9 +45,8 @@ def _make_hook(kind: str) -> Callable[..., None]:
     """Make a hook that reports the end of a flow run as an event of this kind."""
 
     def tell(flow: Any, flow_run: Any, state: State[Any]) -> None:
-        root = Path(flow_run.parameters.get("root") or Path.cwd())
         text, attempt = state.message or state.name or "", flow_run.run_count
-        notify.tell(root, Event(kind, retraining.NAME, text, run=str(flow_run.id), attempt=attempt), print)
+        notify.tell(Path.cwd(), Event(kind, retraining.NAME, text, run=str(flow_run.id), attempt=attempt), print)
 
     tell.__name__ = f"tell_that_it_{kind}"  # Prefect's log names it
     return tell
@@ -59,9 +58,11 @@ def _make_hook(kind: str) -> Callable[..., None]:
     on_crashed=[_make_hook(notify.CRASHED)],
     on_cancellation=[_make_hook(notify.CANCELLED)],
 )
-def retrain(root: Path | None = None) -> State[Any]:
-    """Look for new data, train on it, and promote what is better. `root`: the checkout; by default where it runs."""
-    root = root or Path.cwd()
+def retrain() -> State[Any]:
+    """Look for new data, train on it, and promote what is better, in the checkout in which the process runs.
+
+    It has no parameters: whoever may ask for a run has no say in where it works, which is whose code runs.
+    """
     log = get_run_logger()
 
     def say(line: str) -> None:
@@ -73,7 +74,7 @@ def retrain(root: Path | None = None) -> State[Any]:
     tools = Tools(say, run_graph, measure, cover)
     with process.share_processes() as processes, cancelling.watch_cancellation(processes) as cancelled:
         try:
-            result = retraining.retrain(root, tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
+            result = retraining.retrain(Path.cwd(), tools, str(runtime.flow_run.id), runtime.flow_run.run_count or 1)
         except BusyError as error:
             return Completed(name=SKIPPED, message=str(error))
         except (StageError, EndedError) as error:

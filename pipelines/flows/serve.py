@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipelines.errors import USER_ERROR, BusyError, Say, StageError
-from pipelines.flows import environment, server
+from pipelines.flows import environment, named, password, server
 from pipelines.train import settings
 
 LOCK = Path(".dvc", "tmp", "serve.lock")
@@ -30,14 +30,21 @@ def serve_checkout(root: Path, cron: str | None, say: Say) -> None:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError("this checkout is served already; nothing is done") from None
-    server.check_proxies()
-    server_url = server.find_server()
-    os.environ[environment.URL] = server_url or server.URL
-    from pipelines.flows import deployment  # here only: Prefect reads the address when it is imported
-
+    named.check_proxies()
     with ExitStack() as stack:
         stack.callback(lock.release)
-        schedule = deployment.parse_schedule(cron)
-        if not server_url:
-            stack.enter_context(server.run_server(root))
-        deployment.serve_deployment(root, schedule, say)
+        url = named.find_server()
+        if not url:
+            port, secret = server.read_port(), password.choose_password()
+            environment.read_origins()
+            server.wait_for_port(port)
+            os.environ[environment.URL] = server.make_url(port)
+            os.environ[environment.AUTH] = secret
+        from pipelines.flows import deployment  # here only: Prefect reads the address when it is imported
+
+        schedule, own = deployment.parse_schedule(cron), None
+        if not url:
+            path = password.write_password(secret, environment.find_home() / f"server-{port}.password")
+            own = deployment.OwnServer(server.start_server(root, secret, [str(port)], say), path)
+            own.server.wait(say)
+        deployment.serve_deployment(root, schedule, say, own)

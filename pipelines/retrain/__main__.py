@@ -62,9 +62,9 @@ def load_flows_module(module: str) -> Any:
 def retrain_once(root: Path) -> Retraining:
     """Retrain once, as a Prefect flow if there is a server."""
     with notify.tell_failures(root, retraining.NAME, say):
-        server_url = load_flows_module("server").find_server()
+        server_url = load_flows_module("named").find_server()
     if server_url:
-        result: Retraining = load_flows_module("retrain_flow").run_retraining(root)
+        result: Retraining = load_flows_module("retrain_flow").run_retraining()
         return result
     return retraining.retrain(root, Tools(say, plain.run_graph, functools.partial(drift.measure_drift, say=say)))
 

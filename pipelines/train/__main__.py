@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import entrance, notify, signals
-from pipelines.errors import USER_ERROR
 from pipelines.train import busy, graph, plain, summary
 from pipelines.train.ending import EXPECTED, KEPT, report_error, say
 
@@ -36,12 +35,8 @@ def train(root: Path, without_server: bool) -> None:
 
 
 def load_flow() -> Any:
-    """Load the flow if Prefect can work here. Raises StageError.
-
-    By name, since pipelines/flows stands above this, and importing Prefect takes seconds.
-    """
-    importlib.import_module("pipelines.flows.server").check_prefect(USER_ERROR, "or run with --no-server")
-    return importlib.import_module("pipelines.flows.flow")
+    """Load what runs the graph as a flow, by its name: pipelines/flows stands above this."""
+    return importlib.import_module("pipelines.flows.training")
 
 
 if __name__ == "__main__":

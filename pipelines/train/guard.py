@@ -75,16 +75,17 @@ def main() -> None:
     """Run the command until it ends or the flow dies."""
     grace, *command = sys.argv[1:]
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-        # If a fork of the flow keeps the pipe's other end open, this still reports the flow's death.
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     # A background job of a script begins with SIGINT ignored, and so would DVC, which releases its locks on it alone.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     guard = Guard(command, float(grace))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: threading.Thread(target=guard.end_all).start())
     threading.Thread(target=guard.watch, daemon=True).start()
+    if sys.platform == "linux":
+        # If a fork of the flow keeps the pipe's other end open, this still reports the flow's death. Only from now on
+        # the signal ends the command too, and not the guard alone.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     status = guard.child.wait()
     guard.end_tree()
     os._exit(ENDED if guard.ended else status if status >= 0 else 128 - status)

@@ -4,12 +4,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from pipelines.flows.server import is_ready
 from tests.pipelines import tiny
 
 RUNNING = {"type": {"any_": ["RUNNING"]}}
@@ -18,14 +18,29 @@ RUNNING = {"type": {"any_": ["RUNNING"]}}
 class Server:
     """A Prefect server that runs in its own process."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, password: Path | None = None) -> None:
+        """`password`: the file with the password of a server that the project has started."""
+        self.url, self.password = url, password
 
     def ask(self, path: str, **body: Any) -> Any:
         """Post a request to the server and return its answer."""
-        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30)
+        answer = httpx.post(f"{self.url}/{path}", json=body, timeout=30, auth=self.read_auth())
         answer.raise_for_status()
         return answer.json()
+
+    def read_auth(self) -> tuple[str, str] | None:
+        """Read the user and the password that the server asks for."""
+        if self.password is None:
+            return None
+        user, _, secret = self.password.read_text().strip().partition(":")
+        return user, secret
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
 
     def read_last_flow_run(self) -> Any:
         """Return the running flow run that began last; None if none is running."""
@@ -57,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(f"http://127.0.0.1:{port}/api")
 
     try:
-        tiny.wait_for(lambda: is_ready(server.url), 120)
+        tiny.wait_for(server.is_ready, 120)
         yield server
     finally:
         tiny.kill_tree(process)

@@ -33,7 +33,8 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_killed_server_leaves_nothing_and_the_next_one_catches_up_once(project: Project) -> None:
     port = find_free_port()
-    server = Server(f"http://127.0.0.1:{port}/api")
+    home = Path(project.environment["PREFECT_HOME"])
+    server = Server(f"http://127.0.0.1:{port}/api", home / f"server-{port}.password")
     slow, started = project.root / "scratch" / "slow", project.root / "scratch" / "started"
     slow.touch()
     with served.serve_checkout(project, *EVERY_THREE_SECONDS, PREFECT_SERVER_API_PORT=str(port)) as first:
@@ -115,6 +116,9 @@ def test_a_scheduled_run_is_cancelled_and_one_asked_for_by_hand_promotes(project
         tiny.wait_for(started.exists, 180)
         this = served.read_deployments(server, project)[0]
         httpx.post(f"{server.url}/deployments/{this['id']}/pause_deployment").raise_for_status()
+        elsewhere = {"parameters": {"root": str(project.root.parent)}}
+        refused = httpx.post(f"{server.url}/deployments/{this['id']}/create_flow_run", json=elsewhere)
+        assert refused.status_code == 409, "it would run that folder's code"
         run = served.read_runs(server, project, "RUNNING")[0]
         assert run["auto_scheduled"]
         processes = served.list_processes_of_run(serving)
