@@ -6,13 +6,14 @@ compared, 2 a revision cannot be read.
 
 import argparse
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from pipelines import entrance
 from pipelines.compare import revisions, table
 from pipelines.errors import USER_ERROR, GraphError, RevisionError, StageError
-from pipelines.train import graph
+from pipelines.train import graph, wholeness
 from pipelines.train.graph import WORKSPACE
 
 
@@ -27,7 +28,7 @@ def main() -> int:
         root = entrance.find_root()
         a, b = revisions.read_revisions(root, [arguments.a, arguments.b])
         changes = graph.compare_params(root, arguments.a, arguments.b)
-        stale = graph.find_changes(root) if WORKSPACE in (arguments.a, arguments.b) else {}
+        stale = find_changes(root) if WORKSPACE in (arguments.a, arguments.b) else []
     except (GraphError, RevisionError, StageError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -35,6 +36,15 @@ def main() -> int:
         print(f"the workspace is not up to date, run `dvc repro`: {', '.join(stale)}", file=sys.stderr)
     table.show_comparison(Console(highlight=False), a, b, changes)
     return 0
+
+
+def find_changes(root: Path) -> list[str]:
+    """Find the stages that are stale in the workspace. Raises DamageError if its results are damaged and none is."""
+    if stale := graph.find_changes(root):
+        return list(stale)
+    outputs = [path for stage in graph.read_stages(root) for path in stage.outputs]
+    wholeness.check_inputs(root, [path for path in outputs if path.suffix in (".json", ".parquet")])
+    return []
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens its own
 files looked like, and stages run in between.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -21,7 +22,7 @@ from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
 
-from pipelines.errors import GraphError, LockedError, RevisionError
+from pipelines.errors import DamageError, GraphError, LockedError, RevisionError
 
 Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
@@ -132,6 +133,34 @@ def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
     return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
+@dataclass(frozen=True)
+class Output:
+    """An output of a stage (or of `dvc add`) as dvc.lock names it."""
+
+    stage: str
+    path: Path  # relative to the repository
+    md5: str  # of the file; or of a folder's list of files, and then it ends in .dir
+    is_cached: bool  # False: Git keeps it
+
+
+def list_outputs(root: Path, revision: str = WORKSPACE) -> list[Output]:
+    """List the outputs that dvc.lock names by their content, in the checkout or in a revision."""
+    with open_repo(root) as repo, _switch(repo, revision):
+        return [
+            Output(getattr(stage, "name", Path(stage.path).name), path, out.hash_info.value, out.use_cache)
+            for stage in repo.index.stages
+            for out in stage.outs
+            if out.hash_info and out.hash_info.name == "md5"
+            for path in _list_local_paths([out], Path(repo.root_dir))
+        ]
+
+
+def find_cache(root: Path) -> Path:
+    """Find the folder in which DVC keeps each file under its MD5: the first two digits are a folder's name."""
+    with open_repo(root) as repo:
+        return Path(repo.cache.local.path)
+
+
 def read_metrics(root: Path) -> dict[str, Any]:
     """Read the contents of every metrics file of the workspace, by path; unreadable files are left out."""
     with open_repo(root) as repo:
@@ -174,9 +203,13 @@ class Tree:
         return bool(self.files.exists(path))
 
     def read_file(self, path: str) -> bytes:
-        """Read a whole file. Raises FileNotFoundError, or the remote's own error."""
+        """Read a whole file. Raises FileNotFoundError, DamageError, or the remote's own error."""
         with self.files.open(path, "rb") as file:
             content: bytes = file.read()
+        md5 = None if self.commit == WORKSPACE else self.files.info(path).get("md5")  # Git's files have none
+        if md5 not in (None, hashlib.md5(content, usedforsecurity=False).hexdigest()):
+            way = f"`python -m pipelines.verify {self.commit[:7]} --repair` gets it back where it can"
+            raise DamageError(f"damaged, in DVC's cache or on the remote: {way}")
         return content
 
 

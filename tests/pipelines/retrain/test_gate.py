@@ -15,6 +15,7 @@ from pipelines.retrain.evidence import Evidence, Rivals
 PROMOTE: dict[str, Any] = {
     "probe": "vote",
     "metric": "accuracy",
+    "champion_within": 0.01,
     "minimal_gain": 0.01,
     "minimal_gain_low": 0.0,
     "floor": 0.5,
@@ -106,6 +107,7 @@ def test_the_gain_is_told_apart_for_the_images_that_are_new() -> None:
         own_predictions=make_predictions(range(60), right=range(50)),
         relabelled_fraction=0.25,
         drift=None,
+        champion_scores=None,
     )
     result = evidence.add_gain(FIRST, rivals, "accuracy")
     assert [(gain.images, gain.difference) for gain in (result.gain, result.gain_known, result.gain_new) if gain] == [
@@ -125,6 +127,7 @@ def test_where_no_image_is_in_both_there_is_nothing_to_have_been_relabelled() ->
         own_predictions=make_predictions(range(200, 300), range(0)),
         relabelled_fraction=None,
         drift=None,
+        champion_scores=None,
     )
     result = evidence.add_gain(FIRST, strangers, "accuracy")
     assert "relabelled_fraction" not in result.data
