@@ -42,8 +42,8 @@ def find_changes(root: Path) -> list[str]:
     """Find the stages that are stale in the workspace. Raises DamageError if its results are damaged and none is."""
     if stale := graph.find_changes(root):
         return list(stale)
-    outputs = [path for stage in graph.read_stages(root) for path in stage.outputs]
-    wholeness.check_inputs(root, [path for path in outputs if path.suffix in (".json", ".parquet")])
+    paths = [output.path for output in graph.list_outputs(root)]
+    wholeness.check_inputs(root, [path for path in paths if path.suffix in (".json", ".parquet")])
     return []
 
 
