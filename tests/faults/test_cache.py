@@ -209,6 +209,7 @@ def test_a_damaged_champion(only_whole: None, campaign: Campaign, tmp_path: Path
     first = nights.make_project(tmp_path / "nights")
     nights.take_photos(first.root / "photos", range(250))
     assert retraining.retrain(first.root, make_tools(print)).decision.promoted
+    first.run("git", "remote", "remove", "origin")  # which would tell a trial what another has judged
     nights.take_photos(first.root / "photos", range(250, 262), wrong=12)  # a little worse, by no other rule
     objects = [piece for piece in list_pieces_of(first.root, "encoder@v0.1.0") if piece.output.is_cached]
     for number, (piece, has_remote) in enumerate((piece, has) for piece in objects for has in (True, False)):

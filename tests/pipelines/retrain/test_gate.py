@@ -49,6 +49,8 @@ def test_a_clear_gain_is_promoted_and_every_rule_says_its_value_and_its_limit() 
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
+        ({"champion_scores": (0.9442, 0.8153)}, "champion_within"),
+        ({"champion_scores": (0.9, float("nan"))}, "champion_within"),
         ({"gain": replace(GAIN, difference=0.009)}, "minimal_gain"),
         ({"gain": replace(GAIN, low=-0.001)}, "minimal_gain_low"),
         ({"gain": None}, "minimal_gain"),
@@ -87,6 +89,13 @@ def test_new_images_that_look_like_the_old_ones_hold_nothing_up(p: float | None)
 def test_drift_holds_nothing_up_where_params_say_never() -> None:
     drifted = replace(BETTER, drift={"p_value": 0.0001, "statistic": 0.1, "new": 50, "reference": 900})
     assert list_failed_rules(drifted, {**PROMOTE, "drift": {"hold_below": None}}) == []
+
+
+def test_a_champion_that_does_what_it_did_holds_nothing_up() -> None:
+    decision = gate.decide(replace(BETTER, champion_scores=(0.9442, 0.9351)), PROMOTE)
+    assert decision.promoted
+    said = "v0.1.0's vote accuracy, 0.9442 in its commit, is 0.9351 on the same images now; the difference is 0.0091"
+    assert f"{said}; it must be at most 0.01 (promote.champion_within)" in [reason.text for reason in decision.reasons]
 
 
 def make_predictions(ids: range, right: range) -> pa.Table:
