@@ -5,6 +5,7 @@ makes or fetches it anew. Nothing is deleted, because of a file with one flipped
 as its copy is there, an object that did not come back counts as damaged, not as one that was never here.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -91,7 +92,7 @@ def set_aside(path: Path, target: Path) -> None:
         while target.exists():
             number += 1
             target = target.with_name(f"{target.name.partition('-')[0]}-{number}")
-        path.rename(target)
+        shutil.move(path, target)  # also from one disk to another: a cache may be shared
     except OSError as error:
         raise DamageError(f"{path}: damaged, and it cannot be moved to {target}: {error.strerror}") from None
 
