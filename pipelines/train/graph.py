@@ -144,15 +144,23 @@ class Output:
 
 
 def list_outputs(root: Path, revision: str = WORKSPACE) -> list[Output]:
-    """List the outputs that dvc.lock names by their content, in the checkout or in a revision."""
-    with open_repo(root) as repo, _switch(repo, revision):
-        return [
-            Output(getattr(stage, "name", Path(stage.path).name), path, out.hash_info.value, out.use_cache)
-            for stage in repo.index.stages
-            for out in stage.outs
-            if out.hash_info and out.hash_info.name == "md5"
-            for path in _list_local_paths([out], Path(repo.root_dir))
-        ]
+    """List the outputs that dvc.lock names by their content, in the checkout or in a revision. Raises LockedError."""
+    with open_repo(root) as repo:
+        if revision == WORKSPACE:
+            with _status_lock, repo.lock:  # or another stage may be writing dvc.lock
+                return _build_outputs(repo)
+        with _switch(repo, revision):
+            return _build_outputs(repo)
+
+
+def _build_outputs(repo: Any) -> list[Output]:
+    return [
+        Output(getattr(stage, "name", Path(stage.path).name), path, out.hash_info.value, out.use_cache)
+        for stage in repo.index.stages
+        for out in stage.outs
+        if out.hash_info and out.hash_info.name == "md5"
+        for path in _list_local_paths([out], Path(repo.root_dir))
+    ]
 
 
 def find_cache(root: Path) -> Path:
