@@ -25,6 +25,18 @@ class StageError(Exception):
         return self.status not in (USER_ERROR, TIMED_OUT, CANCELLED)
 
 
+class DamageError(StageError):
+    """Files that DVC keeps are not what dvc.lock names; the message says which, and how to get them back."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, OTHER_ERROR)
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether another try may succeed: a damaged file stays damaged."""
+        return False
+
+
 class GraphError(Exception):
     """DVC cannot read the pipeline; the message is DVC's, in one line."""
 

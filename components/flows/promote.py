@@ -38,6 +38,7 @@ class Promote(Params):
     stage: Name
     probe: str
     metric: str
+    champion_within: Probability
     minimal_gain: Fraction
     minimal_gain_low: Fraction
     floor: Probability

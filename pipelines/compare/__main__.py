@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.compare import revisions, table
-from pipelines.train import graph
+from pipelines.train import graph, wholeness
 from pipelines.train.ending import EXPECTED, report_error
 from pipelines.train.graph import WORKSPACE
 
@@ -36,10 +36,19 @@ def compare(root: Path, name_a: str, name_b: str) -> None:
     """Compare two revisions and print the comparison. Raises RevisionError, GraphError or StageError."""
     a, b = revisions.read_revisions(root, [name_a, name_b])
     changes = graph.compare_params(root, name_a, name_b)
-    stale = graph.find_changes(root) if WORKSPACE in (name_a, name_b) else {}
+    stale = find_changes(root) if WORKSPACE in (name_a, name_b) else []
     if stale:
         print(f"the workspace is not up to date, run `dvc repro`: {', '.join(stale)}", file=sys.stderr)
     table.show_comparison(Console(highlight=False), a, b, changes)
+
+
+def find_changes(root: Path) -> list[str]:
+    """Find the stages that are stale in the workspace. Raises DamageError if its results are damaged and none is."""
+    if stale := graph.find_changes(root):
+        return list(stale)
+    paths = [output.path for output in graph.list_outputs(root)]
+    wholeness.check_inputs(root, [path for path in paths if path.suffix in (".json", ".parquet")])
+    return []
 
 
 if __name__ == "__main__":

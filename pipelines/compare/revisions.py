@@ -59,7 +59,7 @@ def _read_predictions(tree: Tree, path: str, revision: str, commit: str) -> pa.T
     try:
         return pq.read_table(pa.BufferReader(tree.read_file(path)))
     except pa.ArrowInvalid:
-        raise RevisionError(f"{path} of {revision}: not a Parquet file") from None
+        raise RevisionError(f"{path} of {revision}: no Parquet file; `python -m pipelines.verify` checks it") from None
     except Exception as error:  # each remote has its own error types
         reason = (
             "neither in DVC's cache nor on a remote" if isinstance(error, FileNotFoundError) else _format_error(error)

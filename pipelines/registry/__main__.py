@@ -13,9 +13,9 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.errors import USER_ERROR, StageError
-from pipelines.registry import versions
+from pipelines.registry import mending, versions
 from pipelines.registry.git import git_succeeds, run_git
-from pipelines.train import settings
+from pipelines.train import graph, settings, wholeness
 from pipelines.train.ending import EXPECTED, report_error
 from pipelines.train.summary import build_narrow_table
 
@@ -74,9 +74,16 @@ def register_by_hand(root: Path, promote: Mapping[str, Any], revision: str) -> N
     if not git_succeeds(root, "rev-parse", "--verify", f"{revision}^{{commit}}"):
         raise StageError(f"{revision}: no such revision", USER_ERROR)
     commit = run_git(root, "rev-parse", f"{revision}^{{commit}}")
+    check_artifact(root, promote["artifact"], commit)
     message = versions.format_message(root, commit, promote)
     version = versions.register(root, promote["artifact"], commit, message)
     print(f"registered {promote['artifact']}@{version}: {message}")
+
+
+def check_artifact(root: Path, artifact: str, commit: str) -> None:
+    """Check that what the cache has of an artifact is whole; the remote may have the rest. Raises DamageError."""
+    path = versions.find_artifact_path(root, artifact)
+    mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), [path]))
 
 
 def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
@@ -86,6 +93,7 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
     wanted = name or versions.find_previous(root, promote).name
     if wanted not in by_name:
         raise StageError(f"{wanted}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR)
+    check_artifact(root, artifact, by_name[wanted].commit)
     how = "promoted by hand" if name else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")

@@ -4,7 +4,11 @@ A promoted commit descends from the user's branch and from the champion before i
 brings it into the branch without a conflict, however many nights have passed.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from pipelines.registry import records
 from pipelines.registry.git import git_succeeds, read_committed, run_git
@@ -36,6 +40,21 @@ def has_same_lock(folder: Path, revision: str) -> bool:
     """Whether DVC's lock file is the same as in the revision."""
     return (folder / "dvc.lock").read_text(encoding="utf-8").strip() == (
         read_committed(folder, revision, Path("dvc.lock")) or ""
+    )
+
+
+def have_same_inputs(folder: Path, other: Path, stages: Iterable[str], made: Iterable[Path]) -> bool:
+    """Whether stages were run in both with the same command, parameters, code and images; what is in `made` aside."""
+    locks = [YAML(typ="safe").load(checkout / "dvc.lock")["stages"] for checkout in (folder, other)]
+    left_out = {path.as_posix() for path in made}
+
+    def list_inputs(entry: Mapping[str, Any]) -> list[Any]:
+        deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps", []) if dep["path"] not in left_out}
+        return [entry.get("cmd"), entry.get("params"), deps]
+
+    return all(
+        all(stage in lock for lock in locks) and list_inputs(locks[0][stage]) == list_inputs(locks[1][stage])
+        for stage in stages
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import OTHER_ERROR, USER_ERROR, Say, StageError
-from pipelines.registry import records, versions
+from pipelines.registry import mending, records, versions
 from pipelines.registry.git import GitError, git_succeeds, run_git
 from pipelines.registry.worktree import check_out
 from pipelines.train import graph, process
@@ -61,6 +61,7 @@ def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, 
     """Push the data in `folder`, a checkout of the branch, and the branch; if promoted, tag it and push the tags."""
     with graph.open_repo(folder) as repo:
         remote = repo.config["core"].get("remote")
+    mending.require_objects(folder, graph.list_outputs(folder))  # or others would pull what is damaged
     if remote and process.run([sys.executable, "-m", "dvc", "push"], cwd=folder, minutes=PUSH_MINUTES, say=say):
         raise StageError(f"dvc push to {remote} failed, see above; the next run does it again", 1)
     if has_origin(root):

@@ -10,7 +10,7 @@ scratch folder.
 import itertools
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from dvc.exceptions import DvcException
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
-from pipelines.errors import OTHER_ERROR, USER_ERROR, BusyError, GraphError, StageError
+from pipelines.errors import OTHER_ERROR, USER_ERROR, BusyError, DamageError, GraphError, StageError
+from pipelines.registry import mending
 from pipelines.registry.git import GitError, git_succeeds, run_git
-from pipelines.train import graph
+from pipelines.train import graph, wholeness
 from pipelines.train.busy import waits
+from pipelines.train.graph import Output
 
 FOLDER = Path(".dvc", "tmp", "retrain")
 
@@ -40,6 +42,7 @@ def lock_retraining(root: Path) -> Iterator[None]:
         raise StageError(f"{root / FOLDER}: nothing can be written there: {error.strerror}", USER_ERROR) from None
     try:
         remove_leftovers(root)
+        wholeness.forget()
         yield
     finally:
         lock.release()
@@ -152,17 +155,37 @@ def restore_outputs(folder: Path) -> None:
         entries = [entry for entry in reasons if isinstance(entry, dict)]  # others are texts, such as `changed command`
         changes = [change for entry in entries for change in entry.get("changed deps", {}).values()]
         if name in known and len(entries) == len(reasons) and all(change == "deleted" for change in changes):
-            with suppress(GraphError):  # then the stage makes its outputs anew
+            with suppress(GraphError, DamageError):  # then the stage makes its outputs anew
                 fetch_outputs(folder, f"{folder / 'dvc.yaml'}:{name}")
 
 
 @waits
 def fetch_outputs(folder: Path, *targets: str) -> None:
-    """Fetch missing outputs from the cache, or else from the remote. Raises GraphError."""
+    """Fetch missing outputs from the cache, or else from the remote; what is fetched is whole, as its hash shows.
+
+    A target is an output's path or `dvc.yaml:stage`. Raises GraphError, or DamageError if what is damaged in the cache
+    cannot be got back.
+    """
+    outputs = _select_targets(folder, targets)
+    mending.require_objects(folder, outputs)
     with graph.open_repo(folder) as repo:
         try:
             repo.checkout(targets=list(targets), force=True)
+            return
         except DvcException:
             if not repo.config["core"].get("remote"):
                 raise
-            repo.pull(targets=list(targets), force=True)
+            repo.fetch(targets=list(targets))
+    mending.require_objects(folder, outputs)  # DVC does not check what a remote gives
+    with graph.open_repo(folder) as repo:
+        repo.checkout(targets=list(targets), force=True)
+
+
+def _select_targets(folder: Path, targets: Iterable[str]) -> list[Output]:
+    """Select the outputs that DVC would take targets for."""
+    outputs, chosen = graph.list_outputs(folder), list[Output]()
+    for target in targets:
+        file, _, stage = target.rpartition("dvc.yaml:")
+        of_stage = [output for output in outputs if output.stage == stage]
+        chosen += of_stage if file else wholeness.select(outputs, [Path(target).relative_to(folder)])
+    return chosen

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from pipelines.compare import revisions
 from pipelines.errors import USER_ERROR, GraphError, LockedError, RevisionError, Say, StageError, TimeLimitError
-from pipelines.registry import versions, worktree
+from pipelines.registry import lineage, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import evidence, images
+from pipelines.retrain import evidence, images, whole
 from pipelines.retrain.evidence import Evidence, Rivals
 from pipelines.train import graph, process
 from pipelines.train.graph import Stage
@@ -36,6 +36,11 @@ class Plan:
     steps: tuple[Stage, ...]  # from the encoder to the decisive metric, each after those it needs
     metrics: Path
     predictions: Path
+
+    @property
+    def made(self) -> set[Path]:
+        """What is made anew for the champion, with its encoder."""
+        return {*self.encoder, *(path for step in self.steps for path in step.outputs)}
 
 
 def read_plan(folder: Path, promote: Mapping[str, Any]) -> Plan:
@@ -70,6 +75,13 @@ def _find_artifact_outputs(artifact: Path, stage: Stage) -> tuple[Path, ...]:
     return tuple(path for path in stage.outputs if artifact in (path, *path.parents))
 
 
+def check_champion(root: Path, folder: Path, champion: Version, promote: Mapping[str, Any]) -> None:
+    """Check that the champion's files that it is judged by are whole. Raises DamageError."""
+    plan = read_plan(folder, promote)
+    inputs = [path for step in plan.steps for path in step.inputs]
+    whole.check_champion(root, champion, [*plan.encoder, plan.predictions, *inputs])
+
+
 def gather_evidence(
     root: Path,
     challenger_folder: Path,
@@ -99,13 +111,30 @@ def gather_evidence(
         champion_predictions, challenger_predictions = (
             read_predictions(folder / plan.predictions) for folder in (trial_folder, challenger_folder)
         )
+        scores = read_scores(plan, challenger_folder, champion_folder, trial_folder, promote["metric"])
         relabelled = find_relabelled_fraction(challenger_folder, trial_folder, champion_folder, own_predictions, say)
         drift = measure_drift(trial_folder, champion_folder) if measure_drift else None
     return evidence.add_gain(
         own_evidence,
-        Rivals(champion.name, champion_predictions, challenger_predictions, own_predictions, relabelled, drift),
+        Rivals(champion.name, champion_predictions, challenger_predictions, own_predictions, relabelled, drift, scores),
         promote["metric"],
     )
+
+
+def read_scores(
+    plan: Plan, challenger_folder: Path, champion_folder: Path, trial_folder: Path, metric: str
+) -> tuple[float, float] | None:
+    """Return the champion's metric as its commit has it and as measured now; None if they need not be the same.
+
+    They must be if the steps had the same images, code and parameters then as now.
+    """
+    if not lineage.have_same_inputs(challenger_folder, champion_folder, {step.name for step in plan.steps}, plan.made):
+        return None
+    recorded, measured = (
+        evidence.read_score(graph.read_metrics(folder), plan.metrics.as_posix(), metric)
+        for folder in (champion_folder, trial_folder)
+    )
+    return None if recorded is None or measured is None else (recorded, measured)
 
 
 def read_own_predictions(root: Path, champion: Version, plan: Plan, say: Say) -> pa.Table | None:
@@ -152,10 +181,9 @@ def copy_path(source: Path, target: Path) -> None:
 
 def judge_champion(plan: Plan, challenger_folder: Path, trial_folder: Path, say: Say) -> None:
     """Run the steps on the champion's encoder in `trial_folder`. Raises StageError."""
-    produced = {path for step in plan.steps for path in step.outputs}
     for step in plan.steps:
         for path in step.inputs:
-            if not produced & {path, *path.parents}:
+            if not plan.made & {path, *path.parents}:
                 link_input(path, challenger_folder, trial_folder)
         for path in step.outputs:
             clear_output(trial_folder / path)

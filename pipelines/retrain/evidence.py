@@ -4,7 +4,7 @@ pipelines/compare/differences.py describes the layout of metrics files and predi
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Evidence:
     gain_known: Paired | None = None  # on the test images that the champion's own run judged
     gain_new: Paired | None = None  # on the other test images
     drift: Mapping[str, Any] | None = None
+    champion_scores: tuple[float, float] | None = None  # recorded and measured now; None: need not be the same
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -45,11 +46,12 @@ class Rivals:
     own_predictions: pa.Table | None  # of the champion's own run, on its own store
     relabelled_fraction: float | None  # of the images that the champion's own run judged; None: not measured
     drift: Mapping[str, Any] | None
+    champion_scores: tuple[float, float] | None  # recorded in its commit, and measured now on the same images
 
 
 def read_evidence(metrics: Mapping[str, Any], probe_file: str, metric: str) -> Evidence:
     """Read the evidence for a challenger alone from the contents of its metrics files, by path."""
-    score = metrics.get(probe_file, {}).get(OURS, {}).get(metric)
+    score = read_score(metrics, probe_file, metric)
     health, data = _find_numbers(metrics, "rank_me", "z_std"), _find_numbers(metrics, "rejected", "repeated", "images")
     fractions: dict[str, float | None] = {"rejected_fraction": None, "repeated_fraction": None}
     if data:
@@ -57,6 +59,12 @@ def read_evidence(metrics: Mapping[str, Any], probe_file: str, metric: str) -> E
         fractions["rejected_fraction"] = rejected / max(1, images + rejected)
         fractions["repeated_fraction"] = data["repeated"] / max(1, images)
     return Evidence(score, {key: health[key] for key in ("rank_me", "z_std") if key in health}, fractions)
+
+
+def read_score(metrics: Mapping[str, Any], probe_file: str, metric: str) -> float | None:
+    """Read the metric of our encoder from the contents of metrics files, by path; None if it was not measured."""
+    score: float | None = metrics.get(probe_file, {}).get(OURS, {}).get(metric)
+    return score
 
 
 def _find_numbers(metrics: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -76,8 +84,16 @@ def add_gain(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:
         scores = np.array([differences.read_scores(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
         known = _mark_known(pairs.a["id"].to_pylist(), rivals.own_predictions)  # (N,)
         gains = [_measure_gain(scores[:, mask]) for mask in (np.full(len(known), True), known, ~known)]
-    gain, gain_known, gain_new = gains
-    return Evidence(evidence.score, evidence.health, data, rivals.champion, gain, gain_known, gain_new, rivals.drift)
+    return replace(
+        evidence,
+        data=data,
+        champion=rivals.champion,
+        gain=gains[0],
+        gain_known=gains[1],
+        gain_new=gains[2],
+        drift=rivals.drift,
+        champion_scores=rivals.champion_scores,
+    )
 
 
 def _mark_known(ids: Iterable[str], own_predictions: pa.Table | None) -> np.ndarray:

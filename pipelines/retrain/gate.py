@@ -48,6 +48,7 @@ def decide(evidence: Evidence, promote: Mapping[str, Any]) -> Decision:
     """Check every rule against the evidence, so that one decision names everything that is wrong."""
     reasons = [
         *_check_gain(evidence, promote),
+        *_check_champion(evidence, promote),
         *_check_challenger(evidence, promote),
         *_check_images(evidence, promote),
     ]
@@ -76,6 +77,17 @@ def _check_gain(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reas
     )
     low = f"the low end of the 95 % interval of that gain, {gain.low:+.4f} to {gain.high:+.4f},"
     yield _require_at_least("minimal_gain_low", low, gain.low, promote["minimal_gain_low"], "+.4f")
+
+
+def _check_champion(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
+    """Check that the champion still does what it did: a gain over a champion that fails now is none."""
+    if evidence.champion_scores is not None:
+        recorded, measured = evidence.champion_scores
+        subject = f"{evidence.champion}'s {promote['probe']} {promote['metric']}, {recorded:.4f} in its commit, is"
+        subject += f" {measured:.4f} on the same images now; the difference"
+        difference, limit = abs(measured - recorded), promote["champion_within"]
+        text = _format_sentence("champion_within", subject, difference, limit, "at most", ".4f")
+        yield Reason("champion_within", difference <= limit, text)
 
 
 def _check_challenger(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:

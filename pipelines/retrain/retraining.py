@@ -15,7 +15,7 @@ from pipelines.notify import Event
 from pipelines.registry import lineage, publish, records, staleness, trial, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import challenge, gate, trigger
+from pipelines.retrain import challenge, gate, trigger, whole
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.train import process, settings
@@ -95,6 +95,8 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         if decision_to_wait := trigger.decide_to_wait(root, folder, champion, params, say, tools.measure_drift):
             return Retraining(decision_to_wait)
         trial.check_room(root, folder)
+        if champion is not None:
+            challenge.check_champion(root, folder, champion, promote)
         decision, numbers = train_and_judge(root, folder, champion, promote, tools)
         if not decision.judged:
             return Retraining(decision)
@@ -130,7 +132,7 @@ def train_and_judge(
     """Run the graph in the worktree, commit it there, and ask the gate; return the decision and its evidence."""
     worktree.restore_outputs(folder)
     try:
-        tools.run_graph(folder, tools.say)
+        whole.run_whole(folder, lambda: tools.run_graph(folder, tools.say), tools.say)
     except StageError as error:
         if error.status != USER_ERROR:
             raise
@@ -182,6 +184,8 @@ def check_head(root: Path, say: Say) -> bool:
         if champion is not None and lineage.has_same_lock(folder, champion.commit):
             say(f"up to date; the encoder is {champion.name}, which is {promote['stage']}")
             return True
+        if champion is not None:
+            challenge.check_champion(root, folder, champion, promote)
         decision = gate.decide(challenge.gather_evidence(root, folder, champion, promote, say, None), promote)
         for line in format_reasons(decision):
             say(line)

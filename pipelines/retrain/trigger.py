@@ -7,6 +7,7 @@ look like the champion's is measured with the champion's encoder (pipelines/retr
 counted, a retraining begins.
 """
 
+import functools
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.disk import name_file
-from pipelines.errors import USER_ERROR, GraphError, LockedError, Say, StageError
+from pipelines.errors import USER_ERROR, DamageError, GraphError, LockedError, Say, StageError
 from pipelines.registry import records, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import challenge, images
+from pipelines.retrain import challenge, images, whole
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.retrain.images import ImageChanges
@@ -83,10 +84,11 @@ def count_changes(judged_folder: Path, folder: Path, retry_seconds: float, say: 
     )
     try:
         worktree.fetch_outputs(judged_folder, str(old_store))
-        make_store(new_store, folder, retry_seconds, say)
+        run = functools.partial(make_store, new_store, folder, retry_seconds, say)
+        whole.run_whole(folder, run, say, [new_store.relative_to(folder)])
     except LockedError:
         raise
-    except GraphError as error:
+    except (GraphError, DamageError) as error:
         raise UncountedError(error) from None
     except StageError as error:
         if error.status != USER_ERROR:

@@ -4,6 +4,7 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens its own
 files looked like, and stages run in between.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -26,7 +27,7 @@ from dvc.scm import RevError, resolve_rev
 from dvc.stage import PipelineStage
 from scmrepo.exceptions import SCMError
 
-from pipelines.errors import OTHER_ERROR, GraphError, LockedError, RevisionError, StageError
+from pipelines.errors import OTHER_ERROR, DamageError, GraphError, LockedError, RevisionError, StageError
 from pipelines.train.busy import waits
 
 Result = TypeVar("Result")
@@ -173,6 +174,43 @@ def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
     return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
+@dataclass(frozen=True)
+class Output:
+    """An output of a stage (or of `dvc add`) as dvc.lock names it."""
+
+    stage: str
+    path: Path  # relative to the repository
+    md5: str  # of the file; or of a folder's list of files, and then it ends in .dir
+    is_cached: bool  # False: Git keeps it
+
+
+@waits
+def list_outputs(root: Path, revision: str = WORKSPACE) -> list[Output]:
+    """List the outputs that dvc.lock names by their content, in the checkout or in a revision. Raises LockedError."""
+    with open_repo(root) as repo:
+        if revision == WORKSPACE:
+            with _status_lock, repo.lock:  # or another stage may be writing dvc.lock
+                return _build_outputs(repo)
+        with _switch(repo, revision):
+            return _build_outputs(repo)
+
+
+def _build_outputs(repo: Any) -> list[Output]:
+    return [
+        Output(getattr(stage, "name", Path(stage.path).name), path, out.hash_info.value, out.use_cache)
+        for stage in repo.index.stages
+        for out in stage.outs
+        if out.hash_info and out.hash_info.name == "md5"
+        for path in _list_local_paths([out], Path(repo.root_dir))
+    ]
+
+
+def find_cache(root: Path) -> Path:
+    """Find the folder in which DVC keeps each file under its MD5: the first two digits are a folder's name."""
+    with open_repo(root) as repo:
+        return Path(repo.cache.local.path)
+
+
 @waits
 def read_metrics(root: Path) -> dict[str, Any]:
     """Read the contents of every metrics file of the workspace, by path; unreadable files are left out."""
@@ -217,9 +255,13 @@ class Tree:
         return bool(self.files.exists(path))
 
     def read_file(self, path: str) -> bytes:
-        """Read a whole file. Raises FileNotFoundError, or the remote's own error."""
+        """Read a whole file. Raises FileNotFoundError, DamageError, or the remote's own error."""
         with self.files.open(path, "rb") as file:
             content: bytes = file.read()
+        md5 = None if self.commit == WORKSPACE else self.files.info(path).get("md5")  # Git's files have none
+        if md5 not in (None, hashlib.md5(content, usedforsecurity=False).hexdigest()):
+            way = f"`python -m pipelines.verify {self.commit[:7]} --repair` gets it back where it can"
+            raise DamageError(f"damaged, in DVC's cache or on the remote: {way}")
         return content
 
 

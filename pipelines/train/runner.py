@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.errors import CANCELLED, TIMED_OUT, EndedError, LockedError, Say, StageError, TimeLimitError
-from pipelines.train import busy, graph, process
+from pipelines.train import busy, graph, process, wholeness
 from pipelines.train.graph import Stage
 
 UP_TO_DATE, RAN = "up to date", "ran"
@@ -34,6 +34,7 @@ def bring_up_to_date(stage: Stage, root: Path, say: Say, run: CommandRunner = pr
     def attempt() -> str:
         if not graph.find_changes(root, stage.name):
             return UP_TO_DATE
+        wholeness.check_inputs(root, stage.inputs)
         _reproduce(stage, root, say, run)
         return RAN
 

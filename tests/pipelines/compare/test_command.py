@@ -24,6 +24,7 @@ from pipelines.compare.paired import NOISE
 from pipelines.errors import GraphError
 from pipelines.train import graph
 from tests.conftest import Project, set_params
+from tests.damage import write_in_place
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
 
@@ -214,3 +215,16 @@ def test_whatever_dvc_says_while_a_revision_is_read_is_a_line(original: Project)
 
     with pytest.raises(GraphError, match=r"^config file error: remote 'nowhere' doesn't exist$"):
         graph.read_trees(original.root, ["first"], fail)
+
+
+@pytest.mark.parametrize("place", ["cache", "workspace"])
+def test_damaged_results_are_not_compared(original: Project, run_compare: Compare, tmp_path: Path, place: str) -> None:
+    project = original.copy(tmp_path)
+    assert not graph.find_changes(project.root)  # DVC remembers inodes and times now
+    md5 = next(output.md5 for output in graph.list_outputs(project.root, "elsewhere") if output.is_cached)
+    path = graph.find_cache(project.root) / md5[:2] / md5[2:] if place == "cache" else project.root / "vote.parquet"
+    write_in_place(path, path.read_bytes().replace(b"parquet-cpp", b"parquet-cpq"))  # it can still be read
+    status, output, said = run_compare("first", "elsewhere" if place == "cache" else "workspace", root=project.root)
+    assert (status, output, said.count("\n")) == (2, "", 1)
+    assert said.startswith("vote.parquet of ")
+    assert "python -m pipelines.verify" in said

@@ -54,6 +54,7 @@ promote:
   stage: prod
   probe: vote
   metric: accuracy
+  champion_within: 0.01
   minimal_gain: 0.01
   minimal_gain_low: 0.0
   floor: 0.5

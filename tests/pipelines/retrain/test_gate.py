@@ -15,6 +15,7 @@ from pipelines.retrain.evidence import Evidence, Rivals
 PROMOTE: dict[str, Any] = {
     "probe": "vote",
     "metric": "accuracy",
+    "champion_within": 0.01,
     "minimal_gain": 0.01,
     "minimal_gain_low": 0.0,
     "floor": 0.5,
@@ -48,6 +49,8 @@ def test_a_clear_gain_is_promoted_and_every_rule_says_its_value_and_its_limit() 
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
+        ({"champion_scores": (0.9442, 0.8153)}, "champion_within"),
+        ({"champion_scores": (0.9, float("nan"))}, "champion_within"),
         ({"gain": replace(GAIN, difference=0.009)}, "minimal_gain"),
         ({"gain": replace(GAIN, low=-0.001)}, "minimal_gain_low"),
         ({"gain": None}, "minimal_gain"),
@@ -88,6 +91,13 @@ def test_drift_holds_nothing_up_where_params_say_never() -> None:
     assert list_failed_rules(drifted, {**PROMOTE, "drift": {"hold_below": None}}) == []
 
 
+def test_a_champion_that_does_what_it_did_holds_nothing_up() -> None:
+    decision = gate.decide(replace(BETTER, champion_scores=(0.9442, 0.9351)), PROMOTE)
+    assert decision.promoted
+    said = "v0.1.0's vote accuracy, 0.9442 in its commit, is 0.9351 on the same images now; the difference is 0.0091"
+    assert f"{said}; it must be at most 0.01 (promote.champion_within)" in [reason.text for reason in decision.reasons]
+
+
 def make_predictions(ids: range, right: range) -> pa.Table:
     """Make predictions of our encoder, which is right on some images, and of a baseline that is always right."""
     rows = [
@@ -106,6 +116,7 @@ def test_the_gain_is_told_apart_for_the_images_that_are_new() -> None:
         own_predictions=make_predictions(range(60), right=range(50)),
         relabelled_fraction=0.25,
         drift=None,
+        champion_scores=None,
     )
     result = evidence.add_gain(FIRST, rivals, "accuracy")
     assert [(gain.images, gain.difference) for gain in (result.gain, result.gain_known, result.gain_new) if gain] == [
@@ -125,6 +136,7 @@ def test_where_no_image_is_in_both_there_is_nothing_to_have_been_relabelled() ->
         own_predictions=make_predictions(range(200, 300), range(0)),
         relabelled_fraction=None,
         drift=None,
+        champion_scores=None,
     )
     result = evidence.add_gain(FIRST, strangers, "accuracy")
     assert "relabelled_fraction" not in result.data

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from pipelines.errors import StageError
+from pipelines.errors import DamageError, StageError
+from pipelines.registry import __main__ as registry
 from pipelines.registry import publish, records, versions
 from pipelines.retrain import retraining
+from pipelines.train import graph
 from tests.conftest import Project, set_params
+from tests.damage import write_in_place
 from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, make_tools, tell_story
 
 PROMOTED, POISONED = 1, 2  # which of the branches
@@ -162,6 +165,45 @@ def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tm
     assert not retraining.check_head(mine.root, said.append)
     assert said[-1] == "dvc.lock is stale: vote; run `dvc repro` and commit"
     assert state_of_refs(mine) == before
+
+
+def spoil_champion(mine: Project) -> Path:
+    """Make v0.2.0 the champion, go back to what v0.1.0 was made of, and damage the champion's encoder in the cache."""
+    mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
+    mine.run("dvc", "fetch", "--quiet", "--all-tags")
+    registry.promote_by_hand(mine.root, PROMOTE, "v0.2.0")
+    encoder = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.bin")
+    write_in_place(encoder, b"0.1")  # knows less than any
+    return encoder
+
+
+def find_object(root: Path, revision: str, path: str) -> Path:
+    md5 = next(output.md5 for output in graph.list_outputs(root, revision) if output.path == Path(path))
+    return graph.find_cache(root) / md5[:2] / md5[2:]
+
+
+def test_a_damaged_champion_comes_back_from_the_remote_and_nothing_worse_passes(story: Story, tmp_path: Path) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    encoder = spoil_champion(mine)
+    assert not retraining.check_head(mine.root, said.append)
+    assert any(line.startswith("NO: the gain in vote accuracy over v0.2.0") for line in said), said
+    assert encoder.read_bytes() != b"0.1"
+    assert (mine.root / ".dvc/cache/damaged" / f"{encoder.parent.name}{encoder.name}").read_bytes() == b"0.1"
+
+
+def test_against_a_damaged_champion_that_is_nowhere_whole_nothing_is_judged(story: Story, tmp_path: Path) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    spoil_champion(mine)
+    mine.run("git", "config", "--file", ".dvc/config", "--remove-section", "core")
+    mine.commit("without a remote")
+    mine.change(learn__rate=2)
+    for _ in range(2):  # also when the damaged object has been set aside
+        with pytest.raises(
+            DamageError, match=r"v0\.2\.0 \(\w{7}\) cannot be judged: models/encoder/encoder\.bin of learn"
+        ):
+            retraining.check_head(mine.root, said.append)
+    with pytest.raises(DamageError, match="there is no remote to get it from"):
+        registry.promote_by_hand(mine.root, PROMOTE, "v0.2.0")
 
 
 def state_of_refs(project: Project) -> str:
