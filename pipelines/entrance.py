@@ -1,7 +1,7 @@
 """Does what every command of pipelines/ does first, so that the machine around it cannot break it later.
 
-Its lines can be printed on any terminal, calls to this machine's own servers go through no proxy, and the folder is one
-in which Git works.
+Its lines can be printed on any terminal, its traces hold no password, calls to this machine's own servers go through no
+proxy, and the folder is one in which Git works.
 """
 
 import io
@@ -9,9 +9,12 @@ import os
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 
 from pipelines.errors import USER_ERROR, StageError
+from pipelines.secrets import mask
 
 # httpx, requests, urllib, websockets and curl compare these as texts; httpx knows neither ranges nor [::1].
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
@@ -22,7 +25,13 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = print_trace
     spare_local_calls()
+
+
+def print_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the trace of a programming error, without the passwords and tokens in its texts."""
+    print(mask("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def spare_local_calls() -> None:

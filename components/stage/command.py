@@ -8,6 +8,7 @@ import argparse
 import inspect
 import io
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from components.stage.errors import InputError, RunError
 from components.stage.rooms import find_in_rooms
+from components.stage.secrets import mask
 from components.stage.types import Params
 
 USER_ERROR, OTHER_ERROR = 2, 1
@@ -117,18 +119,22 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 def exit_on_error(stage: str) -> Iterator[None]:
     """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
 
-    What the terminal's encoding lacks, as in the name of a class, is printed as an escape.
+    What the terminal's encoding lacks, as in the name of a class, is printed as an escape. Passwords and tokens, as a
+    server's answer or the text of a broken params.yaml may hold them, are hidden.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(mask(str(error)), file=sys.stderr)
         sys.exit(USER_ERROR)
     except RunError as error:
-        print(f"{stage}: {error}", file=sys.stderr)
+        print(mask(f"{stage}: {error}"), file=sys.stderr)
         sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception:
+        print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(OTHER_ERROR)

@@ -3,6 +3,7 @@
 import sys
 
 from pipelines.errors import CANCELLED, OTHER_ERROR, USER_ERROR, EndedError, GraphError, LockedError, StageError
+from pipelines.secrets import mask
 
 KEPT = "finished stages are kept, and pretraining goes on from its last checkpoint"
 
@@ -26,4 +27,4 @@ def report_error(error: BaseException) -> int:
 
 def say(line: str) -> None:
     """Print a line on standard output at once."""
-    print(line, flush=True)
+    print(mask(line), flush=True)

@@ -95,7 +95,7 @@ def test_a_tar_file_that_ends_with_a_zip_file_is_a_tar_file(file: Path, places: 
 def test_an_archive_of_the_web_is_brought_once_and_verified(kind: str, file: Path, web: Site, places: Places) -> None:
     content = KINDS[kind](file, FILES).read_bytes()
     web.files = {"data/images.zip": content}
-    params = archive_source(f"{web.url}/data/images.zip?signature=a/b", sha256=hashlib.sha256(content).hexdigest())
+    params = archive_source(f"{web.url}/data/images.zip?version=a/b", sha256=hashlib.sha256(content).hexdigest())
     for _ in range(2):
         assert [image.label for image in read_archive(params, places)] == ["cat", "dog", "dog", None]
     assert web.list_downloads() == ["data/images.zip"]
