@@ -5,7 +5,6 @@ files alike.
 """
 
 import re
-from urllib.parse import unquote
 
 HIDDEN = "***"
 LONG = 4096  # characters of a password, at most; without an end a long line would be read again and again
@@ -19,26 +18,19 @@ PLACES = [
     r"(?i)(/(?:web)?hooks?/)(?=\S{0,200}?(?:[a-z0-9]{20}|[0-9a-f]{8}-[0-9a-f]{4}-))[^\s\"<>]+",
     r"(?i)(\bauthorization['\"]?\s*[:=,]\s*['\"]?(?:(?:bearer|basic|token|digest)\s+)?)[^\s'\"]+",
 ]
-NAME = r"(?:[\w.$\[\]-]|%(?!(?:25)*(?:3D|26|3F))[0-9a-f]{2}){1,64}"
-QUERIES = [  # what comes before the name, the name, = and the value
-    rf"(?i)((?:[?&;#]|\\u0026)({NAME})=)[^\s&#\"<>\\]+",
-    rf"(?i)((?:%(?:25)*(?:3F|26|23))({NAME})%(?:25)*3D)(?:(?!%(?:25)*(?:26|23))[^\s&#\"<>\\])+",
-]
-SECRET = re.compile(
-    r"(?i)token|secret|passw|pwd|passphrase|signature|credential|auth(?!or)|access_?key|key$"
-    r"|^(?:sig|sign|pass|pw|jwt|sas|code|hmac|sid|session(?:_?id)?)$"
+SIGN = r"(?:[\w.$\[\]-]|%(?!(?:25)*(?:3D|26|3F))[0-9a-f]{2})"  # of a query's name
+NAME = (
+    rf"(?:{SIGN}{{0,64}}(?:token|secret|passw|pwd|passphrase|signature|credential|auth(?!or)|access[_-]?key){SIGN}{{0,64}}"
+    rf"|{SIGN}{{0,64}}key|sig|sign|pass|pw|jwt|sas|code|hmac|sid|session(?:_?id)?)"
 )
+PLACES += [
+    rf"(?i)((?:[?&;#]|\\u0026){NAME}=)[^\s&#\"<>\\]+",
+    rf"(?i)(%(?:25)*(?:3F|26|23){NAME}%(?:25)*3D)(?:(?!%(?:25)*(?:26|23))[^\s&#\"<>\\])+",
+]
 
 
 def mask(text: str) -> str:
     """Return the text with *** in place of each password and token."""
     for place in PLACES:
         text = re.sub(place, rf"\g<1>{HIDDEN}", text)
-    for query in QUERIES:
-        text = re.sub(query, _mask_value, text)
     return text
-
-
-def _mask_value(found: re.Match[str]) -> str:
-    name = unquote(unquote(found[2])).replace("-", "_")
-    return f"{found[1]}{HIDDEN}" if SECRET.search(name) else found[0]
