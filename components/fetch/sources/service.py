@@ -25,6 +25,8 @@ SHOWN = 200  # characters of a URL that is wrong
 LONGEST_PAUSE = 60.0  # seconds; a server that asks for more is asked again after these
 PUBLIC = """; a public bucket is read without any by FSSPEC_S3='{"anon": true}' in the environment"""
 
+NAMED = "; give a name and password in ~/.netrc, or a token in fsspec's own files, as docs/images.md shows"
+
 
 def open_url(url: str) -> tuple[Any, str]:
     """Return the file system of the URL and the path in it. Raises InputError if the URL is not understood."""
@@ -54,6 +56,7 @@ def try_repeatedly(action: Any, url: str) -> Any:
             raise error
         if _is_users_mistake(error):
             hint = PUBLIC if url.startswith("s3:") and "credential" in _describe(error).lower() else ""
+            hint = NAMED if getattr(error, "status", None) == 401 else hint
             raise InputError(f"params.yaml: data.sources: {url}: {_describe(error)}{hint}")
         if attempt < TRIES - 1:
             pause = max(PAUSE * 2**attempt, _read_pause(error))

@@ -6,10 +6,14 @@ redirects to another host, these headers stay behind, as ~/.netrc's do. A part o
 that was asked for, of the version that was listed (RFC 9110, 14.4 and 8.8).
 """
 
+import logging
+import netrc
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate
 from functools import cache
+from pathlib import Path
 from threading import Event
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -43,6 +47,7 @@ def build_options(url: str) -> dict[str, Any]:
         configured |= config.conf.get(protocol, {})
     headers = configured.get("headers", {})
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE)
+    _check_netrc()
     client = {"timeout": timeout, "trust_env": True}  # respects HTTPS_PROXY and ~/.netrc
     client["middlewares"] = (_make_guard(urlsplit(url).netloc.lower(), frozenset(headers)),)
     return {
@@ -50,6 +55,19 @@ def build_options(url: str) -> dict[str, Any]:
         "client_kwargs": {**configured.get("client_kwargs", {}), **client},
         "simple_links": False,
     }
+
+
+@cache
+def _check_netrc() -> None:
+    """Warn of a ~/.netrc that cannot be understood, without its text: aiohttp's own warning may show a password."""
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        netrc.netrc(path)
+    except netrc.NetrcParseError as error:
+        logging.getLogger("aiohttp.client").setLevel(logging.ERROR)
+        print(f"warning: {path}: cannot be understood near line {error.lineno}, so nothing of it is used", flush=True)
+    except (OSError, RuntimeError, UnicodeError):  # RuntimeError: nobody knows the home
+        pass
 
 
 @cache  # fsspec knows by its options whether it has a connection to the server already

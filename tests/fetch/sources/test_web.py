@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fsspec import config
 
+from components.fetch.sources import web
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
 from components.stage.errors import InputError, RunError
@@ -56,6 +57,22 @@ def test_a_password_in_netrc_is_used(places: Places, tmp_path: Path, monkeypatch
             bring(places, f"{url}/a")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
         assert bring(places, f"{url}/a") == CONTENT
+
+
+def test_a_netrc_that_cannot_be_understood_is_named_and_not_repeated(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada\npassword my S3CR\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    web._check_netrc.cache_clear()
+    with (
+        serve(Guarded, wanted={"authorization": "Basic"}, leads_to="", got=[]) as url,
+        pytest.raises(InputError, match=r"401, .*; give a name and password in ~/\.netrc") as caught,
+    ):
+        bring(places, f"{url}/a")
+    printed = capfd.readouterr()
+    assert printed.out == f"warning: {tmp_path}/netrc: cannot be understood near line 3, so nothing of it is used\n"
+    assert "S3CR" not in printed.out + printed.err + str(caught.value)
 
 
 @pytest.mark.parametrize(
