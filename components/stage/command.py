@@ -7,6 +7,7 @@ is found before the first stage has trained for a day. The types of the sections
 import argparse
 import inspect
 import io
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -35,7 +36,8 @@ def read_params(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        reason = re.sub(r" with value .* in ", " in ", " ".join(str(error).split()))  # a value may be a secret
+        raise InputError(f"{path}: not YAML: {reason}") from None
     return check_params(raw, path)
 
 

@@ -50,6 +50,7 @@ FAULTS = (
     "no length",
     "no tag",
 )
+MIXING = ("wrong range", "changed", "no range", "no length", "away", "short")  # which may make a file that never was
 
 
 @dataclass
@@ -160,11 +161,13 @@ def test_servers_that_fail_and_lie(campaign: Campaign, tmp_path: Path, capfd: py
     for number in range(campaign.choose(12, 500)):
         content, other = pack(number), pack(-number - 1)
         liar = Liar(content, other)
-        fault = faults[number % len(FAULTS)]
-        few = [""] * draw.randrange(6) + [fault] * draw.choice([1, 1, 2, 12])
-        liar.answers = (
-            few if number < len(FAULTS) or draw.random() < 0.4 else [draw.choice([*FAULTS, "", ""]) for _ in range(12)]
-        )
+        listed, kind = [""] * draw.randrange(6), draw.random()  # answers that are as they should be
+        if number < len(FAULTS) or kind < 0.3:
+            liar.answers = listed + [faults[number % len(FAULTS)]] * draw.choice([1, 1, 2, 12])
+        elif kind < 0.6:
+            liar.answers = listed + [draw.choice(MIXING)] * draw.choice([1, 2, 12])
+        else:
+            liar.answers = [draw.choice([*FAULTS, "", ""]) for _ in range(12)]
         what = f"{number}: {', '.join(liar.answers)}"
         places = Places(tmp_path / str(number), 10**6)
         with campaign.trial(what), serve(Lying, liar=liar) as url:
