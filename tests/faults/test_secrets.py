@@ -253,7 +253,7 @@ def test_commands_with_secrets_in_every_place(
                 assert "Traceback" not in printed, printed
                 may = (*leaks, "/params.yaml") if sources is in_params else leaks
                 assert not search(project.root, home, but=may)
-                if "Prefect" in what:
+                if what == "led to one, Prefect":  # the others end before there is a server
                     assert list(home.rglob("prefect.db")), "Prefect's database was not searched"
 
 
