@@ -1,7 +1,7 @@
 """Does what every command of pipelines/ does first, so that the machine around it cannot break it later.
 
-Its lines can be printed on any terminal, calls to this machine's own servers go through no proxy, and the folder is one
-in which Git works.
+Its lines can be printed on any terminal, its traces hold no password, calls to this machine's own servers go through no
+proxy, and the folder is one in which Git works.
 """
 
 import io
@@ -10,9 +10,12 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
+from types import TracebackType
 
 from pipelines.errors import OTHER_ERROR, USER_ERROR, StageError
+from pipelines.secrets import mask
 
 # httpx, requests, urllib, websockets and curl compare these as texts; httpx knows neither ranges nor [::1].
 INDEX_SECONDS = 5.0  # that another Git, as an editor's, may hold the index
@@ -24,7 +27,13 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = print_trace
     spare_local_calls()
+
+
+def print_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the trace of a programming error, without the passwords and tokens in its texts."""
+    print(mask("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 def spare_local_calls() -> None:

@@ -5,19 +5,28 @@ Every command of pipelines/ stands on this file, so it imports none of them.
 
 from collections.abc import Callable, Sequence
 
+from pipelines.secrets import mask
+
 Say = Callable[[str], None]  # prints or logs one line
 
 OTHER_ERROR, USER_ERROR = 1, 2  # exit statuses; USER_ERROR: the user's input is wrong
 TIMED_OUT, CANCELLED, TERMINATED = 124, 130, 143  # as `timeout` and, for SIGINT and SIGTERM, shells have them
 
 
-class StageError(Exception):
+class ToldError(Exception):
+    """An error whose message is told: on the terminal, in Prefect, to a webhook. It holds no password and no token."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(mask(str(message)))
+
+
+class StageError(ToldError):
     """A stage failed; `status` is its exit status, `last_lines` the end of its output."""
 
     def __init__(self, message: str, status: int, last_lines: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.status = status
-        self.last_lines = tuple(last_lines)
+        self.last_lines = tuple(map(mask, last_lines))
 
     @property
     def is_retryable(self) -> bool:
@@ -37,7 +46,7 @@ class DamageError(StageError):
         return False
 
 
-class GraphError(Exception):
+class GraphError(ToldError):
     """DVC cannot read the pipeline; the message is DVC's, in one line."""
 
 
@@ -45,7 +54,7 @@ class LockedError(GraphError):
     """Another DVC process holds the lock of the repository or of one of its files."""
 
 
-class RevisionError(Exception):
+class RevisionError(ToldError):
     """A revision cannot be read; the message is one line that says why and what would help."""
 
 

@@ -2,7 +2,7 @@
 
 `notify:` in params.yaml says which events, which file and which address. It is read as it stands, not checked with the
 other sections, because a params.yaml that is refused has to be reported too. A message that cannot be delivered costs a
-line in the log; it never changes how a run ends.
+line in the log; it never changes how a run ends. No message holds a password or token.
 """
 
 import json
@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from pipelines.disk import name_file
 from pipelines.errors import CANCELLED as CANCELLED_STATUS
 from pipelines.errors import BusyError, EndedError, GraphError, Say, StageError
+from pipelines.secrets import mask
 
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
 TOLD = Path(".dvc", "tmp", "told")  # one file per attempt of a Prefect flow run, so that each is reported once
@@ -66,7 +67,8 @@ def _log_errors(event: Event, say: Say) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        say(f"nobody could be told that {event.flow} {event.kind}: {' '.join(str(error).split()) or repr(error)}")
+        reason = " ".join(str(error).split()) or repr(error)
+        say(mask(f"nobody could be told that {event.flow} {event.kind}: {reason}"))
 
 
 @contextmanager
@@ -87,7 +89,7 @@ def _mark_told(root: Path, event: Event) -> Iterator[bool]:
 
 def _build_message(root: Path, event: Event) -> dict[str, Any]:
     """Build the JSON message; its `text` says everything in one line, as chat programs show it."""
-    return {
+    message = {
         "text": f"{root.name}: {event.flow} {event.kind}: {event.text}",
         "event": event.kind,
         "flow": event.flow,
@@ -97,6 +99,14 @@ def _build_message(root: Path, event: Event) -> dict[str, Any]:
         "run": event.run,
         **event.details,
     }
+    return {key: _mask_inside(value) for key, value in message.items()}
+
+
+def _mask_inside(value: Any) -> Any:
+    """Hide passwords and tokens in a text, or in the texts of a list."""
+    if isinstance(value, list):
+        return [_mask_inside(inner) for inner in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _append(path: Path, message: Mapping[str, Any]) -> None:
@@ -115,9 +125,13 @@ def _post(address: str, message: Mapping[str, Any]) -> None:
     """Post the message. Raises httpx.HTTPError; its message never contains the address, which may be a secret."""
     import httpx  # here only: few runs have a webhook
 
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError):
+        raise httpx.HTTPError("the webhook's address is not a URL") from None
     for tries_left in reversed(range(TRIES)):
         try:
-            response = httpx.post(address, json=message, timeout=SECONDS)
+            response = httpx.post(url, json=message, timeout=SECONDS)
         except httpx.HTTPError as error:
             if not tries_left:
                 raise httpx.HTTPError(f"the webhook cannot be reached: {type(error).__name__}") from None

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.fetch.urls import find_fault
 from components.stage.types import Count, Params, Positive, Probability, Seed, Share
 
 Text = Annotated[str, Field(min_length=1)]
@@ -22,8 +23,15 @@ def _check_sha256(digest: str) -> str:
     return digest.lower()
 
 
+def _check_place(place: str) -> str:
+    if fault := find_fault(place):
+        raise ValueError(fault)
+    return place
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 Sha256 = Annotated[str, AfterValidator(_check_sha256)]
+Place = Annotated[Text, AfterValidator(_check_place)]  # a path or a URL, which holds no password and no token
 Layout = Literal["classes", "splits", "flat"]  # a folder per class; train, test ... with classes inside; neither
 
 
@@ -53,7 +61,7 @@ class Published(Params):
         "eurosat",
         "lfw_people",
     ]
-    root: Text  # the folder that holds the data set in torchvision's layout, or will
+    root: Place  # the folder that holds the data set in torchvision's layout, or will
     download: bool  # whether to download it if it is missing; torchvision verifies it
 
     @property
@@ -67,7 +75,7 @@ class Folder(Params):
 
     kind: Literal["folder"]
     name: Name  # the prefix of the images' ids
-    url: Text  # a path, s3://, gs:// or https://
+    url: Place  # a path, s3://, gs:// or https://
     layout: Layout
 
 
@@ -76,7 +84,7 @@ class Manifest(Params):
 
     kind: Literal["manifest"]
     name: Name
-    url: Text  # paths in the manifest are relative to its folder
+    url: Place  # paths in the manifest are relative to its folder
 
 
 class Archive(Params):
@@ -84,7 +92,7 @@ class Archive(Params):
 
     kind: Literal["archive"]
     name: Name
-    url: Text
+    url: Place
     sha256: Sha256
     layout: Layout
 
@@ -94,7 +102,7 @@ class ParquetShards(Params):
 
     kind: Literal["parquet"]
     name: Name
-    url: Text  # one file, or a folder of files; train-*.parquet and test-*.parquet are those splits
+    url: Place  # one file, or a folder of files; train-*.parquet and test-*.parquet are those splits
     image: Text  # the column that holds the images
     label: Text | None  # the column that holds the labels
 

@@ -1,12 +1,27 @@
 """The section `notify` of params.yaml: where the outcome of a run is sent; pipelines/notify.py sends it."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from components.stage.secrets import mask
 from components.stage.types import Params
 
-Address = Annotated[str, Field(pattern=r"^(https?://\S+|\$[A-Za-z_][A-Za-z0-9_]*)$")]
+
+def _check_address(address: Any) -> Any:
+    """Check a webhook's address, and never repeat it: whoever knows the address of a chat's webhook can write there."""
+    if not isinstance(address, str) or not re.fullmatch(r"https?://[^\s/]\S*|\$[A-Za-z_][A-Za-z0-9_]*", address):
+        raise ValueError("https://... or http://..., or $NAME for the environment variable that holds such an address")
+    if mask(address) != address:
+        raise ValueError(
+            "the address holds a secret, and Git and dvc exp keep what stands here; put it into an environment "
+            "variable, and write $NOTIFY_WEBHOOK"
+        )
+    return address
+
+
+Address = Annotated[str, BeforeValidator(_check_address)]
 
 
 class Notify(Params):

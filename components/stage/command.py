@@ -7,7 +7,9 @@ is found before the first stage has trained for a day. The types of the sections
 import argparse
 import inspect
 import io
+import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from ruamel.yaml.error import YAMLError
 from components.stage.errors import InputError, RunError
 from components.stage.process import end_with_dvc
 from components.stage.rooms import find_in_rooms
+from components.stage.secrets import mask
 from components.stage.types import Params
 
 USER_ERROR, OTHER_ERROR = 2, 1
@@ -34,7 +37,8 @@ def read_params(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        reason = re.sub(r" with value .* in ", " in ", " ".join(str(error).split()))  # a value may be a secret
+        raise InputError(f"{path}: not YAML: {reason}") from None
     return check_params(raw, path)
 
 
@@ -120,18 +124,22 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 def exit_on_error(stage: str) -> Iterator[None]:
     """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
 
-    What the terminal's encoding lacks, as in the name of a class, is printed as an escape.
+    What the terminal's encoding lacks, as in the name of a class, is printed as an escape. Passwords and tokens, as a
+    server's answer or the text of a broken params.yaml may hold them, are hidden.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except InputError as error:
-        print(error, file=sys.stderr)
+        print(mask(str(error)), file=sys.stderr)
         sys.exit(USER_ERROR)
     except RunError as error:
-        print(f"{stage}: {error}", file=sys.stderr)
+        print(mask(f"{stage}: {error}"), file=sys.stderr)
         sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except Exception:
+        print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(OTHER_ERROR)

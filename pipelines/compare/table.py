@@ -9,6 +9,7 @@ from rich.table import Table
 from pipelines.compare.differences import ProbeComparison, Row, compare_probes, compare_runs
 from pipelines.compare.paired import BETTER, LEVEL, WORSE, Paired
 from pipelines.compare.revisions import Revision
+from pipelines.secrets import mask
 from pipelines.train.graph import Change
 from pipelines.train.summary import build_narrow_table, format_metric_name, format_number
 
@@ -44,8 +45,8 @@ def show_params(console: Console, changes: list[Change]) -> None:
 
 
 def format_value(value: Any) -> str:
-    """Format a parameter's value."""
-    return NOTHING if value is None else str(value)
+    """Format a parameter's value; an old commit may hold a password or token, which is hidden."""
+    return NOTHING if value is None else mask(str(value))
 
 
 def show_probe(console: Console, comparison: ProbeComparison) -> None:

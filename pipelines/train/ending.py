@@ -13,6 +13,7 @@ from pipelines.errors import (
     RevisionError,
     StageError,
 )
+from pipelines.secrets import mask
 
 KEPT = "; finished stages are kept, and pretraining goes on from its last checkpoint"
 EXPECTED = (BusyError, EndedError, GraphError, RevisionError, StageError, OSError, KeyboardInterrupt)
@@ -51,4 +52,4 @@ def _describe(error: BaseException) -> tuple[str, int]:
 
 def say(line: str) -> None:
     """Print a line on standard output at once."""
-    print(line, flush=True)
+    print(mask(line), flush=True)

@@ -1,5 +1,7 @@
 """Runs a command as its own process group, passes on its lines as they come, and leaves none of it running.
 
+No line that is passed on holds a password or token: lines go to logs, to Prefect's database and to webhooks.
+
 A stage starts processes (DVC, the trainer, its loader workers); a signal to the first leaves the others running, and a
 flow that is killed cannot send any. So the command runs under a guard (guard.py), which ends all of it when the pipe to
 the guard closes.
@@ -16,6 +18,7 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from pipelines.errors import EndedError, Say, TimeLimitError
+from pipelines.secrets import mask
 
 GRACE_SECONDS = 5.0  # between asking a process to end and killing it
 GUARD_SECONDS = 3.0  # that the guard may take beyond GRACE_SECONDS
@@ -53,7 +56,7 @@ class Processes:
         try:
             assert process.stdout is not None
             for line in process.stdout:
-                say(line.rstrip())
+                say(mask(line.rstrip()))
             process.wait()
         finally:
             timer.cancel()

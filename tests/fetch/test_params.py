@@ -161,3 +161,13 @@ def test_what_may_be_left_empty_is_written_as_empty(params: Path) -> None:
         params.write_text(text)
         with pytest.raises(InputError, match=rf"data\.{key}: missing"):
             stage.read_params(params)
+
+
+@pytest.mark.parametrize("source", EVERYTHING[1:], ids=lambda source: source["kind"])
+@pytest.mark.parametrize("url", ["https://user:S3CR@host/a", "https://host/a?X-Amz-Signature=S3CR", "a\0b"])
+def test_a_place_that_holds_a_secret_or_is_no_place_is_refused(source: dict[str, Any], url: str, params: Path) -> None:
+    key = "root" if "root" in source else "url"
+    [line] = read_refusal(params, "data.sources", [source | {key: url}])
+    assert line.startswith(f"data.sources.0.{key}: holds ")
+    assert "S3CR" not in line
+    assert ("~/.netrc" in line) == ("S3CR" in url), "the way to give credentials is missing"

@@ -174,3 +174,13 @@ def test_a_proxy_for_other_protocols_does_not_break_prefects_client(
     assert ask(**variables) == "usable"
     del variables["https_proxy"]
     assert "all_proxy, http_proxy" in ask(**variables)
+
+
+def test_the_trace_of_a_programming_error_holds_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("".join(["https://user:", "S3CR", "@host/a"]))
+    except ValueError as error:
+        entrance.print_trace(type(error), error, error.__traceback__)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback")
+    assert printed.endswith("ValueError: https://***@host/a\n")

@@ -144,6 +144,26 @@ def test_a_webhook_that_is_not_there_costs_a_line_without_its_address(root: Path
     assert "secret" not in said[0]
 
 
+@pytest.mark.parametrize("address", ["http://[secret", "secret", "http://127.0.0.1:secret/", "ftp://secret"])
+def test_a_webhook_that_is_no_address_costs_a_line_without_it(root: Path, address: str) -> None:
+    write_settings(root, events=EVERYTHING, file=None, webhook=address)
+    [line] = tell(root, Event("failed", "train", "it"))
+    assert line.startswith("nobody could be told that train failed: the webhook")
+    assert "secret" not in line
+
+
+def test_no_message_holds_a_secret(root: Path, webhook: Webhook) -> None:
+    """Whatever a stage, Git or DVC has printed of a URL."""
+    url = "https://user:S3CR@host/a?token=S3CR"
+    tell(root, Event("rejected", "retrain", f"cannot read {url}", {"reasons": [f"NO: {url}"], "version": None}))
+    for error in (StageError(f"git: {url}", 1, [url]), GraphError(url), ValueError(url)):
+        with pytest.raises(type(error)), notify.tell_failures(root, "train", print):
+            raise error
+    assert len(webhook.got) == 4
+    assert "S3CR" not in (root / "scratch/told.jsonl").read_text() + json.dumps(webhook.got)
+    assert webhook.got[0]["reasons"] == ["NO: https://***@host/a?token=***"]
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
@@ -185,6 +205,8 @@ def test_broken_settings_cost_a_line(tmp_path: Path) -> None:
         ("notify.events", ["won"], "notify.events.0"),
         ("notify.webhook", "hooks.example.org", "notify.webhook"),
         ("notify.webhook", "$", "notify.webhook"),
+        ("notify.webhook", "https://hooks.slack.com/services/T0/B0/abc", "and write $NOTIFY_WEBHOOK"),
+        ("notify.webhook", ["https://host/secret"], "notify.webhook: https://... or "),
     ],
 )
 def test_wrong_settings_are_refused_before_any_work(
@@ -195,3 +217,5 @@ def test_wrong_settings_are_refused_before_any_work(
     set_params(project.root / "params.yaml", {key: value})
     printed = project.run("python", "-m", "components.stage", status=2)
     assert said in printed
+    assert "abc" not in printed
+    assert "secret" not in printed.replace("a secret", "")

@@ -52,8 +52,11 @@ def read_candidates(params: Archive, listed: list[ListedFile], places: Places) -
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != params.sha256:
+        stranger = describe_stranger(file, ZIP, GZIP)
+        places.discard(file)  # the next run brings it anew
+        what = f"sha256 of {params.url} is {digest}, not the one given"
         raise InputError(
-            f"params.yaml: data.sources: {params.name}: sha256 of {params.url} is {digest}, not the one given"
+            f"params.yaml: data.sources: {params.name}: {what}{(stranger and f'; it is {stranger}') or ''}"
         )
     with ExitStack() as stack:
         try:

@@ -12,9 +12,9 @@ from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names
 from components.fetch.sources.places import Places, to_local_path
 from components.fetch.sources.remote import is_remote
-from components.fetch.sources.service import is_web
 from components.fetch.sources.spelling import Speller
 from components.fetch.sources.table import ManifestRow, read_rows
+from components.fetch.sources.web import is_web
 from components.stage.errors import InputError
 
 MISSING = "not there"

@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from components.fetch.sources import local, remote
 from components.fetch.sources.listing import ListedFile
-from components.fetch.sources.service import is_web
+from components.fetch.sources.web import is_web
 from components.fetch.sources.workspace import find_from_checkout
 from components.stage.errors import InputError
 
@@ -69,6 +69,11 @@ class Places:
         if isinstance(path, str):
             raise InputError(f"params.yaml: data.sources: {file.where}: {path}")
         return path
+
+    def discard(self, file: Path) -> None:
+        """Remove a download that is not what it should be; files of this machine stay."""
+        if file.is_relative_to(self.scratch / "downloads"):
+            file.unlink()
 
     @property
     def hashes(self) -> Path:

@@ -1,7 +1,8 @@
 """List files behind a URL (s3://, gs://, https://, and what else fsspec opens), and download them before they are read.
 
 A download is kept under the hash of its URL, size and version: so an interrupted run goes on, a changed file is another
-download, and the next run downloads only new files. A file is downloaded anew if its server tells no version.
+download, and the next run downloads only new files. A file is downloaded anew if its server tells no version or
+no size.
 """
 
 import hashlib
@@ -16,10 +17,12 @@ from threading import Event
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+from components.fetch.sources import web
 from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names, is_wanted
-from components.fetch.sources.service import is_web, open_url, try_repeatedly
+from components.fetch.sources.service import open_url, try_repeatedly
+from components.fetch.sources.web import VERSIONS, ChangedError, is_web, rewind
 from components.show.progress import Progress
 from components.stage.errors import InputError
 
@@ -27,8 +30,7 @@ THREADS, AHEAD = 16, 64  # files that are downloaded at once, and ahead of their
 PORTION = 1000  # files that are listed before the next ones are
 PIECE = 8_000_000  # bytes per request; an interrupted download goes on after the last whole piece
 LARGE = 16_000_000  # bytes; larger files show their progress
-# The first of these that the server tells is the version.
-VERSIONS = ("ETag", "md5Hash", "crc32c", "etag", "Content-MD5", "Last-Modified", "LastModified", "mtime")
+CHANGED = "changed since the source was listed"
 Waiting = deque[tuple[ListedFile, Future[Path | str]]]
 
 
@@ -163,50 +165,53 @@ def _start_bringing(
 def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
     target = downloads / key[:2] / key
-    if target.is_file() and file.version:
+    if target.is_file() and file.version and target.stat().st_size == file.size:  # of 0, nobody knows what was to come
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    if not file.version:  # a begun download may be of any version
+    if not (file.version and file.size):  # a begun download may be of any version
         part.unlink(missing_ok=True)
     system, where = open_url(file.where)
     try:
         with part.open("ab") as out:
             done = out.tell() // 10**6
             progress = Progress(f"download {file.path}", file.size // 10**6, "MB", done) if file.size > LARGE else None
-            try_repeatedly(lambda: _download(system, where, file.size, out, progress, stopped), file.where)
+            try_repeatedly(lambda: _download(system, where, file, out, progress, stopped), file.where)
     except FileNotFoundError:
         return "gone since the source was listed"
+    except ChangedError:
+        part.unlink()
+        return CHANGED
     if stopped.is_set():
         return "given up"
     if file.size > PIECE and list_file(file.path, file.where).version != file.version:
         part.unlink()  # pieces may be of different versions
-        return "changed since the source was listed"
+        return CHANGED
     part.replace(target)
     return target
 
 
-def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progress | None, stopped: Event) -> None:
+def _download(
+    system: Any, where: str, file: ListedFile, out: BinaryIO, progress: Progress | None, stopped: Event
+) -> None:
     """Download the file, and go on where an earlier try ended. Raises OSError if the sizes do not agree."""
-    if size == 0:  # or the server does not tell it
-        out.truncate(0)
-        out.write(system.cat_file(where))
-    while out.tell() < size and not stopped.is_set():
+    size = file.size
+    if out.tell() > size:  # or the server does not tell the size
+        rewind(out, 0)
+    while (out.tell() < size or not size) and not stopped.is_set():
         begin = out.tell()
         end = min(begin + PIECE, size)
-        piece = system.cat_file(where, start=begin, end=end)
-        if len(piece) == size and begin > 0:  # a server without ranges sends the whole file
-            out.seek(0)
-            out.truncate()
-        elif len(piece) not in (size, end - begin):
-            raise OSError(f"{len(piece)} bytes came instead of {end - begin}")
-        out.write(piece)
+        if is_web(where):
+            web.append(system, where, file, end, out, stopped)
+        else:
+            piece = system.cat_file(where, start=begin, end=end) if size else system.cat_file(where)
+            if size and len(piece) != end - begin:
+                raise OSError(f"{len(piece):,} bytes came instead of {end - begin:,}")
+            out.write(piece)
         if progress:
-            progress.advance((begin + len(piece)) // 10**6 - begin // 10**6)
-    if out.tell() > size > 0:
-        out.seek(0)
-        out.truncate()
-        raise OSError("more bytes have come than the file has")
+            progress.advance(out.tell() // 10**6 - begin // 10**6)
+        if not size:
+            return
 
 
 def _make_listed_file(path: str, system: Any, where: str, about: dict[str, Any]) -> ListedFile:

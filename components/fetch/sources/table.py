@@ -29,6 +29,7 @@ from components.fetch.sources.labels import (
 from components.fetch.sources.layout import SPLIT_NAMES
 from components.fetch.sources.places import get_file_name
 from components.fetch.sources.strangers import describe_stranger
+from components.fetch.urls import find_fault
 from components.stage.errors import InputError
 
 ManifestRow = tuple[str, str | None, str | None]  # path, label, split
@@ -64,6 +65,8 @@ def _parse_row(number: int, row: dict[str, Any], label: str | None, name: str) -
     path = os.fsdecode(path) if isinstance(path, bytes) else (path or "").strip()
     if not path:
         raise InputError(f"{name}: row {number}: path is empty")
+    if "://" in path and (fault := find_fault(path)):
+        raise InputError(f"{name}: row {number}: {fault}")
     if split is not None and split.lower() not in SPLIT_NAMES:
         raise InputError(f"{name}: row {number}: split '{split}' is none of {', '.join(SPLIT_NAMES)}")
     return path, label, SPLIT_NAMES[split.lower()] if split else None

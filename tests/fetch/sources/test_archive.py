@@ -95,12 +95,24 @@ def test_a_tar_file_that_ends_with_a_zip_file_is_a_tar_file(file: Path, places: 
 def test_an_archive_of_the_web_is_brought_once_and_verified(kind: str, file: Path, web: Site, places: Places) -> None:
     content = KINDS[kind](file, FILES).read_bytes()
     web.files = {"data/images.zip": content}
-    params = archive_source(f"{web.url}/data/images.zip?signature=a/b", sha256=hashlib.sha256(content).hexdigest())
+    params = archive_source(f"{web.url}/data/images.zip?version=a/b", sha256=hashlib.sha256(content).hexdigest())
     for _ in range(2):
         assert [image.label for image in read_archive(params, places)] == ["cat", "dog", "dog", None]
     assert web.list_downloads() == ["data/images.zip"]
     with pytest.raises(InputError, match=r"sha256 of http://.* is [0-9a-f]{64}, not the one given"):
         read_archive(params.model_copy(update={"sha256": "0" * 64}), places)
+
+
+def test_what_came_in_place_of_an_archive_is_named_and_brought_anew(file: Path, web: Site, places: Places) -> None:
+    """Otherwise a page that asks for a login, sent once, would stay in its place until somebody removes it."""
+    content = write_zip(file, {"cat/a.png": b"x"}).read_bytes()
+    page = b"<!doctype html><title>Log in</title>"
+    web.files, web.modified = {"a.zip": page.ljust(len(content))}, {"a.zip": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    params = archive_source(f"{web.url}/a.zip", sha256=hashlib.sha256(content).hexdigest())
+    with pytest.raises(InputError, match="not the one given; it is a web page, perhaps of a login or an error"):
+        read_archive(params, places)
+    web.files["a.zip"] = content
+    assert [image.path for image in read_archive(params, places)] == ["cat/a.png"]
 
 
 def test_an_archive_that_is_not_there_is_one_line(file: Path, web: Site, places: Places) -> None:

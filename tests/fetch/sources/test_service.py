@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
 
+from components.fetch.sources import service
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places
 from components.stage.errors import InputError, RunError
 from tests.fetch.conftest import Bucket
-from tests.fetch.servers import Site
+from tests.fetch.servers import Quiet, Site, serve
 
 
 def test_a_server_that_fails_now_and_then_is_asked_again(web: Site, places: Places) -> None:
@@ -50,11 +53,82 @@ def test_who_may_not_read_a_file_is_told_so_at_once(status: int, web: Site, plac
     assert len(web.requests) <= 2
 
 
+class Leading(Quiet):
+    """Leads to a signed URL, which answers in one way for some times and then well."""
+
+    statuses: list[int]
+    answer: dict[str, str]
+
+    def do_GET(self) -> None:  # noqa: N802 -- the server calls it so
+        """Lead on, or answer."""
+        if "Signature" not in self.path:
+            self.reply_whole(302, b"", Location="/b?X-Amz-Credential=S3CR&X-Amz-Signature=S3CR")
+        elif self.statuses:
+            self.reply_whole(self.statuses.pop(0), b"", **self.answer)
+        else:
+            self.reply_whole(200, b"content", ETag='"1"')
+
+    do_HEAD = do_GET  # noqa: N815
+
+
+@pytest.mark.usefixtures("online")
+def test_a_signed_url_that_a_server_leads_to_is_tried_again_and_never_shown(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its query speaks of credentials, which is no reason to give up."""
+    with serve(Leading, statuses=[503, 503], answer={}) as url:
+        assert places.list_file(f"{url}/a").size == 7
+        printed = capsys.readouterr().out
+        assert printed.count(f"fetch: {url}/a: 503, message='Service Unavailable'; asked again in ") == 1, (
+            "HEAD and GET failed"
+        )
+        assert "S3CR" not in printed
+    for status, error in ((403, InputError), (500, RunError)):
+        with serve(Leading, statuses=[status] * 20, answer={}) as url, pytest.raises(error) as caught:
+            places.list_file(f"{url}/a")
+        assert "S3CR" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(("told", "pause"), [("3", 3), ("100000", 60), ("-1", 0), ("soon", 0), ("in 2 minutes", 60)])
+def test_a_server_that_asks_for_a_pause_gets_it(
+    told: str, pause: int, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(service.time, "sleep", pauses.append)
+    if told == "in 2 minutes":
+        told = format_datetime(datetime.now(UTC) + timedelta(minutes=2), usegmt=True)
+    with serve(Leading, statuses=[429, 429], answer={"Retry_After": told}) as url:
+        places.list_file(f"{url}/a")
+    assert pauses[0] == pause
+
+
+@pytest.mark.usefixtures("online")
+def test_a_server_that_leads_in_a_circle_is_one_line_at_once(
+    places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Circle(Quiet):
+        def do_GET(self) -> None:  # noqa: N802
+            self.reply_whole(302, b"", Location="/a?token=S3CR")
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with serve(Circle) as url, pytest.raises(InputError) as caught:
+        places.list_file(f"{url}/a")
+    assert str(caught.value) == (
+        f"params.yaml: data.sources: {url}/a: the server redirects without end, as where a login is asked for"
+    )
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         ("foo://images", "foo://images: Protocol not known: foo"),
         ("http://[bad/images", "http://[bad/images: "),
+        ("https://host/a\0b", r"'https://host/a\x00b': holds the character"),
+        ("https://host/" + "a" * 10_000, "https://host/aaa"),
+        ("https://user:S3CR@host/a", "https://***@host/a: holds a password or token"),
     ],
 )
 def test_a_url_that_nobody_understands_is_one_line(url: str, message: str, places: Places) -> None:

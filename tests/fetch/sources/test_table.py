@@ -104,3 +104,18 @@ def test_a_list_of_parquet_needs_paths_that_are_text(tmp_path: Path) -> None:
     pq.write_table(twice, tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"^a\.parquet: two columns 'path'$"):
         read_rows(tmp_path / "a.parquet", "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("https://host/a.png?X-Amz-Signature=S3CR", "holds a password or token"),
+        ("https://user:S3CR@host/a.png", "holds a password or token"),
+        ("https://host:99999/a.png", "its port is not a number from 1 to 65,535"),
+    ],
+)
+def test_a_row_whose_url_holds_a_secret_is_named_and_not_repeated(path: str, fault: str, tmp_path: Path) -> None:
+    """Ids and records are made of paths, and go into the store, the report and the remote."""
+    with pytest.raises(InputError, match=rf"^list.csv: row 2: {fault}") as caught:
+        read(tmp_path, f"path\na.png\n{path}\n")
+    assert "S3CR" not in str(caught.value)

@@ -98,6 +98,13 @@ def test_python_is_the_one_that_runs_the_flow(tmp_path: Path) -> None:
     assert seen == [sys.prefix]
 
 
+def test_no_line_that_is_passed_on_holds_a_secret(tmp_path: Path) -> None:
+    seen: list[str] = []
+    code = "print('fatal: https://user:S3CR@host/r.git: 403'); print('GET /a?X-Amz-Signature=S3CR HTTP/1.1')"
+    process.run(python_command(code), cwd=tmp_path, minutes=1, say=seen.append)
+    assert seen == ["fatal: https://***@host/r.git: 403", "GET /a?X-Amz-Signature=*** HTTP/1.1"]
+
+
 def test_no_timer_is_left_behind(tmp_path: Path) -> None:
     before = threading.active_count()
     process.run(python_command("pass"), cwd=tmp_path, minutes=60, say=print)
