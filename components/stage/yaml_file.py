@@ -33,7 +33,7 @@ class _Lenient(SafeConstructor):
             return super().construct_object(node, deep=deep)
         except YAMLError:
             raise
-        except Exception:
+        except Exception:  # of any type
             if not isinstance(node, ScalarNode):
                 raise
             self.recursive_objects.pop(node, None)
@@ -49,6 +49,8 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(text)
     except YAMLError as error:
         raise InputError(f"{path}: not YAML: {describe(error)}") from None
+    except TypeError as error:  # the parser's own, for keys that are lists of mappings
+        raise InputError(f"{path}: not YAML: {show_name(error)}; keys are words") from None
 
 
 def read_yaml_text(path: Path) -> str:

@@ -22,17 +22,97 @@ SHIPPED = (ROOT / "params.yaml").read_text()
 SECONDS = 2.0
 DEEP = "[" * 10_000 + "]" * 10_000
 VALUES = [  # as YAML spells them
-    *("", "~", "null", "true", "no", "0", "-1", "1", "2", "1.5", "-0.0", "1e30", "1e-300", "1e400", ".nan", ".inf", "-.inf"),
+    *(
+        "",
+        "~",
+        "null",
+        "true",
+        "no",
+        "0",
+        "-1",
+        "1",
+        "2",
+        "1.5",
+        "-0.0",
+        "1e30",
+        "1e-300",
+        "1e400",
+        ".nan",
+        ".inf",
+        "-.inf",
+    ),
     *(str(2**31), str(2**63), str(-(2**63)), str(2**64), "9" * 40, "9" * 5000, "0x" + "f" * 6000, "0o17", "1_000"),
     *("2024-01-01", "2024-13-45", "2024-01-01T00:00:00Z", "!!bool maybe", "!!int x", "!!float x", "!!binary '%%'"),
     *("!!python/object/apply:os.system [ls]", "!!set {x}", "!!omap [x: 1]", "!own x", "!!str 1", "*nowhere", "&a [*a]"),
     *("[]", "{}", "[1.0]", "[1, 2, 3]", "[[]]", "[null]", "[x, x]", "[-1, 1e30]", "{x: 1}", "{1: 2}", "{? [a] : b}"),
-    *("{? {a: 1} : b}", "{name: 1}", "{name: x}", "{kind: []}", "[{}]", "[{kind: digits, x: 1}]", "{<<: 3}", "{<<: [1]}"),
-    *("x", "''", "'12'", "'  '", "x" * 100_000, "'\\x1b[2J'", '"\\x1b[2J\\x07"', '"\\u202egpj"', '"a\\nb\\rc"', "'[bold]x'"),
-    *("auto", "cpu", "cuda:99999999999999", "python -m", "'rm -rf /; python -m'", "${path.store}", "$HOME", "../..", "/"),
-    *('"\\0"', '"\\ud800"', "猫", "é" * 300, DEEP, "[" * 100_000, "[" + "1," * 30_000 + "]", "'", '"', "{", "%", "@", "`"),
+    *(
+        "{? {a: 1} : b}",
+        "{name: 1}",
+        "{name: x}",
+        "{kind: []}",
+        "[{}]",
+        "[{kind: digits, x: 1}]",
+        "{<<: 3}",
+        "{<<: [1]}",
+    ),
+    *(
+        "x",
+        "''",
+        "'12'",
+        "'  '",
+        "x" * 100_000,
+        "'\\x1b[2J'",
+        '"\\x1b[2J\\x07"',
+        '"\\u202egpj"',
+        '"a\\nb\\rc"',
+        "'[bold]x'",
+    ),
+    *(
+        "auto",
+        "cpu",
+        "cuda:99999999999999",
+        "python -m",
+        "'rm -rf /; python -m'",
+        "${path.store}",
+        "$HOME",
+        "../..",
+        "/",
+    ),
+    *(
+        '"\\0"',
+        '"\\ud800"',
+        "猫",
+        "é" * 300,
+        DEEP,
+        "[" * 100_000,
+        "[" + "1," * 30_000 + "]",
+        "'",
+        '"',
+        "{",
+        "%",
+        "@",
+        "`",
+    ),
 ]
-TEXTS = ["\t", "\0", "\x1b", "\ufeff", "\r", "\r\n", "\x85", "\u2028", ": ", "- ", "#", "---\n", "...\n", "&a ", "*a", "!", "<<: "]
+TEXTS = [
+    "\t",
+    "\0",
+    "\x1b",
+    "\ufeff",
+    "\r",
+    "\r\n",
+    "\x85",
+    "\u2028",
+    ": ",
+    "- ",
+    "#",
+    "---\n",
+    "...\n",
+    "&a ",
+    "*a",
+    "!",
+    "<<: ",
+]
 
 
 def damage_value(random: random.Random, text: str) -> str:
@@ -88,7 +168,9 @@ def write_whole(random: random.Random, _: str) -> str:
     section = random.choice(["data", "pretrain", "evaluate", "notify"])
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
     merges = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
-    return random.choice(["", "\n", "#", "[]", "x", bomb, merges, f"{section}: {random.choice(VALUES)}", random.choice(VALUES)])
+    return random.choice(
+        ["", "\n", "#", "[]", "x", bomb, merges, f"{section}: {random.choice(VALUES)}", random.choice(VALUES)]
+    )
 
 
 DAMAGES = [damage_value, damage_value, damage_lines, damage_bytes, damage_key, write_whole]
@@ -101,7 +183,10 @@ def draw_damaged(seed: int, number: int) -> Iterator[tuple[str, bytes]]:
         damage = drawn.choice(DAMAGES)
         state = drawn.random()
         content = damage(random.Random(state), SHIPPED)
-        yield f"{damage.__name__} {state!r}", content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+        yield (
+            f"{damage.__name__} {state!r}",
+            content if isinstance(content, bytes) else content.encode("utf-8", "replace"),
+        )
 
 
 def check_message(message: str, name: str) -> None:
@@ -136,7 +221,9 @@ def test_every_odd_value_of_every_key(campaign: Campaign, tmp_path: Path) -> Non
     drawn = random.Random(campaign.seed)
     pairs = [(place, value) for place in places for value in loaded]
     for place, value in drawn.sample(pairs, campaign.choose(60, min(4000, len(pairs)))):
-        with campaign.trial(f"{'.'.join(map(str, place))}: {ascii(str(value)[:60]) if not isinstance(value, int) else 'int'}"):
+        with campaign.trial(
+            f"{'.'.join(map(str, place))}: {ascii(str(value)[:60]) if not isinstance(value, int) else 'int'}"
+        ):
             try:
                 command.check_params(put(whole, place, value), path)
             except InputError as error:
@@ -220,7 +307,24 @@ def damage_json(drawn: random.Random, text: str) -> bytes:
     if drawn.random() < 0.3:
         return damage_bytes(drawn, text)
     whole = json.loads(text)
-    odd = [None, True, 0, -1, 1.5, 1e308, float("nan"), 10**400, "", "x" * 10**5, "\x1b[2J", [], {}, [None], [[[]]], {"a": 1}]
+    odd = [
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        1e308,
+        float("nan"),
+        10**400,
+        "",
+        "x" * 10**5,
+        "\x1b[2J",
+        [],
+        {},
+        [None],
+        [[[]]],
+        {"a": 1},
+    ]
     place = drawn.choice(list(list_places(whole, ())))
     return json.dumps(put(whole, place, drawn.choice(odd))).encode()
 

@@ -79,7 +79,11 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
             [1, 1, 1],
             "crop_area: Tuple should have at most 2 items after validation, n",
         ),
-        ("pretrain.images.std", [1e-300], "pretrain.images.std.0: Input should be greater than or equal to 0.000001, not"),
+        (
+            "pretrain.images.std",
+            [1e-300],
+            "pretrain.images.std.0: Input should be greater than or equal to 0.000001, not",
+        ),
         ("pretrain.device", "x" * 10**5, "pretrain.device: String should have at most 20 characters, not 'xxx"),
         ("pretrain.objective", "\x1b[2J\u202e", r"one of article, byol, not '\x1b[2J\u202e'"),
         ("pretrain.encoder.name", "\x1b[2J", r"not '\x1b[2J'"),

@@ -20,7 +20,7 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]
         ("a: " + "[" * 200_000, "line 1: more than 50 lists or mappings inside each other"),
         ("a: " + "{a: " * 60 + "}" * 60, "line 1: more than 50 lists or mappings inside each other"),
         ("a: &a\n  b: *a", "line 2: '*a' stands inside itself; write out what is meant"),
-        ("a: 1\nb: *\x1bb", "not YAML: "),
+        ("? [{a: 1}]\n: 2", "not YAML: unhashable type: 'dict'"),
         ("a: *b", "not YAML: line 1: found undefined alias"),
         ("a: 1\na: 2", "not YAML: line 2: found duplicate key"),
         ("a:\n\tb: 1", "not YAML: line 2: found character that cannot start any token"),
