@@ -15,6 +15,7 @@ from pipelines import entrance
 from pipelines.errors import USER_ERROR, GraphError, StageError
 from pipelines.registry import versions
 from pipelines.registry.git import git_succeeds, run_git
+from pipelines.shown import show
 from pipelines.train import settings
 from pipelines.train.summary import build_narrow_table
 
@@ -52,9 +53,10 @@ def main() -> int:
         root = entrance.find_root()
         promote = settings.read_settings(root)["promote"]
         if arguments.command == "register":
-            if not git_succeeds(root, "rev-parse", "--verify", f"{arguments.revision}^{{commit}}"):
-                raise StageError(f"{arguments.revision}: no such revision", USER_ERROR)
-            commit = run_git(root, "rev-parse", f"{arguments.revision}^{{commit}}")
+            named = ("rev-parse", "--verify", "--end-of-options", f"{arguments.revision}^{{commit}}")
+            if not arguments.revision or "\0" in arguments.revision or not git_succeeds(root, *named):
+                raise StageError(f"{show(arguments.revision) or 'an empty name'}: no such revision", USER_ERROR)
+            commit = run_git(root, *named)
             message = versions.format_message(root, commit, promote)
             version = versions.register(root, promote["artifact"], commit, message)
             print(f"registered {promote['artifact']}@{version}: {message}")
@@ -75,10 +77,12 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
     """Promote the named version, or without a name the one before the present one. Raises StageError."""
     artifact, stage = promote["artifact"], promote["stage"]
     by_name = {version.name: version for version in versions.list_versions(root, artifact)}
-    wanted = name or versions.find_previous(root, promote).name
+    wanted = name if name is not None else versions.find_previous(root, promote).name
     if wanted not in by_name:
-        raise StageError(f"{wanted}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR)
-    how = "promoted by hand" if name else "rolled back"
+        raise StageError(
+            f"{show(wanted)}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR
+        )
+    how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")
     print(f"{artifact}@{wanted} is {stage} now; publish it by `git push origin --tags`")

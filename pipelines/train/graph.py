@@ -18,10 +18,11 @@ from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
-from dvc.scm import RevError, resolve_rev
+from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 
 from pipelines.errors import GraphError, LockedError, RevisionError
+from pipelines.shown import show
 
 Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
@@ -200,10 +201,12 @@ def _switch(repo: Any, name: str) -> Any:
     """Return a context in which the repository is at a revision. Raises RevisionError if the name is unknown."""
     try:
         if name != WORKSPACE:
-            resolve_rev(repo.scm, name)
-    except RevError:
+            commit = resolve_rev(repo.scm, name) if name else ""
+            repo.scm.resolve_commit(commit)
+    except Exception:  # of any type: what names a file, a folder or no text at all makes DVC stumble in many ways
         raise RevisionError(
-            f"{name}: neither a Git revision nor an experiment; see `git log --oneline` and `dvc exp list`"
+            f"{show(name) or 'an empty name'}: neither a Git revision nor an experiment; see `git log --oneline` and "
+            "`dvc exp list`"
         ) from None
     return repo.switch(name)
 
