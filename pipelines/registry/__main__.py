@@ -80,7 +80,8 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
     wanted = name if name is not None else versions.find_previous(root, promote).name
     if wanted not in by_name:
         raise StageError(
-            f"{show(wanted)}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR
+            f"{show(wanted) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
+            USER_ERROR,
         )
     how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)

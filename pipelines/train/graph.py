@@ -201,8 +201,7 @@ def _switch(repo: Any, name: str) -> Any:
     """Return a context in which the repository is at a revision. Raises RevisionError if the name is unknown."""
     try:
         if name != WORKSPACE:
-            commit = resolve_rev(repo.scm, name) if name else ""
-            repo.scm.resolve_commit(commit)
+            repo.scm.resolve_commit(resolve_rev(repo.scm, name or "no name"))  # DVC takes no name for HEAD
     except Exception:  # of any type: what names a file, a folder or no text at all makes DVC stumble in many ways
         raise RevisionError(
             f"{show(name) or 'an empty name'}: neither a Git revision nor an experiment; see `git log --oneline` and "
