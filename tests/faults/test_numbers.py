@@ -35,6 +35,8 @@ TINY: dict[str, Any] = SHRUNKEN | {
     "evaluate.finetune.epochs": 1,
     "evaluate.finetune.min_steps": 2,
     "evaluate.finetune.fractions": [1.0],
+    "evaluate.finetune.learning_rates": [0.03],
+    "evaluate.logistic.max_iterations": 10,
     "evaluate.robustness.images": 10,
     "evaluate.robustness.pgd_steps": 1,
 }
@@ -83,7 +85,7 @@ CASES: dict[str, tuple[Draw, dict[str, list[int]]]] = {
     "no labels": (noise(), {"unlabelled": [30]}),
     "one label": (noise(), {"train": [1], "unlabelled": [30]}),
     "one test image": (noise(), {"train": [10, 10], "test": [1]}),
-    "1,000 classes": (noise(8, 8), {"train": [1] * 1000, "test": [1] * 1000}),
+    "1,000 classes": (noise(8, 8), {"train": [1] * 1000, "test": [1] * 200 + [0] * 800}),
     "1 x 20,000 pixels": (noise(1, 20_000), {"train": [4, 4], "test": [2, 2]}),
     "20,000 x 1 pixels": (noise(20_000, 1), {"train": [4, 4], "test": [2, 2]}),
 }
