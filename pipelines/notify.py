@@ -43,7 +43,8 @@ class Event:
 def tell(root: Path, event: Event, say: Say) -> None:
     """Report an event to the file and the webhook that params.yaml names; the same flow run is never reported twice."""
     with _log_errors(event, say):
-        settings = YAML(typ="safe").load(root / "params.yaml")["notify"]
+        # In Python alone: the parser in C dies of a file with too many brackets, which may be what the run failed of.
+        settings = YAML(typ="safe", pure=True).load(root / "params.yaml")["notify"]
         if event.kind in settings["events"]:
             with _mark_told(root, event) as is_new:
                 if is_new:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from components.stage.command import check_params
 from components.stage.errors import InputError
+from components.stage.shown import show, show_name
+from components.stage.yaml_file import read_yaml, read_yaml_text
 
 FOLDER = Path(__file__).parent
 WHOLE = ("second", "target")  # keys whose mappings are never merged
@@ -26,10 +27,11 @@ def list_presets() -> list[str]:
 
 def apply_presets(path: Path, presets: list[str]) -> Any:
     """Return params.yaml with these presets laid over it; comments and order are kept. Raises InputError."""
+    read_yaml(path)  # says what is wrong with the YAML itself
     try:
-        whole = make_yaml().load(path)
-    except (OSError, YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+        whole = make_yaml().load(read_yaml_text(path))
+    except Exception as error:  # of any type: it keeps more of the file than that, so that more can be wrong
+        raise InputError(f"{path}: cannot be changed by a preset: {show_name(error)}; change it by hand") from None
     for preset in map(read_preset, presets):
         merge(whole if isinstance(whole, dict) else {}, preset)
     check_params(to_plain(whole), path)
@@ -39,7 +41,7 @@ def apply_presets(path: Path, presets: list[str]) -> Any:
 def read_preset(name: str) -> Any:
     """Return a preset laid over those that its `also` names. Raises InputError where no preset has that name."""
     if name not in list_presets():
-        raise InputError(f"presets: there is no '{name}'; there are {', '.join(list_presets())}")
+        raise InputError(f"presets: there is no {show(name)}; there are {', '.join(list_presets())}")
     preset = make_yaml().load(FOLDER / f"{name}.yaml")
     before = preset.pop("also", [])
     if not before:

@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from components.learning.params import Training
-from components.stage.types import Count, Params, Probability
+from components.stage.types import Params, Probability, Width
 
 
 class Head(Params):
     """The sizes of the hidden layer and the output of BYOL's projector and predictor."""
 
-    hidden: Count
-    out: Annotated[int, Field(ge=2)]
+    hidden: Width
+    out: Annotated[int, Field(ge=2, le=2**16)]
 
 
 class ByolSettings(Training):

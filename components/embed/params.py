@@ -1,6 +1,10 @@
 """The section `embed` of params.yaml: how features are computed. The network is described beside its weights."""
 
-from components.stage.types import Count, Device, Launcher, Params, Precision
+from typing import Annotated
+
+from pydantic import Field
+
+from components.stage.types import Batch, Device, Launcher, Params, Precision, Workers
 
 
 class Embed(Params):
@@ -8,11 +12,11 @@ class Embed(Params):
 
     launcher: Launcher
     device: Device
-    threads: Count
+    threads: Workers
     precision: Precision
-    workers: Count  # threads that decode
-    batch_size: Count
-    pixels_side: Count  # pixels per side that the pixel baseline keeps
+    workers: Workers  # threads that decode
+    batch_size: Batch
+    pixels_side: Annotated[int, Field(ge=1, le=512)]  # pixels per side that the pixel baseline keeps
 
 
 SECTIONS = {"embed": Embed}

@@ -4,18 +4,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.stage.types import Count, Counts, Params, Positive
+from components.stage.types import Params, Width
 
-PerChannel = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=4)]
+Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
+Statistic = Annotated[float, Field(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
+PerChannel = Annotated[tuple[Statistic, ...], Field(strict=False, min_length=1, max_length=4)]
 
 
 class Images(Params):
     """The network's input, made from an image of the store: side x side pixels; (x - mean) / std per channel."""
 
-    side: Annotated[int, Field(ge=8)]
-    read_side: Annotated[int, Field(ge=8)]  # of the square to which images are decoded, and from which views are cut
+    side: Side
+    read_side: Side  # of the square to which images are decoded, and from which views are cut
     mean: PerChannel  # one number: gray, two: gray and alpha, three: RGB, four: RGBA
-    std: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
+    std: Annotated[tuple[Deviation, ...], Field(strict=False, min_length=1, max_length=4)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -35,8 +38,8 @@ class TinyResNet(Params):
     """A ResNet for images of a few pixels: one stage per width, with `blocks` basic blocks in each."""
 
     name: Literal["tiny_resnet"]
-    widths: Counts
-    blocks: Count
+    widths: Annotated[tuple[Width, ...], Field(strict=False, min_length=1, max_length=16)]
+    blocks: Annotated[int, Field(ge=1, le=100)]
 
 
 class TorchvisionResNet(Params):
@@ -50,8 +53,8 @@ class ArticleNetwork(Params):
     """The article's network (section 5.2): two convolutions with pooling, then two layers of these sizes."""
 
     name: Literal["article"]
-    hidden: Count
-    features: Count
+    hidden: Width
+    features: Width
 
 
 Encoder = Annotated[TinyResNet | TorchvisionResNet | ArticleNetwork, Field(discriminator="name")]

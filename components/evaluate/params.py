@@ -4,10 +4,25 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.stage.types import Count, Counts, NotNegative, Params, Positive, Positives, Seed, Share
+from components.stage.shown import show
+from components.stage.types import (
+    Batch,
+    Count,
+    Counts,
+    Epochs,
+    NotNegative,
+    Params,
+    Positive,
+    Positives,
+    Seed,
+    Several,
+    Share,
+    Temperature,
+    Workers,
+)
 
-NotNegatives = Annotated[tuple[NotNegative, ...], Field(strict=False, min_length=1)]
-Shares = Annotated[tuple[Share, ...], Field(strict=False)]
+NotNegatives = Annotated[tuple[NotNegative, ...], Field(strict=False, min_length=1, max_length=100)]
+Shares = Annotated[tuple[Share, ...], Field(strict=False, max_length=100)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -17,7 +32,11 @@ def _check_unique(numbers: tuple[float, ...]) -> tuple[float, ...]:
     return numbers
 
 
-Levels = Annotated[tuple[Positive, ...], Field(strict=False), AfterValidator(_check_unique)]
+Level = Annotated[float, Field(gt=0, le=1000)]
+Levels = Annotated[tuple[Level, ...], Field(strict=False, max_length=100), AfterValidator(_check_unique)]
+Quality = Annotated[int, Field(ge=1, le=100)]
+Qualities = Annotated[tuple[Quality, ...], Field(strict=False, max_length=100), AfterValidator(_check_unique)]
+Pairs = Annotated[int, Field(ge=2, le=10**6, multiple_of=2)]
 
 
 class Shared(Params):
@@ -25,24 +44,24 @@ class Shared(Params):
 
     seed: Seed
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]  # auto: cuda if there is one, else cpu
-    threads: Count
+    threads: Workers
     validation_fraction: Share  # of the train split, to choose a probe's own settings on
     labels_per_class: Annotated[Counts, AfterValidator(_check_unique)]
     label_fractions: Annotated[Shares, AfterValidator(_check_unique)]  # of each class's train labels
-    draws: Annotated[int, Field(ge=10)]  # of each number of labels; the mean is reported
+    draws: Annotated[int, Field(ge=10, le=10_000)]  # of each number of labels; the mean is reported
 
 
 class Vote(Params):
     """A weighted vote of the k nearest neighbours by cosine, with weight exp(cosine / temperature)."""
 
     k: Count
-    temperature: Positive
+    temperature: Temperature
 
 
 class Knn(Vote):
     """The vote that gives `accuracy`, and further votes, each of which gives `accuracy_k<k>`."""
 
-    also: Annotated[tuple[Vote, ...], Field(strict=False)]
+    also: Annotated[tuple[Vote, ...], Field(strict=False, max_length=100)]
 
     @model_validator(mode="after")
     def _check_votes(self) -> Self:
@@ -59,8 +78,8 @@ class Linear(Params):
     few_label_learning_rate: Positive  # fixed, since there are too few labels to choose it on
     few_label_weight_decay: NotNegative
     momentum: Momentum
-    epochs: Count
-    batch_size: Count
+    epochs: Epochs
+    batch_size: Batch
 
 
 class Sweep(Params):
@@ -68,8 +87,8 @@ class Sweep(Params):
 
     c_low: Positive
     c_high: Positive
-    c_count: Count
-    max_iterations: Count
+    c_count: Annotated[int, Field(ge=1, le=1000)]
+    max_iterations: Annotated[int, Field(ge=1, le=10**6)]
     tolerance: Positive  # of the gradient's largest entry, per train image
 
     @model_validator(mode="after")
@@ -94,9 +113,9 @@ class Retrieval(Params):
 class Verification(Params):
     """Verification of whether two images show the same class: pairs come from a file or are drawn from test labels."""
 
-    pairs: str | None  # a file in the layout of LFW's pairs.txt
-    folds: Annotated[int, Field(ge=2)]  # of drawn pairs; a file gives its own number
-    pairs_per_fold: Annotated[int, Field(ge=2, multiple_of=2)]  # of drawn pairs, half of them of the same class
+    pairs: Annotated[str, Field(min_length=1, max_length=4096)] | None  # a file in the layout of LFW's pairs.txt
+    folds: Annotated[int, Field(ge=2, le=1000)]  # of drawn pairs; a file gives its own number
+    pairs_per_fold: Pairs  # of drawn pairs, half of them of the same class
     false_accept_rate: Share
 
 
@@ -105,16 +124,16 @@ class Finetune(Params):
 
     fractions: Annotated[
         tuple[Annotated[float, Field(gt=0, le=1)], ...],
-        Field(strict=False, min_length=1),
+        Field(strict=False, min_length=1, max_length=100),
         AfterValidator(_check_unique),
     ]
     learning_rates: Positives  # the best on held-out train images is chosen
     few_label_learning_rate: Positive  # fixed, since there are too few labels to choose it on
     momentum: Momentum
     weight_decay: NotNegative
-    epochs: Count
+    epochs: Epochs
     min_steps: Count  # at least, where the epochs give fewer
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=10**6)]
 
 
 class Robustness(Params):
@@ -123,24 +142,24 @@ class Robustness(Params):
     classifier: Sweep
     noise: Levels  # standard deviation, of the range 0..1
     blur: Levels  # sigma in pixels
-    jpeg: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False), AfterValidator(_check_unique)]
+    jpeg: Qualities
     brightness: Levels  # factor
     fgsm: Levels  # largest change of a pixel, in 255ths
     pgd: Levels
-    pgd_steps: Count
+    pgd_steps: Annotated[int, Field(ge=1, le=1000)]
     images: Count  # of the test split, at most
 
 
 class Health(Params):
     """Measures of the features that need no label."""
 
-    images: Annotated[int, Field(ge=2)]  # at most, drawn from all splits
+    images: Several  # at most, drawn from all splits
 
 
 class Evaluate(Params):
     """The probes that run, and the parameters of each probe."""
 
-    probes: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    probes: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=100)]
     shared: Shared
     knn: Knn
     linear: Linear
@@ -160,7 +179,7 @@ class Evaluate(Params):
     def _check_probes(self) -> Self:
         for name in self.probes:
             if name not in self.known_probes:
-                raise ValueError(f"probes: no probe is called '{name}'; there are {', '.join(self.known_probes)}")
+                raise ValueError(f"probes: no probe is called {show(name)}; there are {', '.join(self.known_probes)}")
         if len(set(self.probes)) < len(self.probes):
             raise ValueError("probes: each probe once")
         return self

@@ -6,20 +6,21 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components.fetch.urls import find_fault
-from components.stage.types import Count, Params, Positive, Probability, Seed, Share
+from components.stage.shown import show
+from components.stage.types import Params, Positive, Probability, Seed, Share, Workers
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ValueError(f"letters, digits, '_', '-' and '.' only, since images are called NAME/..., not {name!r}")
+        raise ValueError(f"letters, digits, '_', '-' and '.' only, since images are called NAME/..., not {show(name)}")
     return name
 
 
 def _check_sha256(digest: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
-        raise ValueError(f"64 hexadecimal digits, as `sha256sum` prints them, not {digest!r}")
+        raise ValueError(f"64 hexadecimal digits, as `sha256sum` prints them, not {show(digest)}")
     return digest.lower()
 
 
@@ -29,7 +30,7 @@ def _check_place(place: str) -> str:
     return place
 
 
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_check_name)]
 Sha256 = Annotated[str, AfterValidator(_check_sha256)]
 Place = Annotated[Text, AfterValidator(_check_place)]  # a path or a URL, which holds no password and no token
 Layout = Literal["classes", "splits", "flat"]  # a folder per class; train, test ... with classes inside; neither
@@ -114,22 +115,22 @@ Source = Annotated[Digits | Published | UserSource, Field(discriminator="kind")]
 class Snapshot(Params):
     """The content of the sources when the user accepted them."""
 
-    files: Annotated[int, Field(ge=0)]
-    bytes: Annotated[int, Field(ge=0)]
+    files: Annotated[int, Field(ge=0, lt=2**63)]
+    bytes: Annotated[int, Field(ge=0, lt=2**63)]
     digest: Sha256
 
 
 class Limits(Params):
     """Limits of one image's size; the pixels are read from its header, before it is decoded."""
 
-    max_pixels: Count
-    max_bytes: Count
+    max_pixels: Annotated[int, Field(ge=1, le=10**10)]
+    max_bytes: Annotated[int, Field(ge=1, lt=2**31)]  # what Parquet can hold of one image
 
 
 class Reencode(Params):
     """How larger images are scaled down and encoded anew: lossless formats as PNG, the others as JPEG."""
 
-    max_side: Annotated[int, Field(ge=8)]
+    max_side: Annotated[int, Field(ge=8, le=2**16 - 1)]  # as JPEG can hold
     jpeg_quality: Annotated[int, Field(ge=1, le=100)]
 
 
@@ -148,11 +149,11 @@ class Checks(Params):
 class Data(Params):
     """The sources, which are read in this order into one store."""
 
-    sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
+    sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1, max_length=1000)]
     snapshot: Snapshot | None
     test_fraction: Share  # of the labelled images whose source has no splits
     seed: Seed
-    workers: Count  # processes that decode and check
+    workers: Workers  # processes that decode and check
     limits: Limits
     reencode: Reencode | None  # None keeps the bytes of every file
     checks: Checks
@@ -162,7 +163,7 @@ class Data(Params):
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"sources: two are called '{name}'; images are told apart by their source's name")
+                raise ValueError(f"sources: two are called {show(name)}; images are told apart by their source's name")
         return self
 
 

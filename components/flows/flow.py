@@ -1,10 +1,10 @@
 """The section `flow` of params.yaml: how the stages are run; no result depends on it."""
 
-from components.stage.types import Count, NotNegative, Params
+from components.stage.types import NotNegative, Params, Workers
 
 
 class Flow(Params):
     """The settings of `python -m pipelines.train`."""
 
-    at_once: Count  # stages that run at the same time
+    at_once: Workers  # stages that run at the same time
     retry_seconds: NotNegative  # to wait before a stage that crashed is run again

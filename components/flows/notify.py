@@ -21,14 +21,14 @@ def _check_address(address: Any) -> Any:
     return address
 
 
-Address = Annotated[str, BeforeValidator(_check_address)]
+Address = Annotated[str, BeforeValidator(_check_address), Field(max_length=4096)]
 
 
 class Notify(Params):
     """The messages that `python -m pipelines.train` and `python -m pipelines.retrain` send."""
 
     events: Annotated[
-        tuple[Literal["failed", "crashed", "cancelled", "promoted", "rejected"], ...], Field(strict=False)
+        tuple[Literal["failed", "crashed", "cancelled", "promoted", "rejected"], ...], Field(strict=False, max_length=5)
     ]
-    file: str | None
+    file: Annotated[str, Field(min_length=1, max_length=4096)] | None
     webhook: Address | None  # or `$NAME`, the environment variable that holds it

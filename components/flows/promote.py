@@ -6,7 +6,8 @@ from pydantic import Field
 
 from components.stage.types import NotNegative, Params, Probability, Share
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]  # GTO makes a Git tag of it
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=100)]  # GTO makes a Git tag of it
+Text = Annotated[str, Field(min_length=1, max_length=100)]
 Fraction = Annotated[float, Field(ge=-1, le=1)]
 
 
@@ -36,8 +37,8 @@ class Promote(Params):
 
     artifact: Name
     stage: Name
-    probe: str
-    metric: str
+    probe: Text
+    metric: Text
     champion_within: Probability
     minimal_gain: Fraction
     minimal_gain_low: Fraction

@@ -9,9 +9,21 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from components.encoder.params import Encoder, Images
-from components.stage.types import Count, Device, NotNegative, Params, Positive, Precision, Probability, Seed, Share
+from components.stage.types import (
+    Device,
+    Epochs,
+    NotNegative,
+    Params,
+    Positive,
+    Precision,
+    Probability,
+    Seed,
+    Share,
+    Workers,
+)
 
-Interval = Annotated[tuple[NotNegative, NotNegative], Field(strict=False)]
+Strength = Annotated[float, Field(ge=0, le=100)]
+Interval = Annotated[tuple[Strength, Strength], Field(strict=False)]
 
 Average = Annotated[float, Field(ge=0, lt=1)]  # the share of a moving average that is kept at each step
 
@@ -40,7 +52,7 @@ class Step(Params):
 
     name: Literal["step"]
     factor: Share
-    every_epochs: Count
+    every_epochs: Epochs
 
 
 Decay = Annotated[Cosine | LateCosine | Constant | Step, Field(discriminator="name")]
@@ -104,21 +116,21 @@ class View(Params):
     crop_area: Interval  # share of the image's area that a crop keeps; [1, 1] keeps all
     crop_ratio: Interval  # width / height of that crop
     flip: Probability
-    rotate: NotNegative  # degrees, drawn from +-rotate
+    rotate: Annotated[float, Field(ge=0, le=360)]  # degrees, drawn from +-rotate
     scale: Annotated[float, Field(ge=0, lt=1)]  # size drawn from 1 +- scale
     shift: Probability  # share of the side, drawn from +-shift in x and in y
     shear: Annotated[float, Field(ge=0, lt=80)]  # degrees, drawn from +-shear
     jitter: Probability  # of applying the four operations below, in random order
-    brightness: NotNegative  # factor drawn from 1 +- brightness; contrast and saturation likewise
-    contrast: NotNegative
-    saturation: NotNegative
+    brightness: Strength  # factor drawn from 1 +- brightness; contrast and saturation likewise
+    contrast: Strength
+    saturation: Strength
     hue: Annotated[float, Field(ge=0, le=0.5)]  # share of the colour circle, drawn from +-hue
     grayscale: Probability
     blur: Probability
     blur_sigma: Interval  # pixels
     solarise: Probability
     solarise_threshold: Probability
-    noise: NotNegative  # standard deviation of Gaussian noise on pixels in 0..1
+    noise: Strength  # standard deviation of Gaussian noise on pixels in 0..1
 
     @model_validator(mode="after")
     def _check_intervals(self) -> Self:
@@ -139,7 +151,7 @@ class View(Params):
 class TargetView(View):
     """A view that the target network alone sees."""
 
-    count: Count  # of such views per image
+    count: Annotated[int, Field(ge=1, le=100)]  # of such views per image
 
 
 class Views(Params):
@@ -149,7 +161,7 @@ class Views(Params):
     views, or views of its own, if there is a `target`.
     """
 
-    online: Annotated[int, Field(ge=2)]
+    online: Annotated[int, Field(ge=2, le=100)]
     first: View
     second: View  # built from `first` and the differences that params.yaml states, like `target`
     target: TargetView | None
@@ -173,15 +185,15 @@ class Views(Params):
 class Training(Params):
     """The settings of any training, whatever its objective."""
 
-    objective: str  # the name of its room in components/
+    objective: Annotated[str, Field(max_length=100)]  # the name of its room in components/
     seed: Seed
     device: Device
-    threads: Count  # CPU threads; their number decides the order of sums, and so the bits
+    threads: Workers  # CPU threads; their number decides the order of sums, and so the bits
     precision: Precision
     compile: Literal["auto", "always", "never"]
     deterministic: bool  # whether a seed gives the same bits on CUDA too; on a CPU it always does
-    epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]  # over all processes
+    epochs: Epochs
+    batch_size: Annotated[int, Field(ge=2, le=10**6)]  # over all processes
     images: Images
     encoder: Encoder
     optimiser: Optimiser

@@ -11,7 +11,11 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 
 from components.learning.params import Training
 from components.stage.rooms import find_in_rooms
-from components.stage.types import Count, Launcher, NotNegative, Params, Positive, Share
+from components.stage.shown import show
+from components.stage.types import Count, Epochs, Launcher, NotNegative, Params, Several, Share, Temperature
+
+Loaders = Annotated[int, Field(ge=0, le=1024)]
+Queries = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class FeedParams(Params):
@@ -20,7 +24,7 @@ class FeedParams(Params):
     kind: Literal["auto", "resident", "streaming"]
     resident_share: Share  # of the device's free memory: `auto` is resident if the decoded images take no more
     executor: Literal["batched", "albumentations"]
-    workers: Annotated[int, Field(ge=0)]  # processes that decode, when streaming; 0 decodes in the training process
+    workers: Loaders  # processes that decode, when streaming; 0 decodes in the training process
     shuffle_images: Count  # images that a worker shuffles at a time, when streaming
 
     @model_validator(mode="after")
@@ -33,26 +37,26 @@ class FeedParams(Params):
 class Watch(Params):
     """The measurements during the run, and the logs that get them."""
 
-    every_epochs: Count
-    sample: Annotated[int, Field(ge=2)]  # images, always the same, from whose features the encoder's health is measured
+    every_epochs: Epochs
+    sample: Several  # images, always the same, from whose features the encoder's health is measured
     collapse: NotNegative  # the run stops when the spread that the objective watches falls below this; 0 never stops it
-    knn_queries: Annotated[int, Field(ge=0)]  # held-out train images that an online kNN classifies; 0 leaves it out
+    knn_queries: Queries  # held-out train images that an online kNN classifies; 0 leaves it out
     knn_bank: Count  # at most this many train images vote
     knn_k: Count
-    knn_temperature: Positive
-    loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False)]
+    knn_temperature: Temperature
+    loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False, max_length=2)]
 
 
 def _check_objective(name: str) -> str:
     if name not in OBJECTIVES:
-        raise ValueError(f"one of {', '.join(OBJECTIVES)}, not '{name}'")
+        raise ValueError(f"one of {', '.join(OBJECTIVES)}, not {show(name)}")
     return name
 
 
 class Pretrain(Training):
     """Everything that decides the encoder, given the images."""
 
-    objective: Annotated[str, AfterValidator(_check_objective)]
+    objective: Annotated[str, Field(max_length=100), AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
     feed: FeedParams

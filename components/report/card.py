@@ -5,6 +5,7 @@ cards (arXiv 1810.03993); the lines above them are those that Hugging Face reads
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from components.encoder.saved import Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
+from components.report.markdown import write_code, write_inert
 from components.report.page.numbers import Probe
 from components.report.seen import describe_test_images
 from components.report.words import count
+from components.stage.shown import LONGEST_LINE
 from components.store.decode import MODES
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
@@ -58,11 +61,14 @@ def write_card(
         splits=list_splits(data),
         classes=list_classes(data),
         findings=[count(data[key], what) for key, what in FINDINGS.items() if data.get(key)],
-        verdict=verdict,
+        verdict=write_inert(verdict, LONGEST_LINE),
         evaluation=describe_test_images(data, probes),
-        probes=[tabulate_probe(name, probe) | {"notes": notes.get(name, [])} for name, probe in probes.items()],
-        training=[(name, format_value(value)) for name, value in pretrain.items()],
-        revision=revision,
+        probes=[
+            tabulate_probe(name, probe) | {"notes": [write_inert(note, LONGEST_LINE) for note in notes.get(name, [])]}
+            for name, probe in probes.items()
+        ],
+        training=[(write_inert(name), format_value(value)) for name, value in pretrain.items()],
+        revision=write_inert(revision),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -77,7 +83,7 @@ def describe_network(config: Config) -> dict[str, Any]:
         "data": None,
     }
     provenance |= {"params": {}} | config.provenance
-    images = config.images
+    images, objective = config.images, objectives.read_objective(provenance)
     return {
         "config": config,
         "side": images.side,
@@ -86,17 +92,21 @@ def describe_network(config: Config) -> dict[str, Any]:
         "channels": CHANNELS[images.channels],
         "mode": MODES[images.channels],
         "alpha": images.channels in (2, 4),
-        "provenance": provenance,
+        "method": write_inert(str(provenance["method"])),
+        "torch": write_inert(str(provenance["torch"])),
         "taught": objectives.describe_teaching(provenance),
         "kept": objectives.describe_kept_network(provenance),
-        "tag": objectives.read_objective(provenance) or "byol",
-        "parameters_json": json.dumps(provenance["params"], indent=2),
+        "tag": objective if re.fullmatch(r"\w+", objective, re.ASCII) else "byol",
+        "lock": write_code(str(provenance["lock"] or "unknown")),
+        "images": write_code(str(provenance["data"] or "unknown")),
+        # Inside a block of code nothing has a meaning but its end.
+        "parameters_json": json.dumps(provenance["params"], indent=2).replace("`", "\\u0060").replace("<", "\\u003c"),
     }
 
 
 def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:
     """List the name and value of each known fact about the images."""
-    sources = ", ".join(f"{format_cell(name)} ({count:,})" for name, count in data.get("sources", {}).items())
+    sources = ", ".join(f"{write_inert(name)} ({count:,})" for name, count in data.get("sources", {}).items())
     by_split = ", ".join(f"{data[split]:,} {split}" for split in list_splits(data))
     trained_on = format_value(pretrain.get("images"))
     facts = [
@@ -118,7 +128,7 @@ def list_classes(data: Metrics) -> list[list[str]]:
     if not 1 < len(rows) <= CLASSES:
         return []
     return [
-        [format_cell(str(row["class"])), *(format_value(row.get(split)) for split in list_splits(data))] for row in rows
+        [write_inert(str(row["class"])), *(format_value(row.get(split)) for split in list_splits(data))] for row in rows
     ]
 
 
@@ -127,15 +137,15 @@ def tabulate_probe(name: str, by_encoder: Mapping[str, Metrics]) -> dict[str, An
     ordered = order_encoders(by_encoder)
     measured = {encoder: metrics for encoder, metrics in ordered.items() if "skipped" not in metrics}
     return {
-        "name": name,
-        "encoders": list(measured),
+        "name": write_inert(name),
+        "encoders": [write_inert(encoder) for encoder in measured],
         "skipped": [
-            (encoder, format_cell(str(metrics["skipped"])))
+            (write_code(encoder), write_inert(str(metrics["skipped"])))
             for encoder, metrics in ordered.items()
             if encoder not in measured
         ],
         "rows": [
-            [format_cell(metric), *(format_with_interval(metrics, metric) for metrics in measured.values())]
+            [write_inert(metric), *(format_with_interval(metrics, metric) for metrics in measured.values())]
             for metric in list_metrics(measured.values())
         ],
     }
@@ -154,9 +164,4 @@ def format_value(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else format_cell(str(value))
-
-
-def format_cell(text: str) -> str:
-    """Bring text into one line that fits a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return f"{value:,}" if isinstance(value, int) else write_inert(str(value))

@@ -7,39 +7,32 @@ is found before the first stage has trained for a day. The types of the sections
 import argparse
 import inspect
 import io
-import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from pydantic import ValidationError, create_model
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from components.stage.errors import InputError, RunError
 from components.stage.process import end_with_dvc
 from components.stage.rooms import find_in_rooms
 from components.stage.secrets import mask
+from components.stage.shown import LONGEST_LINE, InertStream, escape, shorten, show, show_name
 from components.stage.types import Params
+from components.stage.yaml_file import read_yaml
 
 USER_ERROR, OTHER_ERROR = 2, 1
 INTERRUPTED = 130  # 128 + SIGINT, as in shells
 PARAMS_FILE = Path("params.yaml")  # the path where DVC looks for it
+MOST_MISTAKES = 20  # that are named
 
 
 def read_params(path: Path) -> Any:
     """Read every section of the file as its typed object. Raises InputError with one line per mistake."""
-    try:
-        raw = YAML(typ="safe").load(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except YAMLError as error:
-        reason = re.sub(r" with value .* in ", " in ", " ".join(str(error).split()))  # a value may be a secret
-        raise InputError(f"{path}: not YAML: {reason}") from None
-    return check_params(raw, path)
+    return check_params(read_yaml(path), path)
 
 
 def check_params(raw: Any, path: Path) -> Any:
@@ -58,34 +51,44 @@ def _format_errors(path: Path, raw: Any, error: ValidationError) -> list[str]:
     """Return one line per mistake; a mistake that other views inherit is reported for the first view only."""
     lines: dict[tuple[object, ...], str] = {}
     slips = error.errors(include_url=False)
+    # A list is "too short" because of a mistake inside it.
+    within = {slip["loc"][:length] for slip in slips for length in range(len(slip["loc"]))}
     for slip in slips:
-        message = slip["msg"].removeprefix("Value error, ")
-        key = slip["loc"]
-        if any(inner["loc"][: len(key)] == key and len(inner["loc"]) > len(key) for inner in slips):
-            continue  # a list is "too short" because of a mistake inside it
-        if slip["type"] == "unknown_key":
-            key = (*key, slip["ctx"]["key"])
-        elif slip["type"] == "missing":
-            message = "missing"
-        elif slip["type"] == "union_tag_invalid":
-            key = (*key, slip["ctx"]["discriminator"].strip("'"))
-            message = f"one of {slip['ctx']['expected_tags']}, not '{slip['ctx']['tag']}'"
-        elif slip["type"] == "union_tag_not_found":
-            key, message = (*key, slip["ctx"]["discriminator"].strip("'")), "missing"
-        elif slip["type"] != "value_error":
-            message += f", not {slip['input']!r}"
+        if slip["loc"] in within:
+            continue
+        key, message = _describe_slip(slip, raw)
         origin = tuple("first" if part in ("second", "target") else part for part in key)
         lines.setdefault((origin, message), f"{path}: {_spell_key(raw, key)}: {message}")
-    return list(lines.values())
+    more = len(lines) - MOST_MISTAKES
+    return [*list(lines.values())[:MOST_MISTAKES], *([f"{path}: {more:,} more mistakes"] if more > 0 else [])]
+
+
+def _describe_slip(slip: Any, raw: Any) -> tuple[tuple[int | str, ...], str]:
+    """Return the key that is wrong, and what is wrong with it."""
+    key, message, context = slip["loc"], slip["msg"].removeprefix("Value error, "), slip.get("ctx", {})
+    if slip["type"] == "unknown_key":
+        key = (*key, context["key"])
+    elif slip["type"] == "missing" and isinstance(key[-1], int):
+        key, message = key[:-1], f"{key[-1] + 1} or more entries, not {show(slip['input'])}"
+    elif slip["type"] == "missing":
+        message = "missing"
+    elif slip["type"] == "union_tag_invalid":
+        key = (*key, context["discriminator"].strip("'"))
+        message = f"one of {context['expected_tags']}, not {show(context['tag'])}"
+    elif slip["type"] == "union_tag_not_found":
+        key, message = (*key, context["discriminator"].strip("'")), "missing"
+    elif slip["type"] != "value_error":
+        message += f", not {show(slip['input'])}"
+    return key, message
 
 
 def _spell_key(raw: Any, key: tuple[int | str, ...]) -> str:
     """Spell a key as the file does, without the names of alternatives that pydantic puts in between."""
     parts, place = [], raw
     for number, part in enumerate(key):
-        inside = isinstance(place, list) or (isinstance(place, dict) and part in place)
+        inside = part in place if isinstance(place, dict) else isinstance(place, list) and part in range(len(place))
         if inside or number == len(key) - 1:
-            parts.append(str(part))
+            parts.append(show_name(part))
             place = place[part] if inside else None
     return ".".join(parts) or "the file"
 
@@ -124,18 +127,19 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 def exit_on_error(stage: str) -> Iterator[None]:
     """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
 
-    What the terminal's encoding lacks, as in the name of a class, is printed as an escape. Passwords and tokens, as a
-    server's answer or the text of a broken params.yaml may hold them, are hidden.
+    What a terminal must not have or its encoding lacks, as in the name of a class, is printed as an escape. Passwords
+    and tokens, as a server's answer or the text of a broken params.yaml may hold them, are hidden.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        yield
+        with redirect_stdout(cast(TextIO, InertStream(sys.stdout))):
+            yield
     except InputError as error:
-        print(mask(str(error)), file=sys.stderr)
+        _print_error(str(error))
         sys.exit(USER_ERROR)
     except RunError as error:
-        print(mask(f"{stage}: {error}"), file=sys.stderr)
+        _print_error(f"{stage}: {error}")
         sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)
@@ -143,3 +147,9 @@ def exit_on_error(stage: str) -> Iterator[None]:
     except Exception:
         print(mask(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(OTHER_ERROR)
+
+
+def _print_error(message: str) -> None:
+    """Print the lines of a message so that nothing in them harms a terminal, and no secret is among them."""
+    for line in mask(message).split("\n"):
+        print(escape(shorten(line, LONGEST_LINE)), file=sys.stderr)

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from components.stage.shown import show
+
 
 class Params(BaseModel):
     """The base of all parameter classes: a frozen object with exactly the keys of its class."""
@@ -21,8 +23,8 @@ class Params(BaseModel):
     @classmethod
     def _refuse_unknown_keys(cls, raw: Any) -> Any:
         if isinstance(raw, dict):
-            for key in raw.keys() - cls.model_fields.keys():
-                near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
+            for key in [key for key in raw if key not in cls.model_fields]:
+                near = difflib.get_close_matches(str(key)[:100], cls.model_fields, n=1, cutoff=0.5)
                 known = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(cls.model_fields)}"
                 raise PydanticCustomError("unknown_key", "unknown key; {known}", {"key": str(key), "known": known})
         return raw
@@ -30,26 +32,33 @@ class Params(BaseModel):
 
 def _check_device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", name):
-        raise ValueError(f"auto, cpu, cuda, cuda:1 (and so on) or mps, not '{name}'")
+        raise ValueError(f"auto, cpu, cuda, cuda:1 (and so on) or mps, not {show(name)}")
     return name
 
 
 def _check_launcher(command: str) -> str:
     if not re.search(r"(^|\s)(python|torchrun)(\s.*)?\s-m$", command):
-        raise ValueError(f"'python -m', or 'torchrun', its options and '-m', not '{command}'")
+        raise ValueError(f"'python -m', or 'torchrun', its options and '-m', not {show(command)}")
     return command
 
 
-Launcher = Annotated[str, AfterValidator(_check_launcher)]  # the command by which dvc.yaml starts a stage
+# The upper bounds are far above all that makes sense: they find slips, and keep what is computed from a number finite.
+Launcher = Annotated[str, Field(max_length=1000), AfterValidator(_check_launcher)]  # how dvc.yaml starts a stage
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Several = Annotated[int, Field(ge=2, le=10**9)]
+Epochs = Annotated[int, Field(ge=1, le=10**6)]
+Batch = Annotated[int, Field(ge=1, le=10**6)]  # images that are computed on at the same time
+Width = Annotated[int, Field(ge=1, le=2**16)]  # features of a layer
+Workers = Annotated[int, Field(ge=1, le=1024)]  # threads or processes
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Device = Annotated[str, AfterValidator(_check_device)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+Temperature = Annotated[float, Field(ge=1e-3, le=1000)]  # divides a cosine, of which exp is taken
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
+Device = Annotated[str, Field(max_length=20), AfterValidator(_check_device)]
 Precision = Literal["auto", "float32", "bfloat16"]  # of convolutions and products; see choose_precision for `auto`
 
 # YAML has only lists; the object holds tuples, so that these are frozen, too.
-Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
-Positives = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)]
+Counts = Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=100)]
+Positives = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=100)]

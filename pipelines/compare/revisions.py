@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import RevisionError
+from pipelines.shown import show
 from pipelines.train import graph
 from pipelines.train.graph import WORKSPACE, Tree
 
@@ -33,7 +34,7 @@ def read_revisions(root: Path, names: list[str]) -> list[Revision]:
 
 def _read_revision(name: str, tree: Tree) -> Revision:
     short = tree.commit if tree.commit == WORKSPACE else tree.commit[:7]
-    title = name if name.startswith(short) else f"{name} ({short})"
+    title = show(name if name.startswith(short) else f"{name} ({short})")
     metrics: dict[str, Any] = {}
     predictions: dict[str, pa.Table] = {}
     for metrics_file, predictions_file in tree.results:
@@ -51,7 +52,7 @@ def _read_metrics(tree: Tree, path: str, revision: str) -> Any:
         return json.loads(tree.read_file(path))
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RevisionError(f"{path} of {revision}: not JSON") from None
 
 

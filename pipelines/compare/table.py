@@ -10,6 +10,7 @@ from pipelines.compare.differences import ProbeComparison, Row, compare_probes, 
 from pipelines.compare.paired import BETTER, LEVEL, WORSE, Paired
 from pipelines.compare.revisions import Revision
 from pipelines.secrets import mask
+from pipelines.shown import show
 from pipelines.train.graph import Change
 from pipelines.train.summary import build_narrow_table, format_metric_name, format_number
 
@@ -40,18 +41,20 @@ def show_params(console: Console, changes: list[Change]) -> None:
     console.print("\n[bold]Parameters that changed[/bold]" if changes else "\nNo parameter changed.")
     for change in changes:
         console.print(
-            f"{change.key}: {format_value(change.old)} -> {format_value(change.new)}", markup=False, soft_wrap=True
+            f"{show(change.key)}: {format_value(change.old)} -> {format_value(change.new)}",
+            markup=False,
+            soft_wrap=True,
         )
 
 
 def format_value(value: Any) -> str:
     """Format a parameter's value; an old commit may hold a password or token, which is hidden."""
-    return NOTHING if value is None else mask(str(value))
+    return NOTHING if value is None else show(mask(str(value)))
 
 
 def show_probe(console: Console, comparison: ProbeComparison) -> None:
     """Print one probe's comparison for one encoder."""
-    title = f"\n[bold]{escape(comparison.probe)}, {escape(comparison.encoder)}[/bold]"
+    title = f"\n[bold]{escape(show(comparison.probe))}, {escape(show(comparison.encoder))}[/bold]"
     if comparison.same:
         console.print(f"{title}: the same in both, image by image")
         return
@@ -59,7 +62,7 @@ def show_probe(console: Console, comparison: ProbeComparison) -> None:
     if comparison.rows:
         console.print(build_probe_table(comparison))
     for remark in comparison.remarks:
-        console.print(remark, markup=False)
+        console.print(show(remark), markup=False)
 
 
 def build_probe_table(comparison: ProbeComparison) -> Table:

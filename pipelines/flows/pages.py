@@ -11,6 +11,7 @@ from pipelines.compare.revisions import read_revisions
 from pipelines.compare.table import COLUMNS, format_row, format_untested, format_value
 from pipelines.errors import GraphError, RevisionError
 from pipelines.registry import worktree
+from pipelines.shown import write_inert
 from pipelines.train.graph import WORKSPACE, Stage, compare_params
 from pipelines.train.runner import RAN, UP_TO_DATE
 from pipelines.train.summary import format_metric_name
@@ -47,13 +48,18 @@ def draw_changes(root: Path) -> str:
         a, b = read_revisions(root, [PREVIOUS, WORKSPACE])
         parameters = compare_params(root, PREVIOUS, WORKSPACE)
     except (RevisionError, GraphError) as error:
-        return f"There is nothing to compare with: {error}"
-    parts = [f"A: {a.name}, B: {b.name}", "## Parameters"]
-    rows = [[change.key, format_value(change.old), format_value(change.new)] for change in parameters]
+        return f"There is nothing to compare with: {write_inert(error)}"
+    parts = [f"A: {write_inert(a.name)}, B: {write_inert(b.name)}", "## Parameters"]
+    rows = [
+        [write_inert(cell) for cell in (change.key, format_value(change.old), format_value(change.new))]
+        for change in parameters
+    ]
     parts.append(draw_table(["", "A", "B"], rows))
     for comparison in compare_probes(a, b):
-        parts += [f"## {comparison.probe}, {comparison.encoder}", *draw_probe(comparison)]
-    numbers = [[format_metric_name(name), *format_untested(old, new)[:2]] for name, old, new in compare_runs(a, b)]
+        parts += [f"## {write_inert(comparison.probe)}, {write_inert(comparison.encoder)}", *draw_probe(comparison)]
+    numbers = [
+        [write_inert(format_metric_name(name)), *format_untested(old, new)[:2]] for name, old, new in compare_runs(a, b)
+    ]
     return "\n\n".join([*parts, "## Numbers about the runs", draw_table(["", "A", "B"], numbers)])
 
 
@@ -62,8 +68,10 @@ def draw_probe(comparison: ProbeComparison) -> Iterator[str]:
     if comparison.same:
         yield "The same in both, image by image."
         return
-    yield draw_table(list(COLUMNS), [[format_metric_name(row.metric), *format_row(row)] for row in comparison.rows])
-    yield from comparison.remarks
+    yield draw_table(
+        list(COLUMNS), [[write_inert(format_metric_name(row.metric)), *format_row(row)] for row in comparison.rows]
+    )
+    yield from map(write_inert, comparison.remarks)
 
 
 def draw_table(header: list[str], rows: list[list[str]]) -> str:

@@ -15,6 +15,7 @@ from pipelines import entrance, signals
 from pipelines.errors import USER_ERROR, StageError
 from pipelines.registry import mending, versions
 from pipelines.registry.git import git_succeeds, run_git
+from pipelines.shown import show
 from pipelines.train import graph, settings, wholeness
 from pipelines.train.ending import EXPECTED, report_error
 from pipelines.train.summary import build_narrow_table
@@ -71,9 +72,10 @@ def run_command(arguments: argparse.Namespace) -> None:
 
 def register_by_hand(root: Path, promote: Mapping[str, Any], revision: str) -> None:
     """Make a commit a version. Raises StageError."""
-    if not git_succeeds(root, "rev-parse", "--verify", f"{revision}^{{commit}}"):
-        raise StageError(f"{revision}: no such revision", USER_ERROR)
-    commit = run_git(root, "rev-parse", f"{revision}^{{commit}}")
+    named = ("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    if not revision or "\0" in revision or not git_succeeds(root, *named):
+        raise StageError(f"{show(revision) or 'an empty name'}: no such revision", USER_ERROR)
+    commit = run_git(root, *named)
     check_artifact(root, promote["artifact"], commit)
     message = versions.format_message(root, commit, promote)
     version = versions.register(root, promote["artifact"], commit, message)
@@ -90,11 +92,14 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
     """Promote the named version, or without a name the one before the present one. Raises StageError."""
     artifact, stage = promote["artifact"], promote["stage"]
     by_name = {version.name: version for version in versions.list_versions(root, artifact)}
-    wanted = name or versions.find_previous(root, promote).name
+    wanted = name if name is not None else versions.find_previous(root, promote).name
     if wanted not in by_name:
-        raise StageError(f"{wanted}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR)
+        raise StageError(
+            f"{show(wanted) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
+            USER_ERROR,
+        )
     check_artifact(root, artifact, by_name[wanted].commit)
-    how = "promoted by hand" if name else "rolled back"
+    how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")
     print(f"{artifact}@{wanted} is {stage} now; publish it by `git push origin --tags`")

@@ -23,11 +23,12 @@ from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo, lock_repo
-from dvc.scm import RevError, resolve_rev
+from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 from scmrepo.exceptions import SCMError
 
 from pipelines.errors import OTHER_ERROR, DamageError, GraphError, LockedError, RevisionError, StageError
+from pipelines.shown import show
 from pipelines.train.busy import waits
 
 Result = TypeVar("Result")
@@ -286,10 +287,11 @@ def _switch(repo: Any, name: str) -> Any:
     """Return a context in which the repository is at a revision. Raises RevisionError if the name is unknown."""
     try:
         if name != WORKSPACE:
-            resolve_rev(repo.scm, name)
-    except (RevError, SCMError):  # SCMError: no commit has been made yet
+            repo.scm.resolve_commit(resolve_rev(repo.scm, name or "no name"))  # DVC takes no name for HEAD
+    except Exception:  # of any type: what names a file, a folder or no text at all makes DVC stumble in many ways
         raise RevisionError(
-            f"{name}: neither a Git revision nor an experiment; see `git log --oneline` and `dvc exp list`"
+            f"{show(name) or 'an empty name'}: neither a Git revision nor an experiment; see `git log --oneline` and "
+            "`dvc exp list`"
         ) from None
     return repo.switch(name)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from pipelines.shown import show
 from pipelines.train.graph import Stage
 
 WHOLE = 999.5  # from here on three significant digits would need an exponent
@@ -26,7 +28,7 @@ def show_summary(stages: list[Stage], outcomes: Mapping[str, str], metrics: Mapp
         console.print("[bold]Metrics[/bold] (95 % interval)", highlight=False)
         console.print(build_metrics_table(by_encoder))
         for line in list_skipped(by_encoder):
-            console.print(line, highlight=False, markup=False)
+            console.print(show(line), highlight=False, markup=False)
         console.print()
     for stage in stages:
         for output in stage.outputs:
@@ -50,7 +52,7 @@ def is_by_encoder(content: Any) -> bool:
 def build_metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
     """Build a table with one row per metric and one column per encoder, with 95 % intervals where there are any."""
     encoders = sorted({encoder for by_encoder in by_probe.values() for encoder in by_encoder})
-    table = build_narrow_table("", *encoders, gap=2)
+    table = build_narrow_table("", *(escape(show(encoder)) for encoder in encoders), gap=2)
     for probe, by_encoder in by_probe.items():
         keys = [
             key
@@ -59,10 +61,10 @@ def build_metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, Any]]])
             if key not in list_interval_keys(metrics) and key != SKIPPED
         ]
         if keys:
-            table.add_row(f"[bold]{probe}[/bold]")
+            table.add_row(f"[bold]{escape(show(probe))}[/bold]")
         for key in dict.fromkeys(keys):
             cells = [format_cell(by_encoder.get(encoder, {}), key) for encoder in encoders]
-            table.add_row(f"  {format_metric_name(key)}", *cells)
+            table.add_row(f"  {escape(format_metric_name(key))}", *cells)
     return table
 
 
@@ -93,7 +95,7 @@ def list_interval_keys(metrics: Mapping[str, Any]) -> set[str]:
 
 def format_metric_name(metric: str) -> str:
     """Format a metric's name in words."""
-    return metric.replace("_", " ")
+    return show(metric.replace("_", " "))
 
 
 def format_cell(metrics: Mapping[str, Any], key: str) -> str:

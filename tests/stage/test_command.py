@@ -61,6 +61,36 @@ def test_params_cannot_be_changed_by_a_stage(params: Path) -> None:
         ("evaluate.probes", ["knn", "knn"], "evaluate: probes: each probe once"),
         ("evaluate.logistic.c_low", 1e6, "evaluate.logistic: c_low (1e+06) is above c_high (100000)"),
         ("evaluate.shared.labels_per_class", [2, 2], "evaluate.shared.labels_per_class: each number once"),
+        ("pretrain.epochs", 1e30, "pretrain.epochs: Input should be a valid integer, not 1e+30"),
+        (
+            "pretrain.epochs",
+            10**30,
+            "epochs: Input should be less than or equal to 1000000, not a number of about 31 digi",
+        ),
+        ("pretrain.threads", 10**6, "pretrain.threads: Input should be less than or equal to 1024, not 1000000"),
+        (
+            "data.limits.max_bytes",
+            2**63,
+            "data.limits.max_bytes: Input should be less than 2147483648, not 92233720368",
+        ),
+        ("pretrain.views.first.crop_area", [1.0], "pretrain.views.first.crop_area: 2 or more entries, not [1.0]"),
+        (
+            "pretrain.views.first.crop_area",
+            [1, 1, 1],
+            "crop_area: Tuple should have at most 2 items after validation, n",
+        ),
+        (
+            "pretrain.images.std",
+            [1e-300],
+            "pretrain.images.std.0: Input should be greater than or equal to 0.000001, not",
+        ),
+        ("pretrain.device", "x" * 10**5, "pretrain.device: String should have at most 20 characters, not 'xxx"),
+        ("pretrain.objective", "\x1b[2J\u202e", r"one of article, byol, not '\x1b[2J\u202e'"),
+        ("pretrain.encoder.name", "\x1b[2J", r"not '\x1b[2J'"),
+        ("evaluate.probes", ["\n" * 50], r"no probe is called '\n\n"),
+        ("pretrain.\x1b[2Jhead", 1, r"pretrain.\x1b[2Jhead: unknown key; did you mean 'head'?"),
+        ("pretrain.epochs", [[[[[[[0]]]]]]], "pretrain.epochs: Input should be a valid integer, not [[[[[[[...]]]]]]]"),
+        ("pretrain.epochs", {1: {None: 2}}, "pretrain.epochs: Input should be a valid integer, not {1: {None: 2}}"),
         ("evaluate.shared.draws", 3, "evaluate.shared.draws: Input should be greater than or equal to 10, not 3"),
     ],
 )
@@ -72,6 +102,8 @@ def test_a_slip_is_named_with_its_key(params: Path, key: str, value: object, lin
     assert line in message
     assert message.startswith(f"{params}: ")
     assert "\n" not in message, "said once, in one line"
+    assert message.isprintable()
+    assert len(message) < len(str(params)) + 350
 
 
 @pytest.mark.parametrize(
@@ -150,6 +182,23 @@ def test_every_stage_says_how_to_call_it(
     help_text = capsys.readouterr().out
     assert "--params PATH" in help_text
     assert f"usage: python -m components.{name}" in help_text
+
+
+def test_what_harms_a_terminal_is_escaped_and_a_long_line_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        with stage.exit_on_error("fetch"):
+            print("the class \x1b]0;pwned\x07 \u202egpj\r and a\tb")
+            raise InputError(f"data: the class \x1b[31mred\nand one more\n{'x' * 10**5}")
+
+    with pytest.raises(SystemExit) as ended:
+        fail()
+    printed = capsys.readouterr()
+    assert printed.out == "the class \\x1b]0;pwned\\x07 \\u202egpj\\r and a\tb\n"
+    first, second, third = printed.err.splitlines()
+    assert (first, second) == ("data: the class \\x1b[31mred", "and one more")
+    assert third.endswith("x (100,000 characters)")
+    assert len(third) < 2100
+    assert ended.value.code == 2
 
 
 def test_what_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,17 @@ def test_an_unknown_revision_is_one_line_that_says_so(run_compare: Compare) -> N
     assert said.startswith("thrid: neither a Git revision nor an experiment")
 
 
+@pytest.mark.parametrize(
+    "name", ["HEAD:params.yaml", "HEAD^{tree}", "HEAD:", "", "second..HEAD", "a\0b", "\x1b[2J", "x" * 10**5, "\udc80"]
+)
+def test_what_is_no_commit_is_one_line_that_says_so(name: str, run_compare: Compare) -> None:
+    status, output, said = run_compare("second", name)
+    assert (status, output, said.count("\n")) == (2, "", 1)
+    assert "neither a Git revision nor an experiment" in said
+    assert said[:-1].isprintable()
+    assert len(said) < 300
+
+
 def test_a_workspace_that_was_edited_but_not_run_is_told_of(
     original: Project, run_compare: Compare, tmp_path: Path
 ) -> None:

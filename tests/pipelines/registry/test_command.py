@@ -126,6 +126,13 @@ def test_versions_beyond_the_ninth_stay_in_order(project: Project, run_registry:
     [
         (("promote", "v0.9.0"), "v0.9.0: no version of encoder; there are v0.1.0"),
         (("register", "no-such"), "no-such: no such revision"),
+        (("register", "HEAD:params.yaml"), "HEAD:params.yaml: no such revision"),
+        (("register", "HEAD^{tree}"), "HEAD^{tree}: no such revision"),
+        (("register", "--", "--output=x"), "--output=x: no such revision"),
+        (("register", ""), "an empty name: no such revision"),
+        (("register", "a\0\x1b[2J"), r"a\x00\x1b[2J: no such revision"),
+        (("promote", "../x"), "../x: no version of encoder; there are v0.1.0"),
+        (("promote", ""), "an empty name: no version of encoder; there are v0.1.0"),
         (("register", "HEAD"), "'encoder' is already registered in this commit with version 'v0.1.0'"),
         (("rollback",), "prod: no version held it before the present one; `promote` names one"),
     ],
