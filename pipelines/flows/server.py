@@ -3,6 +3,7 @@
 So the server ends with the process that serves, however that ends, and what it has recorded stays for the next server.
 """
 
+import logging
 import os
 import socket
 import sys
@@ -10,7 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import httpx
@@ -23,6 +25,7 @@ from pipelines.train.runner import LAST_LINES
 HOST, PORT = "127.0.0.1", os.environ.get("PREFECT_SERVER_API_PORT", "4200")  # Prefect's defaults
 URL = f"http://{HOST}:{PORT}/api"
 LOG = Path(".dvc", "tmp", "prefect-server.log")
+LOG_BYTES = 4_000_000  # then it begins anew, and the one before stays beside it as LOG.1
 GONE_SECONDS = 8.0  # a server that was just ended may hold its port this long
 START_SECONDS = 180.0  # enough to create the database on a busy machine
 EVER = 60.0 * 24 * 365 * 50  # minutes
@@ -36,11 +39,12 @@ def run_server(root: Path) -> Iterator[None]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", PORT]
 
     def run() -> None:
-        with suppress(EndedError), (root / LOG).open("a", buffering=1, encoding="utf-8") as log:
+        log = RotatingFileHandler(root / LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        with suppress(EndedError), closing(log):
 
             def say(line: str) -> None:
                 last_lines.append(line)
-                log.write(f"{line}\n")
+                log.emit(logging.makeLogRecord({"msg": line}))
 
             processes.run(command, cwd=root, minutes=EVER, say=say)
 

@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from pipelines import entrance
-from pipelines.errors import USER_ERROR, GraphError, StageError
-from pipelines.registry import versions
+from pipelines.errors import OTHER_ERROR, USER_ERROR, BusyError, GraphError, LockedError, StageError
+from pipelines.registry import presence, prune, versions, worktree
 from pipelines.registry.git import git_succeeds, run_git
 from pipelines.train import settings
 from pipelines.train.summary import build_narrow_table
@@ -47,10 +47,12 @@ def main() -> int:
     commands.add_parser("promote", help="put a version into production by hand").add_argument("version")
     commands.add_parser("rollback", help="put back the version before the present one")
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
+    add_prune(commands)
     arguments = parser.parse_args()
     try:
         root = entrance.find_root()
-        promote = settings.read_settings(root)["promote"]
+        sections = settings.read_settings(root)
+        promote = sections["promote"]
         if arguments.command == "register":
             if not git_succeeds(root, "rev-parse", "--verify", f"{arguments.revision}^{{commit}}"):
                 raise StageError(f"{arguments.revision}: no such revision", USER_ERROR)
@@ -58,6 +60,8 @@ def main() -> int:
             message = versions.format_message(root, commit, promote)
             version = versions.register(root, promote["artifact"], commit, message)
             print(f"registered {promote['artifact']}@{version}: {message}")
+        elif arguments.command == "prune":
+            prune_by_hand(root, sections, arguments)
         elif arguments.command in ("promote", "rollback"):
             promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
         else:
@@ -65,10 +69,33 @@ def main() -> int:
     except StageError as error:
         print(error, file=sys.stderr)
         return error.status
+    except (BusyError, LockedError) as error:
+        print(error, file=sys.stderr)
+        return OTHER_ERROR
     except GraphError as error:
         print(f"dvc.yaml: {error}", file=sys.stderr)
         return USER_ERROR
     return 0
+
+
+def add_prune(commands: Any) -> None:
+    """Add the command that removes old data."""
+    parser = commands.add_parser("prune", help="show which data of old retrainings may go; with --yes, remove them")
+    parser.add_argument("--keep", type=int, metavar="N", help="versions that stay; by default retrain.keep")
+    parser.add_argument("--projects", nargs="*", type=Path, metavar="PATH", help="other checkouts on the same cache")
+    parser.add_argument("--yes", action="store_true", help="remove them")
+
+
+def prune_by_hand(root: Path, sections: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Show what may go, and remove it if told so. Raises StageError, BusyError or GraphError."""
+    count = sections["retrain"]["keep"] if arguments.keep is None else arguments.keep
+    if count is None or count < 1:
+        raise StageError("--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml", USER_ERROR)
+    prune.check_shared_cache(root, arguments.projects)
+    with worktree.lock_retraining(root):
+        prune.prune(root, sections["promote"], count, arguments.projects or (), print, removes=arguments.yes)
+    if not arguments.yes:
+        print("nothing is removed yet: repeat it with --yes")
 
 
 def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
@@ -78,6 +105,7 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
     wanted = name or versions.find_previous(root, promote).name
     if wanted not in by_name:
         raise StageError(f"{wanted}: no version of {artifact}; there are {', '.join(by_name) or 'none'}", USER_ERROR)
+    presence.check_presence(root, by_name[wanted], promote, print)
     how = "promoted by hand" if name else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")

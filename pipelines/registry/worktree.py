@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
 from pipelines.errors import USER_ERROR, BusyError, GraphError, StageError
+from pipelines.registry import notes
 from pipelines.registry.git import GitError, run_git
 from pipelines.train import graph
 
@@ -47,6 +48,7 @@ def lock_retraining(root: Path) -> Iterator[None]:
 def remove_leftovers(root: Path) -> None:
     """Remove what killed runs have left."""
     for leftover in (root / FOLDER).iterdir():
+        notes.note_lock(root, leftover.joinpath(*_split_path(root), "dvc.lock"))
         shutil.rmtree(leftover)
     run_git(root, "worktree", "prune")
 
@@ -68,6 +70,7 @@ def check_out(root: Path, revision: str) -> Iterator[Path]:
         share_checkout(root, folder)
         yield folder
     finally:
+        notes.note_lock(root, folder / "dvc.lock")
         shutil.rmtree(outermost)
         run_git(root, "worktree", "prune")
 
