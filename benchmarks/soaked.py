@@ -123,11 +123,21 @@ class Soaked:
 
     def find_deployment(self, name: str) -> str:
         """Return the deployment's id."""
+        return str(self.ask("GET", f"/deployments/name/{name}")["id"])
+
+    def ask(self, method: str, path: str, **content: Any) -> Any:
+        """Return the server's answer; on a busy machine it may be long in coming."""
         until = time.monotonic() + START_SECONDS
-        while not (answer := self.client.get(f"/deployments/name/{name}")).is_success:
-            assert time.monotonic() < until, answer.text
+        while True:
+            try:
+                answer = self.client.request(method, path, **content)
+                if answer.is_success:
+                    return answer.json()
+                problem = f"{answer.status_code} {answer.text}"
+            except httpx.TransportError as error:
+                problem = repr(error)
+            assert time.monotonic() < until, problem
             time.sleep(0.5)
-        return str(answer.json()["id"])
 
     def set_scene(self, kind: str, cycle: int) -> None:
         """Lay out the photos of a night; each cycle has photos that were never seen."""
@@ -157,9 +167,9 @@ class Soaked:
         if is_killed:
             slow.touch()
         began, used = time.monotonic(), self.read_cpu_seconds()
-        answer = self.client.post(f"/deployments/{self.deployment}/create_flow_run", json={})
-        run = answer.raise_for_status().json()["id"]
-        while (state := self.client.get(f"/flow_runs/{run}").raise_for_status().json()["state"])["type"] not in OVER:
+        key = {"idempotency_key": str(began)}
+        run = self.ask("POST", f"/deployments/{self.deployment}/create_flow_run", json=key)["id"]
+        while (state := self.ask("GET", f"/flow_runs/{run}")["state"])["type"] not in OVER:
             assert time.monotonic() < began + NIGHT_SECONDS, state
             if is_killed and started.exists():
                 for flow in self.list_flows():
