@@ -100,7 +100,11 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "nights": len(rows),
         "kinds": dict(Counter(row["kind"] for row in rows)),
-        "wrong": [f"night {row['night']}: {row['kind']} became {row['state']}" for row in rows if not row["right"]],
+        "wrong": [
+            f"night {row['night']}: {row['kind']} became {row['state']}, {row['said']}"
+            for row in rows
+            if not row["right"]
+        ],
         "hours": sum(row["seconds"] for row in rows) / 3600,
         "time": {name: line for name, line in drifts.items() if line},
         "growth": {name: line for name, line in grown.items() if line},

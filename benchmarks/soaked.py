@@ -30,7 +30,7 @@ MEGABYTE = 1e6
 DRIFT = """
 import json, sys
 from pathlib import Path
-Path(sys.argv[sys.argv.index("--metrics") + 1]).write_text(json.dumps({"p_value": 0.5}))
+Path(sys.argv[sys.argv.index("--metrics") + 1]).write_text(json.dumps({"p_value": 0.5, "new": 100}))
 """
 DOWN = """
 import sys
@@ -180,14 +180,15 @@ class Soaked:
         while self.list_flows():
             time.sleep(0.2)
         seconds = time.monotonic() - began
-        return {"state": state["name"], "seconds": seconds, "cpu_seconds": self.read_cpu_seconds() - used}
+        cpu_seconds = self.read_cpu_seconds() - used
+        return {"state": state["name"], "said": state["message"], "seconds": seconds, "cpu_seconds": cpu_seconds}
 
     def list_flows(self) -> list[psutil.Process]:
-        """List the processes of flows, which Prefect spawns."""
+        """List the processes of flows, which Prefect spawns, until their ends are noticed."""
         flows = []
         for process in self.serving.children():
             try:
-                if "multiprocessing.spawn" in " ".join(process.cmdline()):
+                if process.status() == psutil.STATUS_ZOMBIE or "multiprocessing.spawn" in " ".join(process.cmdline()):
                     flows.append(process)
             except psutil.Error:  # it has just ended
                 continue
@@ -226,16 +227,23 @@ class Soaked:
             "data_remote": self.folder / "store",
             "git_remote": self.folder / "origin.git",
         }
-        servers = self.serving.children(recursive=True)
-        everyone = [self.serving, *servers]
-        return {
-            **{f"mb_disk_{name}": measure_disk(path) / MEGABYTE for name, path in disk.items()},
-            "mb_rss_serving": self.serving.memory_info().rss / MEGABYTE,
-            "mb_rss_server": sum(process.memory_info().rss for process in servers) / MEGABYTE,
-            "count_processes": len(everyone),
-            "count_threads": sum(process.num_threads() for process in everyone),
-            "count_files": sum(process.num_fds() for process in everyone),
-        }
+        return {**{f"mb_disk_{name}": measure_disk(path) / MEGABYTE for name, path in disk.items()}, **self.weigh()}
+
+    def weigh(self) -> dict[str, Any]:
+        """Measure the serving process, and with it the server and all else that runs between two nights."""
+        while True:
+            try:
+                servers = self.serving.children(recursive=True)
+                everyone = [self.serving, *servers]
+                return {
+                    "mb_rss_serving": self.serving.memory_info().rss / MEGABYTE,
+                    "mb_rss_server": sum(process.memory_info().rss for process in servers) / MEGABYTE,
+                    "count_processes": len(everyone),
+                    "count_threads": sum(process.num_threads() for process in everyone),
+                    "count_files": sum(process.num_fds() for process in everyone),
+                }
+            except psutil.Error:  # one of them has just ended
+                continue
 
     def turn_back_clock(self) -> None:
         """Let everything in Prefect's database have happened a day earlier."""
