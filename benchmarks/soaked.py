@@ -51,7 +51,6 @@ class Soaked:
             "PREFECT_SERVER_API_PORT": str(find_free_port()),
             "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "60",  # a night is a day here
             "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-            "DVC_SITE_CACHE_DIR": str(folder / "site"),
             "TMPDIR": str(folder / "tmp"),
             "PYTHONWARNINGS": "ignore",
         }
@@ -71,6 +70,7 @@ class Soaked:
         self.replace(
             "dvc.yaml", "store: store", "store: store, encoder: models/encoder, embeddings: predictions/vote.parquet"
         )
+        self.project.run("dvc", "config", "core.site_cache_dir", str(self.folder / "site"))
         self.project.commit("the soaked project")
         self.project.run("git", "push", "--quiet", "origin", "main")
 

@@ -112,7 +112,8 @@ def find_rubbish(
         kept_texts |= objects.read_history(folder) - going_locks  # a branch that has merged a retraining has its lock
         kept_texts |= {*_read_all(folder, keep.list_marked(folder, artifact), LOCK), *objects.read_files(folder)}
     gone = objects.list_mentioned(going_locks, cache) - objects.list_mentioned(kept_texts, cache)
-    present = {oid: path for oid in sorted(gone) if (path := objects.locate(oid, cache)).is_file()}
+    ordered = sorted(gone, key=lambda oid: (oid.endswith(".dir"), oid))  # the lists of folders last, if it is cut short
+    present = {oid: path for oid in ordered if (path := objects.locate(oid, cache)).is_file()}
     params = _read_all(root, [*staying, *keep.list_marked(root, artifact)], PARAMS)
     scratch = root / read_named_path(root, "scratch")
     return Rubbish(

@@ -122,6 +122,18 @@ def test_a_killed_runs_worktree_is_cleared_away(project: Project) -> None:
             pass
 
 
+def test_what_dvc_notes_on_the_machine_goes_with_it(project: Project, tmp_path: Path) -> None:
+    """Every worktree is another repository to DVC, so that each night would leave folders under /var/tmp."""
+    project.run("dvc", "config", "core.site_cache_dir", str(tmp_path / "site"))
+    with worktree.check_out(project.root, "HEAD") as folder:
+        project.run("dvc", "status")
+        noted = set((tmp_path / "site/repo").iterdir())
+        with Repo(str(folder)) as repo:
+            repo.status()
+            assert project.root / worktree.FOLDER in Path(repo.site_cache_dir).parents
+    assert set((tmp_path / "site/repo").iterdir()) == noted
+
+
 def test_no_hook_runs_in_it(project: Project) -> None:
     hook = project.root / ".git/hooks/post-checkout"
     hook.write_text("#!/bin/sh\ntouch hooked\n")
