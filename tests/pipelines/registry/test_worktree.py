@@ -96,6 +96,7 @@ def test_cache_remote_credentials_scratch_and_named_files_are_shared(project: Pr
 )
 def test_no_parameter_links_an_output_or_what_leads_out_of_the_checkout(project: Project, named: str) -> None:
     with worktree.check_out(project.root, "HEAD") as folder:
+        worktree.link_named_files(project.root, folder, {})  # DVC makes its own folder when it looks for the first time
         before = sorted(folder.parents[1].rglob("*"))
         worktree.link_named_files(project.root, folder, {"path": named})
         assert sorted(folder.parents[1].rglob("*")) == before
