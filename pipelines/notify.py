@@ -25,6 +25,7 @@ from pipelines.secrets import mask
 
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
 TOLD = Path(".dvc", "tmp", "told")  # one file per attempt of a Prefect flow run, so that each is reported once
+MARKS = 200  # that stay, and locks of marks, each run having one of both
 TRIES, SECONDS = 2, 3.0  # per webhook and per try; a cancelled run has to end within 10 s
 
 
@@ -82,10 +83,17 @@ def _mark_told(root: Path, event: Event) -> Iterator[bool]:
         yield True
         return
     (root / TOLD).mkdir(parents=True, exist_ok=True)
+    _forget_old_marks(root / TOLD)
     mark = root / TOLD / f"{event.run}-{event.attempt}"
     with FileLock(mark.with_suffix(".lock")):
         yield not mark.exists()
         mark.touch()
+
+
+def _forget_old_marks(folder: Path) -> None:
+    """Remove the oldest marks and their locks: if a run is reported again, it was the last one."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)[:-MARKS]:
+        path.unlink(missing_ok=True)
 
 
 def _build_message(root: Path, event: Event) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Sets what Prefect reads from the environment when it is imported; import this module first, for its effect.
 
-It turns telemetry off and keeps the calls to a server on this machine off the proxies.
+It turns telemetry off, lets a server forget old runs, and keeps the calls to a server on this machine off the proxies.
 """
 
 import os
@@ -13,6 +13,8 @@ from pipelines.errors import USER_ERROR, StageError
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
+# Runs that ended 90 days ago (Prefect's own default) leave its database; otherwise every night stays there for ever.
+os.environ.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "events,flow_runs")
 
 entrance.prepare_process()  # also where a worker of Prefect's starts a flow, which no command of ours has begun
 if all(os.environ.get(name) or os.environ.get(name.upper()) for name in ("http_proxy", "https_proxy")):

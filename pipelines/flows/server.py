@@ -5,6 +5,7 @@ server. A Ctrl-C in the terminal does not reach it: a flow that is ending still 
 """
 
 import atexit
+import logging
 import os
 import signal
 import socket
@@ -13,7 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,7 @@ from pipelines.train.process import Processes
 from pipelines.train.runner import LAST_LINES
 
 LOG = Path(".dvc", "tmp", "prefect-server.log")
+LOG_BYTES = 4_000_000  # then it begins anew, and the one before stays beside it as LOG.1
 GONE_SECONDS = 8.0  # a server that was just ended may hold its port this long
 START_SECONDS = 900.0  # a server that is still at work is waited for: a busy machine may need minutes
 IDLE_SECONDS = 60.0  # a server that does nothing for so long is not waited for
@@ -74,7 +77,8 @@ class Server:
     def _run(self) -> None:
         try:
             (self.root / LOG).parent.mkdir(parents=True, exist_ok=True)
-            with suppress(EndedError), (self.root / LOG).open("a", buffering=1, encoding="utf-8") as log:
+            log = RotatingFileHandler(self.root / LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+            with suppress(EndedError), closing(log):
 
                 def say(line: str) -> None:
                     if line.startswith(api.AT_PORT):
@@ -83,7 +87,7 @@ class Server:
                         self.is_ready = True
                     elif line:
                         self.last_lines.append(line)
-                        log.write(f"{line}\n")
+                        log.emit(logging.makeLogRecord({"msg": line}))
 
                 self.processes.run(self.command, cwd=self.root, minutes=EVER, say=say)
         except OSError as error:  # a full disk, for example

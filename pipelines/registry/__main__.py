@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.errors import USER_ERROR, StageError
-from pipelines.registry import mending, versions
+from pipelines.registry import mending, presence, prune, versions, worktree
 from pipelines.registry.git import git_succeeds, run_git
 from pipelines.shown import show
 from pipelines.train import graph, settings, wholeness
@@ -49,6 +49,7 @@ def main() -> int:
     commands.add_parser("promote", help="put a version into production by hand").add_argument("version")
     commands.add_parser("rollback", help="put back the version before the present one")
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
+    add_prune(commands)
     arguments = parser.parse_args()
     with signals.heed_signals():
         try:
@@ -59,11 +60,14 @@ def main() -> int:
 
 
 def run_command(arguments: argparse.Namespace) -> None:
-    """Do what the command says. Raises StageError or GraphError."""
+    """Do what the command says. Raises StageError, BusyError or GraphError."""
     root = entrance.find_root()
-    promote = settings.read_settings(root)["promote"]
+    sections = settings.read_settings(root)
+    promote = sections["promote"]
     if arguments.command == "register":
         register_by_hand(root, promote, arguments.revision)
+    elif arguments.command == "prune":
+        prune_by_hand(root, sections, arguments)
     elif arguments.command in ("promote", "rollback"):
         promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
     else:
@@ -88,6 +92,26 @@ def check_artifact(root: Path, artifact: str, commit: str) -> None:
     mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), [path]))
 
 
+def add_prune(commands: Any) -> None:
+    """Add the command that removes old data."""
+    parser = commands.add_parser("prune", help="show which data of old retrainings may go; with --yes, remove them")
+    parser.add_argument("--keep", type=int, metavar="N", help="versions that stay; by default retrain.keep")
+    parser.add_argument("--projects", nargs="*", type=Path, metavar="PATH", help="other checkouts on the same cache")
+    parser.add_argument("--yes", action="store_true", help="remove them")
+
+
+def prune_by_hand(root: Path, sections: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Show what may go, and remove it if told so. Raises StageError, BusyError or GraphError."""
+    count = sections["retrain"]["keep"] if arguments.keep is None else arguments.keep
+    if count is None or count < 1:
+        raise StageError("--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml", USER_ERROR)
+    prune.check_shared_cache(root, arguments.projects)
+    with worktree.lock_retraining(root):
+        prune.prune(root, sections["promote"], count, arguments.projects or (), print, removes=arguments.yes)
+    if not arguments.yes:
+        print("nothing is removed yet: repeat it with --yes")
+
+
 def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
     """Promote the named version, or without a name the one before the present one. Raises StageError."""
     artifact, stage = promote["artifact"], promote["stage"]
@@ -98,6 +122,7 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
             f"{show(wanted) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
             USER_ERROR,
         )
+    presence.check_presence(root, by_name[wanted], promote, print)
     check_artifact(root, artifact, by_name[wanted].commit)
     how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)

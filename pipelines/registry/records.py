@@ -16,7 +16,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 
 from pipelines.disk import name_file
-from pipelines.registry.git import read_committed, run_git
+from pipelines.registry.git import read_blobs, read_committed, run_git
 from pipelines.registry.versions import Version
 from pipelines.train import graph
 
@@ -79,18 +79,20 @@ def read_decision(root: Path, revision: str) -> dict[str, Any]:
 def list_judged(root: Path) -> dict[str, str]:
     """Map the fingerprint of the inputs of every retraining to its branch, those of other clones included."""
     names = run_git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
-    return {str(read_decision(root, name).get("inputs")): _shorten(name) for name in names}
+    path = f"{run_git(root, 'rev-parse', '--show-prefix')}{FILE.as_posix()}"
+    texts = read_blobs(root, [f"{name}:{path}" for name in names])  # by one process, however many nights have passed
+    return {str(json.loads(text or "{}").get("inputs")): shorten(name) for name, text in zip(names, texts, strict=True)}
 
 
 def find_last_judged(root: Path, champion: Version) -> tuple[str, str]:
     """Return the name and commit that were judged last, whatever the outcome: the champion, or a younger branch."""
     names = run_git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
-    newest = max(names, key=_shorten, default=champion.commit)
+    newest = max(names, key=shorten, default=champion.commit)
     last = run_git(root, "log", "--no-walk=sorted", "--max-count=1", "--format=%H", newest, champion.commit)
-    return (champion.name, last) if last == champion.commit else (_shorten(newest), last)
+    return (champion.name, last) if last == champion.commit else (shorten(newest), last)
 
 
-def _shorten(reference: str) -> str:
+def shorten(reference: str) -> str:
     """Return the branch's name wherever the branch is; the names sort by time."""
     return f"{BRANCHES}{reference.rpartition('/')[2]}"
 

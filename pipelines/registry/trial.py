@@ -81,4 +81,7 @@ def check_room(root: Path, folder: Path) -> None:
     free = shutil.disk_usage(root).free
     if free < needed:
         sizes = f"{free / GIGABYTE:,.1f} GB are free, and {COPIES} copies of the last run take {needed / GIGABYTE:,.1f}"
-        raise StageError(f"{root}: too little room on the disk: {sizes} GB; `dvc gc` may help", USER_ERROR)
+        raise StageError(
+            f"{root}: too little room on the disk: {sizes} GB; `python -m pipelines.registry prune` may help",
+            USER_ERROR,
+        )

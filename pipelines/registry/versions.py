@@ -16,7 +16,9 @@ from typing import Any
 import gto.api
 from dvc.exceptions import DvcException
 from dvc.repo.artifacts import Artifacts
+from gto.constants import Action
 from gto.exceptions import GTOException
+from gto.tag import parse_name
 
 from pipelines.compare.differences import OURS
 from pipelines.errors import USER_ERROR, StageError
@@ -37,20 +39,29 @@ class Version:
 
 
 def list_versions(root: Path, artifact: str) -> list[Version]:
-    """List all registered versions, oldest first."""
-    with translate_gto_errors():
-        known = gto.api.show(str(root), registered_only=True)
-        entries = gto.api.show(str(root), artifact, registered_only=True) if artifact in known else []
-    holders = {stage: _find_holder(root, artifact, stage) for stage in gto.api.get_stages(str(root), used=True)}
+    """List all registered versions, oldest first. GTO's own listing takes seconds with a hundred versions."""
+    parsed = [(parse_name(tag, raise_on_fail=False), commit, date) for tag, commit, date in _read_tags(root)]
+    ours = [(tag, commit, date) for tag, commit, date in parsed if tag.get("name") == artifact]
+    stages = sorted({tag["stage"] for tag, *_ in ours if "stage" in tag})
+    holders = {stage: _find_holder(root, artifact, stage) for stage in stages}
+    registered: dict[str, tuple[str, str]] = {}
+    for tag, commit, date in sorted(ours, key=lambda entry: entry[0].get("counter", 0)):
+        if tag["action"] == Action.REGISTER:
+            registered[tag["version"]] = commit, date
+        elif tag["action"] == Action.DEREGISTER:
+            registered.pop(tag["version"], None)
     return [
-        Version(
-            entry["version"],
-            entry["commit_hexsha"],
-            f"{entry['created_at']:%Y-%m-%d %H:%M}",
-            tuple(stage for stage, commit in sorted(holders.items()) if commit == entry["commit_hexsha"]),
-        )
-        for entry in sorted(entries, key=lambda entry: _parse_numbers(entry["version"]))
+        Version(name, commit, date, tuple(stage for stage in stages if holders[stage] == commit))
+        for name, (commit, date) in sorted(registered.items(), key=lambda entry: _parse_numbers(entry[0]))
     ]
+
+
+def _read_tags(root: Path) -> list[tuple[str, str, str]]:
+    """Read every tag: its name, its commit and when it was made."""
+    names = ("refname:strip=2", "*objectname", "objectname", "creatordate:format-local:%Y-%m-%d %H:%M")
+    output = run_git(root, "for-each-ref", f"--format={'%09'.join(f'%({name})' for name in names)}", "refs/tags")
+    rows = (line.split("\t") for line in output.splitlines())
+    return [(tag, target or commit, date) for tag, target, commit, date in rows]
 
 
 def _parse_numbers(version: str) -> list[int]:
@@ -61,9 +72,7 @@ def _parse_numbers(version: str) -> list[int]:
 def list_holders(root: Path, artifact: str, stage: str) -> list[str]:
     """List the commits that held a stage one after another; the last one holds it, unless the stage was taken away."""
     numbered: dict[int, tuple[bool, str]] = {}
-    references = run_git(root, "for-each-ref", "--format=%(refname:strip=2) %(*objectname) %(objectname)", "refs/tags")
-    for line in references.splitlines():
-        tag, commit = line.split()[:2]
+    for tag, commit, _ in _read_tags(root):
         if match := re.fullmatch(rf"{re.escape(artifact)}#{re.escape(stage)}(!?)#(\d+)", tag):
             numbered[int(match[2])] = (bool(match[1]), commit)
     holders: list[str] = []

@@ -15,18 +15,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dvc.config import Config
 from dvc.exceptions import DvcException
 from filelock import FileLock, Timeout
 from ruamel.yaml import YAML
 
 from pipelines.errors import OTHER_ERROR, USER_ERROR, BusyError, DamageError, GraphError, StageError
-from pipelines.registry import mending
+from pipelines.registry import mending, notes
 from pipelines.registry.git import GitError, git_succeeds, run_git
 from pipelines.train import graph, wholeness
 from pipelines.train.busy import waits
 from pipelines.train.graph import Output
 
 FOLDER = Path(".dvc", "tmp", "retrain")
+NOTED = ".dvc-site-cache"  # beside the worktree, and removed with it
 
 
 @contextmanager
@@ -52,6 +54,7 @@ def remove_leftovers(root: Path) -> None:
     """Remove what killed runs have left."""
     for leftover in (root / FOLDER).iterdir():
         if leftover.is_dir() and not leftover.is_symlink():
+            notes.note_lock(root, leftover.joinpath(*_split_path(root), "dvc.lock"))
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
@@ -76,6 +79,7 @@ def check_out(root: Path, revision: str) -> Iterator[Path]:
         share_checkout(root, folder)
         yield folder
     finally:
+        notes.note_lock(root, folder / "dvc.lock")
         shutil.rmtree(outermost)
         run_git(root, "worktree", "prune")
 
@@ -83,6 +87,11 @@ def check_out(root: Path, revision: str) -> Iterator[Path]:
 def _split_path(checkout: Path) -> tuple[str, ...]:
     """Return the names of the folders down to a checkout; its worktrees stand as deep, for `../images`."""
     return checkout.absolute().parts[1:]
+
+
+def _find_outermost(root: Path, folder: Path) -> Path:
+    """Return the folder that goes with a checkout's worktree."""
+    return folder.parents[len(_split_path(root)) - 1]
 
 
 def is_retraining_worktree(folder: Path) -> bool:
@@ -95,14 +104,12 @@ def share_checkout(root: Path, folder: Path) -> None:
     local = root / ".dvc" / "config.local"
     if local.is_file():
         shutil.copy2(local, folder / ".dvc" / "config.local")
-    with (
-        graph.open_repo(root) as checkout_repo,
-        graph.open_repo(folder) as worktree_repo,
-        worktree_repo.config.edit("local") as config,
-    ):
+    with graph.open_repo(root) as checkout_repo, Config(str(folder / ".dvc")).edit("local") as config:
         config.setdefault("cache", {})["dir"] = str(checkout_repo.cache.local_cache_dir)
+        # DVC notes on the machine, outside of any repository, what it knows of this one, and never removes that.
+        config.setdefault("core", {})["site_cache_dir"] = str(_find_outermost(root, folder) / NOTED)
         if remote := checkout_repo.config["core"].get("remote"):
-            config.setdefault("core", {})["remote"] = remote
+            config["core"]["remote"] = remote
         for name, settings in checkout_repo.config["remote"].items():
             config.setdefault("remote", {}).setdefault(name, {})["url"] = str(settings["url"])
     scratch = read_named_path(folder, "scratch")
@@ -122,7 +129,7 @@ def read_named_path(folder: Path, name: str) -> Path:
 def link_named_files(root: Path, folder: Path, settings: Any) -> None:
     """Link files that parameters name by a relative path and only the checkout has; outputs of stages are made anew."""
     outputs = {folder / output for stage in graph.read_stages(folder) for output in stage.outputs}
-    outermost = folder.parents[len(_split_path(root)) - 1]
+    outermost = _find_outermost(root, folder)
     for text in list_strings(settings):
         target, source = (Path(os.path.normpath(base / text)) for base in (folder, root))
         is_output = any(target in (out, *out.parents) or out in target.parents for out in outputs)

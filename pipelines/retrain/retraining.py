@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import notify
 from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.notify import Event
-from pipelines.registry import lineage, publish, records, staleness, trial, versions, worktree
+from pipelines.registry import lineage, prune, publish, records, staleness, trial, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
 from pipelines.retrain import challenge, gate, trigger, whole
@@ -84,6 +84,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         challenge.read_plan(folder, promote)  # refuses before hours of work what `promote:` names and the graph lacks
         if (finished_branch := publish.finish_publishing(root, promote, say)) is not None:
             notify.tell(root, read_retraining(root, finished_branch).build_event(), say)
+        prune.prune_before_night(root, params, say)
         champion = versions.find_champion(root, promote)
         lineage.prepare_head(folder, champion)
         take_snapshot(root, folder, say)

@@ -108,6 +108,15 @@ def test_of_one_flow_run_one_message(root: Path, webhook: Webhook) -> None:
     assert [message["run"] for message in webhook.got] == ["a", "b"]
 
 
+def test_of_old_flow_runs_no_mark_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "MARKS", 6)
+    for run in (*range(20), 19):
+        tell(root, Event("failed", "retrain", "it", run=str(run)))
+    assert [message["run"] for message in read_told(root)] == [str(run) for run in range(20)]
+    assert {path.name for path in (root / notify.TOLD).iterdir()} >= {"19-1", "18-1"}
+    assert len(list((root / notify.TOLD).iterdir())) <= 8
+
+
 def test_a_webhook_that_stumbles_is_tried_again(root: Path, webhook: Webhook) -> None:
     webhook.statuses = [503]
     assert tell(root, Event("failed", "train", "it")) == []

@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -95,6 +96,27 @@ def test_a_port_that_is_taken_or_none_is_said_in_a_line(monkeypatch: pytest.Monk
         monkeypatch.setenv("PREFECT_SERVER_API_PORT", stated)
         with pytest.raises(StageError, match=f"PREFECT_SERVER_API_PORT: a number from 1 to 65535, not {stated}$"):
             server.read_port()
+
+
+def test_the_servers_log_begins_anew_when_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Talker:
+        def run(self, *_: object, say: Callable[[str], None], **__: object) -> None:
+            for number in range(1000):
+                say(f"{number} %s")
+
+        def end(self) -> None:
+            pass
+
+    for name, value in {"Processes": Talker, "wait_for_port": lambda: None, "is_ready": lambda _: True}.items():
+        monkeypatch.setattr(server, name, value)
+    monkeypatch.setattr(server, "LOG_BYTES", 1000)
+    log = tmp_path / server.LOG
+    log.parent.mkdir(parents=True)
+    with server.run_server(tmp_path):
+        pass
+    assert {path.name for path in log.parent.iterdir()} == {log.name, f"{log.name}.1"}
+    assert log.read_text().endswith("999 %s\n")
+    assert all(path.stat().st_size <= 1000 for path in log.parent.iterdir())
 
 
 def test_a_name_that_prefect_refuses_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,21 @@ def test_gto_and_dvc_read_the_tags(project: Project, run_registry: Registry) -> 
     assert "promoted by hand; vote accuracy 0.2000" in run_git(project.root, "cat-file", "-p", "encoder#prod#2")
 
 
+def test_the_versions_are_those_that_gto_lists(project: Project, run_registry: Registry) -> None:
+    for revision in ("HEAD~2", "HEAD~1", "HEAD"):
+        run_registry("register", revision)
+    run_registry("promote", "v0.2.0")
+    gto.api.assign(str(project.root), "encoder", "shadow", "v0.3.0", author="Ada", author_email="ada@example.org")
+    gto.api.deregister(str(project.root), "encoder", version="v0.1.0")
+    gto.api.register(str(project.root), "other", "HEAD", "v9.0.0")
+    project.run("git", "tag", "encoder@latest")
+    entries = gto.api.show(str(project.root), "encoder", registered_only=True)
+    theirs = {(entry["version"], entry["commit_hexsha"]) for entry in entries}
+    known = versions.list_versions(project.root, "encoder")
+    assert {(version.name, version.commit) for version in known} == theirs
+    assert [(version.name, version.stages) for version in known] == [("v0.2.0", ("prod",)), ("v0.3.0", ("shadow",))]
+
+
 def test_going_back_goes_back_step_by_step_and_not_to_and_fro(project: Project, run_registry: Registry) -> None:
     for revision in ("HEAD~2", "HEAD~1", "HEAD"):
         run_registry("register", revision)

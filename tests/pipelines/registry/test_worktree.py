@@ -96,6 +96,7 @@ def test_cache_remote_credentials_scratch_and_named_files_are_shared(project: Pr
 )
 def test_no_parameter_links_an_output_or_what_leads_out_of_the_checkout(project: Project, named: str) -> None:
     with worktree.check_out(project.root, "HEAD") as folder:
+        worktree.link_named_files(project.root, folder, {})  # DVC makes its own folder when it looks for the first time
         before = sorted(folder.parents[1].rglob("*"))
         worktree.link_named_files(project.root, folder, {"path": named})
         assert sorted(folder.parents[1].rglob("*")) == before
@@ -120,6 +121,18 @@ def test_a_killed_runs_worktree_is_cleared_away(project: Project) -> None:
         assert project.run("git", "worktree", "list").count("\n") == 1
         with pytest.raises(BusyError, match="another retraining"), worktree.lock_retraining(project.root):
             pass
+
+
+def test_what_dvc_notes_on_the_machine_goes_with_it(project: Project, tmp_path: Path) -> None:
+    """Every worktree is another repository to DVC, so that each night would leave folders under /var/tmp."""
+    project.run("dvc", "config", "core.site_cache_dir", str(tmp_path / "site"))
+    with worktree.check_out(project.root, "HEAD") as folder:
+        project.run("dvc", "status")
+        noted = set((tmp_path / "site/repo").iterdir())
+        with Repo(str(folder)) as repo:
+            repo.status()
+            assert project.root / worktree.FOLDER in Path(repo.site_cache_dir).parents
+    assert set((tmp_path / "site/repo").iterdir()) == noted
 
 
 def test_no_hook_runs_in_it(project: Project) -> None:

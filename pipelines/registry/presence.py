@@ -1,0 +1,41 @@
+"""Checks, before a version is put into production, that its data can still be had: prune.py removes old ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipelines.errors import USER_ERROR, Say, StageError
+from pipelines.registry import objects, versions
+from pipelines.registry.git import read_committed
+from pipelines.registry.versions import Version
+from pipelines.train import graph
+
+
+def check_presence(root: Path, version: Version, promote: Mapping[str, Any], say: Say) -> None:
+    """Check that the cache or the default remote has a version's files. Raises StageError if neither has."""
+    hashes = list_hashes(root, version.commit, versions.find_artifact_path(root, promote["artifact"]))
+    with graph.open_repo(root) as repo:
+        cache, remote = repo.cache.local, repo.config["core"].get("remote")
+        missing = {oid for oid in objects.list_mentioned(hashes, cache) if not objects.locate(oid, cache).is_file()}
+        if not missing:
+            return
+        try:
+            elsewhere = repo.cloud.get_remote_odb() if remote else None
+            missing_there = [oid for oid in missing if elsewhere is None or not elsewhere.exists(oid)]
+        except Exception as error:  # whatever the remote's own library raises
+            say(f"{version.name}: not in DVC's cache here; {remote} cannot be asked: {' '.join(str(error).split())}")
+            return
+    if missing_there:
+        again = f"`git worktree add ../again {version.commit[:7]}` and `dvc repro` there make them again"
+        where = f"neither DVC's cache nor {remote} has" if remote else "DVC's cache no longer has"
+        raise StageError(f"{version.name}: its data were pruned, {where} them; {again}", USER_ERROR)
+    say(f"{version.name}: its data were pruned here; {remote} has them: `dvc fetch --all-tags` brings them")
+
+
+def list_hashes(root: Path, commit: str, artifact: Path) -> list[str]:
+    """List what dvc.lock of a commit says of the files of an artifact, as texts that name objects."""
+    lock = YAML(typ="safe").load(read_committed(root, commit, Path("dvc.lock")) or "stages: {}")
+    outs = (out for stage in lock["stages"].values() for out in stage.get("outs", []))
+    return [f"md5: {out.get('md5')}" for out in outs if artifact in (Path(out["path"]), *Path(out["path"]).parents)]
