@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors.torch import save
 from torch import nn
 
@@ -31,6 +31,13 @@ class Config(BaseModel):
         None  # SHA-256 of the weights; once it was left out
     )
     provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
+
+    @field_validator("provenance")
+    @classmethod
+    def _check_method(cls, provenance: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(provenance.get("method", ""), str):
+            raise ValueError("method is a text")
+        return provenance
 
 
 def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:

@@ -11,7 +11,8 @@ from components.features.load import read_config
 from components.report import objectives, seen, words
 from components.report.card import write_card
 from components.report.page import headline, sections, theme
-from components.report.page.inputs import Inputs, read_metrics, read_probes
+from components.report.page.inputs import Inputs, read_probes
+from components.report.page.measured import read_metrics
 from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
