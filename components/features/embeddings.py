@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import torch
 
 from components.stage.errors import InputError, RunError
-from components.store.sealed import SealedWriter, open_sealed
+from components.store.sealed import SealedWriter, open_sealed, read_metadata
 from components.store.store import SPLITS, TEST, TRAIN
 
 COLUMNS = {"id": pa.string(), "split": pa.string(), "label": pa.int64(), "embedding": None}  # of any width
@@ -158,7 +158,7 @@ def read_embeddings(path: Path) -> Embeddings:
 def read_precision(path: Path) -> torch.dtype:
     """Read how precise the features are. Raises InputError if the file does not say."""
     with open_sealed(path, COLUMNS, "embed") as file:
-        precision = PRECISIONS.get((file.schema_arrow.metadata or {}).get(PRECISION, b""))
+        precision = PRECISIONS.get(read_metadata(file).get(PRECISION, b""))
     if precision is None:
         raise InputError(f"{path}: no precision of the features in its metadata; {MADE}")
     return precision

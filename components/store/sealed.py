@@ -16,14 +16,17 @@ import pyarrow.parquet as pq
 
 from components.stage.errors import InputError
 
-SEAL = b"seal"  # the key of the metadata
+SEAL, NAME = b"seal", b"name"  # keys of the metadata
+ARROW = b"ARROW:schema"  # the key under which Arrow keeps the types of columns, with a copy of the other metadata
 
 
 class SealedWriter:
     """Writes a file of row groups; the same tables give the same bytes."""
 
     def __init__(self, path: Path, schema: pa.Schema, *, compression: str) -> None:
+        """Write to `path`, whose suffix `.new` is no part of the name that the file will have."""
         self.schema, self.rows = schema, list[int]()
+        self.name = path.name.removesuffix(".new").encode()
         # Nothing checks statistics, and nothing reads them.
         options = {"compression": compression, "write_page_checksum": True, "write_statistics": False}
         self.file = pq.ParquetWriter(path, schema, **options)
@@ -36,14 +39,15 @@ class SealedWriter:
     def close(self, about: Mapping[bytes, bytes] | None = None) -> None:
         """Seal and close the file; `about` is further metadata."""
         if self.file.is_open:
-            known = {**(self.schema.metadata or {}), **(about or {})}
-            self.file.add_key_value_metadata({**(about or {}), SEAL: make_seal(self.schema.names, known, self.rows)})
+            added = {NAME: self.name, **(about or {})}
+            seal = make_seal(self.schema.names, {**(self.schema.metadata or {}), **added}, self.rows)
+            self.file.add_key_value_metadata({**added, SEAL: seal})
         self.file.close()
 
 
 def make_seal(names: list[str], about: Mapping[bytes, bytes], rows: list[int]) -> bytes:
     """Make the seal of the columns' names, the other metadata and the rows of each row group."""
-    said = sorted((key.hex(), value.hex()) for key, value in about.items() if key != SEAL)
+    said = sorted((key.hex(), value.hex()) for key, value in about.items() if key not in (SEAL, ARROW))
     return hashlib.sha256(json.dumps([names, said, rows]).encode()).hexdigest().encode()
 
 
@@ -65,7 +69,7 @@ def open_sealed(path: Path, columns: Mapping[str, pa.DataType | None], stage: st
     way = f"`dvc repro {stage}` writes it, `python -m pipelines.verify` says whether it is damaged"
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if fault := find_fault(file, columns):
+            if fault := find_fault(file, columns, path.name):
                 raise InputError(f"{path}: {fault}; {way}")
             yield file
     except FileNotFoundError:
@@ -75,16 +79,22 @@ def open_sealed(path: Path, columns: Mapping[str, pa.DataType | None], stage: st
         raise InputError(f"{path}: cannot be read as Parquet ({reason}); {way}") from None
 
 
-def find_fault(file: pq.ParquetFile, columns: Mapping[str, pa.DataType | None]) -> str:
+def find_fault(file: pq.ParquetFile, columns: Mapping[str, pa.DataType | None], called: str) -> str:
     """Find what is wrong with a file's footer; an empty text if nothing is."""
-    schema, footer = file.schema_arrow, file.metadata
-    about = schema.metadata or {}
+    schema, footer, about = file.schema_arrow, file.metadata, read_metadata(file)
     rows = [footer.row_group(group).num_rows for group in range(file.num_row_groups)]
     if SEAL in about and about[SEAL] != make_seal(schema.names, about, rows):
         return "damaged: its footer is not what was written"
-    for name, kind in columns.items():
-        if name not in schema.names:
-            return f"no column {name}"
-        if kind is not None and schema.field(name).type != kind:
-            return f"the column {name} is {schema.field(name).type}, not {kind}"
+    if (name := about.get(NAME, called.encode())) != called.encode():
+        return f"it was written as {name.decode()}"
+    for column, kind in columns.items():
+        if column not in schema.names:
+            return f"no column {column}"
+        if kind is not None and schema.field(column).type != kind:
+            return f"the column {column} is {schema.field(column).type}, not {kind}"
     return ""
+
+
+def read_metadata(file: pq.ParquetFile) -> dict[bytes, bytes]:
+    """Read the metadata of a file as its seal covers them; those of its Arrow schema are a copy, which it does not."""
+    return dict(file.metadata.metadata or {})

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.stage.errors import InputError
-from components.store.sealed import open_sealed
+from components.store.sealed import open_sealed, read_metadata
 
 DESCRIBED, LAST = b"huggingface", b"last"  # keys of the metadata: the columns' features, and whether none follows
 COLUMNS = {
@@ -45,12 +45,12 @@ def open_shard(path: Path) -> AbstractContextManager[pq.ParquetFile]:
 def read_class_names(shards: list[Path]) -> list[str]:
     """Read the names of the classes, and check that no shard is missing. Raises InputError."""
     with open_shard(shards[-1]) as last:
-        ends = (last.schema_arrow.metadata or {}).get(LAST)  # nothing in the shards of other programs
+        ends = read_metadata(last).get(LAST)  # nothing in the shards of other programs
     numbered = [name_shard(number) for number in range(len(shards))]
     if ends is not None and (ends != b"yes" or [shard.name for shard in shards] != numbered):
         raise InputError(f"{shards[0].parent}: a shard is missing; `dvc repro fetch` writes all of them")
     with open_shard(shards[0]) as first:
-        described = (first.schema_arrow.metadata or {}).get(DESCRIBED, b"")
+        described = read_metadata(first).get(DESCRIBED, b"")
     try:
         names = json.loads(described)["info"]["features"]["label"]["names"]
     except (ValueError, LookupError, TypeError):
