@@ -1,4 +1,4 @@
-"""Reads what earlier stages wrote for the page; what a probe did not write is empty and not an error.
+"""Reads what earlier stages wrote for the page; a curve that a probe did not write is empty and not an error.
 
 N judged images.
 """
@@ -149,7 +149,7 @@ class Inputs:
     def _read_rows(self, probe: str) -> pa.Table:
         """Read what a probe predicted for every encoder; no row if it predicted nothing."""
         path = self.predictions / f"{probe}.parquet"
-        if probe not in self.probes or not path.exists():
+        if probe not in self.probes:
             return pa.schema(PREDICTED).empty_table()
         with open_sealed(path, PREDICTED, "evaluate") as file:
             table = file.read()
