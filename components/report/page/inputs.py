@@ -1,4 +1,4 @@
-"""Reads what earlier stages wrote for the page; a curve that a probe did not write is empty and not an error.
+"""Reads what earlier stages wrote for the page; what a probe did not write is empty and not an error.
 
 N judged images.
 """
@@ -149,7 +149,7 @@ class Inputs:
     def _read_rows(self, probe: str) -> pa.Table:
         """Read what a probe predicted for every encoder; no row if it predicted nothing."""
         path = self.predictions / f"{probe}.parquet"
-        if probe not in self.probes:
+        if probe not in self.probes or not path.exists():
             return pa.schema(PREDICTED).empty_table()
         with open_sealed(path, PREDICTED, "evaluate") as file:
             table = file.read()
@@ -164,6 +164,13 @@ class Inputs:
     def _make_error(self, probe: str, fault: str) -> InputError:
         path = self.predictions / f"{probe}.parquet"
         return InputError(f"{path}: {fault}; `dvc repro evaluate@{probe}` writes it")
+
+
+def check_predictions(folder: Path, names: Sequence[str]) -> None:
+    """Check that each of the named probes has predictions, as all of them write. Raises InputError."""
+    for name in names:
+        if not (path := folder / f"{name}.parquet").exists():
+            raise InputError(f"{path}: missing; `dvc repro evaluate@{name}` writes it")
 
 
 def read_probes(folder: Path, names: Sequence[str]) -> dict[str, Probe]:
