@@ -18,7 +18,7 @@ from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
 from components.features.embeddings import ABOUT, Embeddings, read_about, read_embeddings
-from components.features.encoders import OURS, UNTRAINED
+from components.features.encoders import ORDER, OURS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
 from components.learning.device import place_network
 from components.learning.params import Views
@@ -41,7 +41,10 @@ class Given:
         """The names of the encoders that have embeddings. Raises InputError if the trained encoder has none."""
         if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
-        return sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        found = sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        for name in (name for name in ORDER if name not in found):
+            print(f"{self.embeddings_folder / name}.parquet: missing, so it is not judged; `dvc repro embed` writes it")
+        return found
 
     def table(self, encoder: str) -> Embeddings:
         """Read one encoder's embeddings; they are not cached, since all together may not fit in memory.

@@ -53,11 +53,16 @@ def within_bounds() -> Iterator[None]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged(
-    kind: str, campaign: Campaign, whole: Project, results: dict[str, dict[str, bytes]], tmp_path: Path
+    kind: str,
+    campaign: Campaign,
+    whole: Project,
+    results: dict[str, dict[str, bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pattern, stages, damages = KINDS[kind]
     draws = random.Random(f"{campaign.seed} {kind}")
-    for number in range(campaign.choose(3, 60)):
+    for number in range(campaign.choose(2, 60)):
         folder = tmp_path / str(number)
         project = Project(folder / "project", whole.params)
         shutil.copytree(whole.root, project.root)
@@ -65,6 +70,7 @@ def test_damaged(
         damage, stage = draws.choice(damages), draws.choice(stages)
         before = path.read_bytes()
         damage(draws, path)
+        capsys.readouterr()
         with campaign.trial(f"{kind}: {damage.__name__} of {path.name} #{number}, read by {stage}"), within_bounds():
             try:
                 project.run(stage, folder / "out")
@@ -76,6 +82,8 @@ def test_damaged(
                 names = (path.name, path.parent.name, "the store")
                 assert any(name in line for name in names), line
             else:
+                if path.name in capsys.readouterr().out:
+                    continue  # it said that a baseline is left out
                 same = path.is_file() and path.read_bytes() == before
                 if same or (kind not in WITHOUT_CHECKSUM and damage not in (*UNNOTICED, swap)):
                     assert read_all(folder / "out") == results[stage], "other results, without a word"
