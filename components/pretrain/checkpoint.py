@@ -143,6 +143,9 @@ class Checkpoint:
         beside = self.folder / f"{FILE}.new"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for path in (beside, self.folder / FILE, self.folder / BEFORE):
+                if path.is_dir():  # nothing of ours, and in the way of the file
+                    shutil.rmtree(path)
             with beside.open("w+b") as file:
                 torch.save(content, file)
                 size = file.tell()
