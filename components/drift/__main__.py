@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 
 from components.drift.difference import Difference, compare_features
 from components.drift.params import Drift
 from components.embed.params import Embed
 from components.features.embedders import make_embedders
-from components.features.embeddings import read_tables
+from components.features.embeddings import read_about, read_tables
 from components.features.encoders import OURS
 from components.features.load import LoadedEncoder, load_encoder
 from components.learning.device import choose_device, choose_precision, prepare_device
@@ -66,22 +65,13 @@ def run(params: Drift, embed: Embed, *, encoder: Path, reference: Path, store: P
 
 def read_reference_ids(reference: Path, loaded: LoadedEncoder) -> pa.ChunkedArray:
     """Read the ids (M,). Raises InputError if the file is not this encoder's embeddings of at least two images."""
-    if not reference.is_file():
-        raise InputError(f"{reference}: no such file; `dvc repro embed` writes it")
-    try:
-        schema = pq.read_schema(reference)
-    except (OSError, pa.ArrowInvalid):
-        raise InputError(f"{reference}: cannot be read as Parquet; `dvc repro embed` writes it") from None
-    kinds = dict(zip(schema.names, schema.types, strict=True))
-    if "id" not in kinds or not pa.types.is_fixed_size_list(kinds.get("embedding", pa.null())):
-        raise InputError(f"{reference}: no columns id and embedding; `dvc repro embed` writes them")
-    width = kinds["embedding"].list_size
+    table, width = read_about(reference)
     if width != loaded.config.features:
         raise InputError(
             f"{reference}: {width} features per image, the encoder gives {loaded.config.features}: "
             f"--reference must be what stage embed wrote with --encoder"
         )
-    ids = pq.read_table(reference, columns=["id"])["id"]
+    ids = table["id"]
     if len(ids) < FEWEST:
         raise InputError(f"{reference}: images: {len(ids)}; at least {FEWEST} are needed to compare others with")
     return ids

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 import torch.distributed as dist
 
@@ -113,7 +112,9 @@ def embed_share(
     """Embed a process's share of the store, in the store's order, a batch at a time."""
     label = "embed" if replica.world == 1 else f"embed, process 1 of {replica.world}"
     progress = Progress(label, len(share), "images") if replica.writes else None
-    for rows, images in form_batches(decode_groups(read_share(store, share), shape, params.workers), params.batch_size):
+    for rows, images in form_batches(
+        decode_groups(store, read_share(store, share), shape, params.workers), params.batch_size
+    ):
         for name, embedder in embedders.items():
             writers[name].add_rows(rows, embedder(torch.from_numpy(images)).cpu().numpy())
         if progress:
@@ -129,21 +130,22 @@ def read_share(store: Store, share: range) -> Iterator[pa.Table]:
             wanted.append((group, start, stop))
         first += group.count
     for shard, parts in groupby(wanted, lambda part: part[0].shard):
-        with pq.ParquetFile(store.shards[shard]) as file:
+        with store.open_shard(shard) as file:
             for group, start, stop in parts:
                 table = file.read_row_group(group.group)
                 rows = range(len(table)) if group.rows is None else group.rows
                 yield table.take(pa.array(rows[start:stop]))
 
 
-def decode_groups(tables: Iterable[pa.Table], shape: Images, workers: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+def decode_groups(
+    store: Store, tables: Iterable[pa.Table], shape: Images, workers: int
+) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) uint8; decode the next one ahead."""
     square = partial(decode_square, side=shape.side, channels=shape.channels)
     ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         for table in tables:
-            encoded = table["image"].combine_chunks().field("bytes").to_pylist()
-            ahead.append((table.select(ABOUT), threads.map(square, encoded)))
+            ahead.append((table.select(ABOUT), threads.map(square, store.list_images(table["image"]))))
             if len(ahead) > 1:
                 rows, squares = ahead.popleft()
                 yield rows, np.stack(list(squares))

@@ -4,14 +4,16 @@ Reading is apart from it (components/features/load.py), so that an edit of how a
 D features.
 """
 
+import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors.torch import save
 from torch import nn
 
 from components.encoder.params import Encoder, Images
+from components.stage.types import Count, Seed
 
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 
@@ -19,18 +21,30 @@ WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 class Config(BaseModel):
     """The content of config.json: the architecture, the input and the provenance of an encoder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     encoder: Encoder
     images: Images
-    features: int  # D
-    seed: int  # of the network's initial weights
+    features: Count  # D
+    seed: Seed  # of the network's initial weights
+    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = (
+        None  # SHA-256 of the weights; once it was left out
+    )
     provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
+
+    @field_validator("provenance")
+    @classmethod
+    def _check_method(cls, provenance: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(provenance.get("method", ""), str):
+            raise ValueError("method is a text")
+        return provenance
 
 
 def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
     """Write weights and config; tensors are laid out row by row, so that every reader of safetensors accepts them."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    (folder / WEIGHTS).write_bytes(save(weights, {"format": "pt"}))  # save_file lets only the owner read it
-    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    content = save(weights, {"format": "pt"})
+    (folder / WEIGHTS).write_bytes(content)  # save_file lets only the owner read it
+    whole = config.model_copy(update={"weights": hashlib.sha256(content).hexdigest()})
+    (folder / CONFIG).write_text(whole.model_dump_json(indent=2) + "\n")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
-from components.features.embeddings import Embeddings, read_embeddings
-from components.features.encoders import OURS, UNTRAINED
+from components.features.embeddings import ABOUT, Embeddings, read_about, read_embeddings
+from components.features.encoders import ORDER, OURS, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
 from components.learning.device import place_network
 from components.learning.params import Views
@@ -40,11 +41,28 @@ class Given:
         """The names of the encoders that have embeddings. Raises InputError if the trained encoder has none."""
         if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
-        return sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        found = sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        for name in (name for name in ORDER if name not in found):
+            print(f"{self.embeddings_folder / name}.parquet: missing, so it is not judged; `dvc repro embed` writes it")
+        return found
 
     def table(self, encoder: str) -> Embeddings:
-        """Read one encoder's embeddings; they are not cached, since all together may not fit in memory."""
-        return read_embeddings(self.embeddings_folder / f"{encoder}.parquet")
+        """Read one encoder's embeddings; they are not cached, since all together may not fit in memory.
+
+        Raises InputError if they are not of the same images as the trained encoder's.
+        """
+        path = self.embeddings_folder / f"{encoder}.parquet"
+        table = read_embeddings(path)
+        about = pa.table([table.ids, table.splits, table.labels], names=ABOUT)
+        if encoder != OURS and not about.equals(self.judged):
+            raise InputError(f"{path}: not of the images in {OURS}.parquet; `dvc repro embed` writes both")
+        return table
+
+    @cached_property
+    def judged(self) -> pa.Table:
+        """The id, split and label (-1: none) of every image by which the encoders are judged."""
+        table, _ = read_about(self.embeddings_folder / f"{OURS}.parquet")
+        return table.set_column(ABOUT.index("label"), "label", table["label"].fill_null(-1))
 
     @cached_property
     def store(self) -> Store:
@@ -52,7 +70,9 @@ class Given:
         return Store(self.store_folder)
 
     def name_class(self, label: int) -> str:
-        """Return the name of the class that has this number."""
+        """Return the name of the class that has this number. Raises InputError if there is none."""
+        if not 0 <= label < len(self.store.class_names):
+            raise InputError(f"{self.embeddings_folder}: label {label} is of no class in {self.store_folder}")
         return self.store.class_names[label]
 
     @cached_property

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.evaluate.outcome import Outcome
 from components.evaluate.statistics import Estimate
 from components.stage.files import write_json
+from components.store.sealed import write_sealed
 
 Outcomes = Mapping[str, Outcome]  # by encoder
 LEFT_OUT = "left_out.csv"
@@ -60,7 +60,7 @@ def write_predictions(path: Path, outcomes: Outcomes) -> None:
             for field in schema
         ]
         tables.append(pa.table(arrays, schema=schema))
-    pq.write_table(pa.concat_tables(tables), path)
+    write_sealed(path, pa.concat_tables(tables))
 
 
 def merge_left_out(outcomes: Outcomes) -> dict[str, str]:

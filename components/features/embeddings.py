@@ -12,13 +12,16 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 import torch
 
 from components.stage.errors import InputError, RunError
-from components.store.store import TEST, TRAIN
+from components.store.sealed import SealedWriter, open_sealed, read_metadata
+from components.store.store import SPLITS, TEST, TRAIN
 
+COLUMNS = {"id": pa.string(), "split": pa.string(), "label": pa.int64(), "embedding": None}  # of any width
 ABOUT = ["id", "split", "label"]  # the columns beside the features
+MADE = "`dvc repro embed` writes it"
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
 PRECISION = b"precision"  # the key of the metadata
 PRECISIONS = {b"float32": torch.float32, b"bfloat16": torch.bfloat16}
@@ -61,7 +64,7 @@ class EmbeddingsWriter:
         self.path, self.temporary = path, path.with_name(f"{path.name}.new")
         self.metadata = {PRECISION: next(name for name, known in PRECISIONS.items() if known == precision)}
         self.waiting: pa.Table | None = None
-        self.file: pq.ParquetWriter | None = None
+        self.file: SealedWriter | None = None
 
     def add_rows(self, rows: pa.Table, features: np.ndarray) -> None:
         """Add rows of the store, with the columns id, split and label, and their features: (n, D)."""
@@ -79,8 +82,8 @@ class EmbeddingsWriter:
 
     def _write(self, group: pa.Table) -> None:
         group = group.replace_schema_metadata(self.metadata)
-        self.file = self.file or pq.ParquetWriter(self.temporary, group.schema)
-        self.file.write_table(group.combine_chunks())  # chunks would change the pages
+        self.file = self.file or SealedWriter(self.temporary, group.schema, compression="snappy")
+        self.file.write(group)
 
     def __enter__(self) -> Self:
         return self
@@ -104,25 +107,41 @@ class EmbeddingsWriter:
 
 def read_tables(path: Path) -> Iterator[pa.Table]:
     """Yield the row groups of a file of embeddings, one after the other."""
-    with pq.ParquetFile(path) as file:
+    with open_sealed(path, COLUMNS, "embed") as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group)
 
 
+def read_about(path: Path) -> tuple[pa.Table, int]:
+    """Read what a file of embeddings says about its images, the columns ABOUT, and the width D of its features.
+
+    Raises InputError if the file is damaged or holds something else.
+    """
+    with open_sealed(path, COLUMNS, "embed") as file:
+        table, kind = file.read(columns=ABOUT), file.schema_arrow.field("embedding").type
+    if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32() or kind.list_size < 1:
+        raise InputError(f"{path}: the column embedding is no list of float32 of one length; {MADE}")
+    ids = table["id"]
+    if ids.null_count or pc.count_distinct(ids).as_py() < len(ids):
+        raise InputError(f"{path}: an image without an id, or one that stands there twice; {MADE}")
+    if not pc.all(pc.is_in(table["split"], value_set=pa.array(SPLITS)), min_count=0).as_py():
+        raise InputError(f"{path}: a split that is none of {', '.join(SPLITS)}; {MADE}")
+    if (pc.min(table["label"]).as_py() or 0) < 0:
+        raise InputError(f"{path}: a label below 0; {MADE}")
+    return table, kind.list_size
+
+
 def read_embeddings(path: Path) -> Embeddings:
-    """Read a whole file of embeddings. Raises RunError if a feature is not finite, and InputError if the file does not
-    say how precise they are."""
-    table, schema = pq.read_table(path, columns=ABOUT), pq.read_schema(path)
-    precision, width = (
-        PRECISIONS.get((schema.metadata or {}).get(PRECISION, b"")),
-        schema.field("embedding").type.list_size,
-    )
-    if precision is None:
-        raise InputError(f"{path}: no precision of the features in its metadata; `dvc repro embed` writes it")
+    """Read a whole file of embeddings. Raises RunError if a feature is not finite, and InputError if the file is
+    damaged or does not say how precise they are."""
+    (table, width), precision = read_about(path), read_precision(path)
     features, first = np.empty((len(table), width), np.float32), 0
     for group in read_tables(path):  # one by one: all at once would take several times the memory
         column = group["embedding"].combine_chunks()
-        features[first : first + len(group)] = column.flatten().to_numpy().reshape(-1, width)
+        values = column.flatten().to_numpy(zero_copy_only=False)
+        if len(values) != len(group) * width:
+            raise InputError(f"{path}: an image without features; {MADE}")
+        features[first : first + len(group)] = values.reshape(-1, width)
         first += len(group)
     broken = sum(int((~np.isfinite(part)).any(axis=1).sum()) for part in np.array_split(features, 1 + first // 4096))
     if broken:
@@ -134,3 +153,12 @@ def read_embeddings(path: Path) -> Embeddings:
         features=features,
         precision=precision,
     )
+
+
+def read_precision(path: Path) -> torch.dtype:
+    """Read how precise the features are. Raises InputError if the file does not say."""
+    with open_sealed(path, COLUMNS, "embed") as file:
+        precision = PRECISIONS.get(read_metadata(file).get(PRECISION, b""))
+    if precision is None:
+        raise InputError(f"{path}: no precision of the features in its metadata; {MADE}")
+    return precision

@@ -3,6 +3,7 @@
 N images, B images of a batch, C channels, H x W pixels, S pixels per side of a square, D features.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from components.encoder.build import build_encoder
+from components.encoder.build import build_encoder, count_features
 from components.encoder.normalise import normalise
 from components.encoder.saved import CONFIG, WEIGHTS, Config
 from components.features.inputs import list_images, to_square
 from components.stage.errors import InputError
 
+MADE = "`dvc repro pretrain` writes it, `python -m pipelines.verify` says whether it is damaged"
 BATCH = 256  # images that `embed` holds as squares at a time
 
 
@@ -55,27 +57,71 @@ class LoadedEncoder:
 
 
 def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> LoadedEncoder:
-    """Load what pretraining wrote. Raises InputError if the folder holds no encoder, or weights of another one."""
+    """Load what pretraining wrote. Raises InputError if the folder holds no encoder, or a damaged one."""
     folder = Path(folder)
     config = read_config(folder)
-    network = build_untrained_encoder(config)
-    try:
-        network.load_state_dict(load_file(folder / WEIGHTS))
-    except FileNotFoundError as error:
-        raise make_missing_error(folder, error) from None
-    except (RuntimeError, SafetensorError) as error:
-        raise InputError(f"{folder / WEIGHTS}: not the weights of {CONFIG}: {str(error).splitlines()[0]}") from None
+    network = plan_network(folder / CONFIG, config)
+    network.load_state_dict(read_weights(folder, config, network.state_dict()), assign=True)
     return LoadedEncoder(network.to(device), config)
 
 
 def read_config(folder: Path) -> Config:
     """Read what config.json says about the encoder. Raises InputError if it is missing or wrong."""
+    path = folder / CONFIG
     try:
-        return Config.model_validate_json((folder / CONFIG).read_text())
+        return Config.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise make_missing_error(folder, error) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        raise InputError(f"{folder / CONFIG}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: {f'{key}: ' if key else ''}{first['msg'][:200]}; {MADE}") from None
+
+
+def plan_network(path: Path, config: Config) -> nn.Module:
+    """Build the network of config.json in eval mode, without memory for its weights.
+
+    Raises InputError if there can be no such network, or if it gives another number of features.
+    """
+    shape = {"channels": config.images.channels, "side": config.images.side}
+    try:
+        with torch.device("meta"):
+            network = build_encoder(config.encoder, **shape).eval()
+            features = count_features(network, **shape)
+    except RuntimeError as error:  # a size beyond 64 bits, or images that a network leaves nothing of
+        raise InputError(f"{path}: encoder: no such network: {str(error).splitlines()[0]}; {MADE}") from None
+    if features != config.features:
+        raise InputError(f"{path}: features: {config.features}, but the network gives {features}; {MADE}")
+    return network
+
+
+def read_weights(folder: Path, config: Config, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Read the weights. Raises InputError if they are damaged, not finite, or those of another network than wanted."""
+    path = folder / WEIGHTS
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if config.weights not in (digest, None):
+            raise InputError(f"{path}: damaged, or not the weights of {CONFIG}: its SHA-256 is another one; {MADE}")
+        weights = load_file(path)
+    except FileNotFoundError as error:
+        raise make_missing_error(folder, error) from None
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}; {MADE}") from None
+    for name in sorted(wanted.keys() | weights.keys()):
+        kinds = [describe_tensor(tensors.get(name)) for tensors in (weights, wanted)]
+        if kinds[0] != kinds[1]:
+            raise InputError(f"{path}: not the weights of {CONFIG}: {name} is {kinds[0]}, not {kinds[1]}; {MADE}")
+        if not bool(weights[name].isfinite().all()):
+            raise InputError(f"{path}: {name} holds numbers that are not finite; did the training diverge? {MADE}")
+    return {name: tensor.clone() for name, tensor in weights.items()}  # from the file, which may change
+
+
+def describe_tensor(tensor: Tensor | None) -> str:
+    """Describe the type and the shape of a tensor."""
+    return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
 def make_missing_error(folder: Path, error: OSError) -> InputError:

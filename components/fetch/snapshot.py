@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -26,8 +25,11 @@ from components.fetch.sources.open import ListedSource, open_sources
 from components.fetch.sources.places import Places
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
 from components.stage.errors import InputError
+from components.stage.files import make_folder
+from components.store.sealed import open_sealed, write_sealed
 
 COMMAND = "python -m components.fetch.snapshot --accept"
+RECORDED = {"path": pa.string(), "size": pa.int64(), "version": pa.string()}
 File = tuple[str, int, str]  # NAME/path, size, version; NAME is the source's
 
 
@@ -67,14 +69,13 @@ def check_snapshot(pinned: Snapshot | None, inventory: Inventory, scratch: Path)
 
 def describe_difference(pinned: Snapshot, inventory: Inventory, scratch: Path) -> str:
     """Describe how many files are new, gone and changed since the pin, and name the first of them."""
-    record = locate_record(pinned.digest, scratch)
-    now = inventory.snapshot
-    if not record.is_file():
+    record, now = read_record(locate_record(pinned.digest, scratch)), inventory.snapshot
+    if record is None:
         return (
             f"the sources have changed: {pinned.files:,} files of {pinned.bytes:,} bytes were accepted, "
             f"there are {now.files:,} of {now.bytes:,} (which ones, {scratch}/snapshots of another clone may know)"
         )
-    before = {path: (size, version) for path, size, version in read_record(record)}
+    before = {path: (size, version) for path, size, version in record}
     after = {path: (size, version) for path, size, version in inventory.files}
     new, gone = sorted(after.keys() - before.keys()), sorted(before.keys() - after.keys())
     changed = sorted(path for path in before.keys() & after.keys() if before[path] != after[path])
@@ -92,18 +93,28 @@ def locate_record(digest: str, scratch: Path) -> Path:
 def write_record(inventory: Inventory, scratch: Path) -> None:
     """Record the files of a snapshot in the scratch folder, where the record stays until somebody removes it."""
     path = locate_record(inventory.snapshot.digest, scratch)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = ("path", "size", "version")
+    make_folder(path.parent)
     columns = zip(*inventory.files, strict=True) if inventory.files else ([], [], [])
-    new = path.with_suffix(".new")
-    pq.write_table(pa.table(dict(zip(names, map(list, columns), strict=True))), new)
-    new.replace(path)
+    if path.is_dir():  # in its way; a file is replaced
+        shutil.rmtree(path)
+    write_sealed(path, pa.table(dict(zip(RECORDED, map(list, columns), strict=True)), schema=pa.schema(RECORDED)))
 
 
-def read_record(path: Path) -> list[File]:
-    """Return the files that `write_record` recorded."""
-    table = pq.read_table(path)
-    return list(zip(*(table[name].to_pylist() for name in ("path", "size", "version")), strict=True))
+def read_record(path: Path) -> list[File] | None:
+    """Return the files that `write_record` recorded; None, with a line if it is damaged, where there is no record."""
+    if not path.exists():
+        return None
+    try:
+        with open_sealed(path, RECORDED, "fetch") as file:
+            columns = [file.read(columns=[name])[name].to_pylist() for name in RECORDED]
+        files: list[File] = list(zip(*columns, strict=True))
+        is_whole = f"{Inventory(files).snapshot.digest}.parquet" == path.name
+    except (InputError, TypeError, ValueError):  # the latter for values that are missing or none of a file's
+        is_whole = False
+    if not is_whole:
+        print(f"snapshot: {path} is damaged and counts as missing", flush=True)
+        return None
+    return files
 
 
 def accept(params: Path, snapshot: Snapshot) -> None:

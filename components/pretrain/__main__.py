@@ -100,8 +100,10 @@ def claim_and_load(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] |
     """
     if replica.writes:
         checkpoint.claim()
+        remembered = checkpoint.load()  # which sets a damaged file aside before the others look
     replicas.wait_for_processes()
-    remembered = checkpoint.load()
+    if not replica.writes:
+        remembered = checkpoint.load()
     step = remembered["state"]["step"] if remembered else 0
     if replicas.broadcast_value(step) != step:
         raise InputError(

@@ -132,8 +132,9 @@ def train(
 
 
 def finish_epoch(state: State, rate: float, schedule: Mapping[str, float]) -> EpochRecord:
-    """Return the record of the epoch just ended; wait for the device. Raises RunError for a loss that is not finite."""
-    check_losses(state)
+    """Return the record of the epoch just ended; wait for the device. Raises RunError for numbers that are not
+    finite."""
+    check_finite(state)
     gradients = [p.grad for p in state.objective.parameters() if p.grad is not None]
     norm = float(nn.utils.get_total_norm(gradients))
     loss, *terms = (float(losses.mean()) for losses in state.losses.unbind(1))
@@ -141,10 +142,15 @@ def finish_epoch(state: State, rate: float, schedule: Mapping[str, float]) -> Ep
     return EpochRecord(state.step // len(state.losses), loss, named, rate, schedule, norm)
 
 
-def check_losses(state: State) -> None:
-    """Check that all losses of this epoch are finite; wait for the device. Raises RunError if one is not."""
-    if not bool(state.losses.isfinite().all()):
-        raise RunError(
-            f"the loss is not finite after step {state.step}: lower pretrain.optimiser.learning_rate, raise "
-            "pretrain.optimiser.warmup_epochs, or look for broken images"
-        )
+def check_finite(state: State) -> None:
+    """Check that all losses of this epoch and the networks are finite; wait for the device. Raises RunError if not.
+
+    The last step may have broken the weights after its loss was computed.
+    """
+    networks = torch.stack([tensor.isfinite().all() for tensor in state.objective.state_dict().values()])
+    for what, finite in (("loss is", state.losses.isfinite().all()), ("weights are", networks.all())):
+        if not bool(finite):
+            raise RunError(
+                f"the {what} not finite after step {state.step}: lower pretrain.optimiser.learning_rate, raise "
+                "pretrain.optimiser.warmup_epochs, or look for broken images"
+            )

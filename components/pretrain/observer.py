@@ -9,7 +9,7 @@ import torch
 from components.learning.engine import PLAIN, Engine
 from components.learning.graph import WARM_UP_OF_SEVERAL
 from components.pretrain.checkpoint import Checkpoint
-from components.pretrain.loop import EpochRecord, State, check_losses, remember
+from components.pretrain.loop import EpochRecord, State, check_finite, remember
 from components.pretrain.params import Pretrain
 from components.pretrain.readings import Sample, take_readings
 from components.show.estimate import Estimate
@@ -65,14 +65,14 @@ class Observer:
         self.rate_begins = state.step, self.saved_at
 
     def on_step(self, state: State) -> None:
-        """Show how far the run is, and save it when it is time. Raises RunError for a loss that is not finite."""
+        """Show how far the run is, and save it when it is time. Raises RunError for numbers that are not finite."""
         loss = f", loss {self.rows[-1]['loss']:.4f}" if self.rows else ""
         epoch = (state.step - 1) // len(state.losses) + 1
         self.progress.advance(self.params.batch_size, f"epoch {epoch} of {self.params.epochs}{loss}")
         self.estimate.advance(self.progress.done)
         last = state.step == state.steps
         if last or time.monotonic() - self.saved_at >= self.params.checkpoint_seconds:
-            check_losses(state)
+            check_finite(state)
             self.save(state)
 
     def on_epoch(self, state: State, record: EpochRecord) -> None:

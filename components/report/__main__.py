@@ -11,7 +11,8 @@ from components.features.load import read_config
 from components.report import objectives, seen, words
 from components.report.card import write_card
 from components.report.page import headline, sections, theme
-from components.report.page.inputs import Inputs, read_metrics, read_probes
+from components.report.page.inputs import Inputs, check_predictions, read_probes
+from components.report.page.measured import read_metrics
 from components.report.page.pictures import read_preview
 from components.report.params import Report
 from components.report.revision import read_git_revision
@@ -62,6 +63,7 @@ def run(
     remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
+    check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
     reached = reach_verdict(inputs)

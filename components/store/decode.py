@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageOps, features
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
 
+from components.stage.errors import InputError
 from components.store.bare import drop_metadata
 from components.store.pages import PreviewOnly, choose_page, refuse_raw
 from components.store.transparent import hide_transparent
@@ -121,8 +122,18 @@ def read_image(encoded: bytes, check: Callable[[Image.Image], None] | None) -> I
 
 
 def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
-    """Decode a whole image, upright, in the given number of channels."""
-    return to_channels(decode_upright(encoded), channels)
+    """Decode a whole image of the store, upright, in the given number of channels. Raises InputError if it is broken,
+    since stage fetch stores only what can be decoded."""
+    try:
+        return to_channels(decode_upright(encoded), channels)
+    except Exception as error:  # decoders of broken files raise anything
+        if isinstance(error, MemoryError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"the store: an image cannot be decoded ({reason}); `dvc repro fetch` writes the store, "
+            "`python -m pipelines.verify` says whether it is damaged"
+        ) from None
 
 
 def decode_whole(encoded: bytes, *, channels: int) -> np.ndarray:

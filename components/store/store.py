@@ -1,12 +1,10 @@
 """The store: Parquet shards in the layout that Hugging Face `datasets` reads as images with class labels.
 
-Columns: id (string), image (struct<bytes: binary, path: string>), label (int64, null when unlabelled), split. The names
-of the classes stand in the schema's metadata under the key that `datasets` uses, so that they travel with the images.
-https://huggingface.co/docs/datasets/image_dataset#parquet
+Columns: id (string), image (struct<bytes: binary, path: string>), label (int64, null when unlabelled), split.
 """
 
-import json
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,19 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.stage.errors import InputError
+from components.store.sealed import SealedWriter
+from components.store.shards import LAST, make_schema, name_shard, open_shard, read_class_names
 
 TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
 GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
 SHARD_BYTES = 256_000_000  # images per shard: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
-COLUMNS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        ("label", pa.int64()),
-        ("split", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -52,23 +44,12 @@ class Group:
     count: int  # number of wanted rows
 
 
-def _build_schema(class_names: list[str]) -> pa.Schema:
-    text = {"dtype": "string", "_type": "Value"}
-    features = {
-        "id": text,
-        "image": {"_type": "Image"},
-        "label": {"names": class_names, "_type": "ClassLabel"},
-        "split": text,
-    }
-    return COLUMNS.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-
-
 def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> None:
     """Write the rows as shards, holding a row group of them at a time; the same rows give the same bytes.
 
     The shards take the place of the folder's older ones only when all are written.
     """
-    schema = _build_schema(class_names)
+    schema = make_schema(class_names)
     _write_shards(folder, (_build_table(group, schema) for group in _group_rows(rows)), schema)
 
 
@@ -76,7 +57,7 @@ def write_labelled(
     folder: Path, store: "Store", *, labels: np.ndarray, splits: list[str], kept: np.ndarray, class_names: list[str]
 ) -> None:
     """Write the `kept` images of a store with new labels (-1: none) and splits, one row group at a time: (N,) each."""
-    schema = _build_schema(class_names)
+    schema = make_schema(class_names)
 
     def tables() -> Iterator[pa.Table]:
         first = 0
@@ -97,27 +78,25 @@ def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -
     folder.mkdir(parents=True, exist_ok=True)
     for unfinished in folder.glob("*.parquet.new"):  # left by a run that failed
         unfinished.unlink()
-    number, size, writer = 0, 0, None
+    number, size = 0, 0
+    writer = _begin_shard(folder, number, schema)
     for table in groups:
-        if writer is None:
-            writer = pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")
-        writer.write_table(table.combine_chunks())  # one row group
-        size += table.nbytes
         if size >= SHARD_BYTES:
-            writer.close()
-            number, size, writer = number + 1, 0, None
-    if writer is not None or number == 0:
-        (writer or pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")).close()
-        number += 1
-    names = [_name_shard(shard) for shard in range(number)]
+            writer.close({LAST: b"no"})
+            number, size = number + 1, 0
+            writer = _begin_shard(folder, number, schema)
+        writer.write(table)  # one row group
+        size += table.nbytes
+    writer.close({LAST: b"yes"})
+    names = [name_shard(shard) for shard in range(number + 1)]
     for name in names:
         (folder / f"{name}.new").replace(folder / name)
     for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
         stale.unlink()
 
 
-def _name_shard(number: int) -> str:
-    return f"part-{number:05}.parquet"
+def _begin_shard(folder: Path, number: int, schema: pa.Schema) -> SealedWriter:
+    return SealedWriter(folder / f"{name_shard(number)}.new", schema, compression="none")
 
 
 def _group_rows(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -152,18 +131,26 @@ class Store:
         self.shards = sorted(folder.glob("*.parquet"))
         if not self.shards:
             raise InputError(f"{folder}: no Parquet shards; `dvc repro fetch` writes them")
-        described = json.loads(pq.read_schema(self.shards[0]).metadata[b"huggingface"])
-        self.class_names: list[str] = described["info"]["features"]["label"]["names"]
+        self.class_names = read_class_names(self.shards)
         self.groups_by_splits: dict[tuple[str, ...], list[Group]] = {}
+
+    def open_shard(self, number: int) -> AbstractContextManager[pq.ParquetFile]:
+        """Open a shard for reading. Raises InputError if it is damaged, also while it is read."""
+        return open_shard(self.shards[number])
 
     def read_columns(self, columns: list[str]) -> pa.Table:
         """Return the named columns of all rows, in the order of the shards."""
-        return pa.concat_tables(pq.read_table(shard, columns=columns) for shard in self.shards)
+        return pa.concat_tables(self._read_shards(columns))
+
+    def _read_shards(self, columns: list[str]) -> Iterator[pa.Table]:
+        for number in range(len(self.shards)):
+            with self.open_shard(number) as file:
+                yield file.read(columns=columns)
 
     def read_row_groups(self) -> Iterator[pa.Table]:
         """Yield all columns of one row group after the other."""
-        for shard in self.shards:
-            with pq.ParquetFile(shard) as file:
+        for number in range(len(self.shards)):
+            with self.open_shard(number) as file:
                 for group in range(file.num_row_groups):
                     yield file.read_row_group(group)
 
@@ -174,8 +161,8 @@ class Store:
         return self.groups_by_splits[splits]
 
     def _scan_groups(self, splits: tuple[str, ...]) -> Iterator[Group]:
-        for number, shard in enumerate(self.shards):
-            with pq.ParquetFile(shard) as file:
+        for number in range(len(self.shards)):
+            with self.open_shard(number) as file:
                 for group in range(file.num_row_groups):
                     column = file.read_row_group(group, columns=["split"])["split"].to_pylist()
                     rows = tuple(row for row, split in enumerate(column) if split in splits)
@@ -189,7 +176,14 @@ class Store:
     def read_groups(self, groups: list[Group]) -> Iterator[list[bytes]]:
         """Yield the encoded images of one group after the other."""
         for column in self._read_column(groups, "image"):
-            yield [image.as_py() for image in column.combine_chunks().field("bytes")]
+            yield self.list_images(column)
+
+    def list_images(self, column: pa.ChunkedArray) -> list[bytes]:
+        """Return the encoded images in a column `image`. Raises InputError if one is missing."""
+        encoded = column.combine_chunks().field("bytes")
+        if column.null_count or encoded.null_count:
+            raise InputError(f"{self.folder}: an image without bytes; `dvc repro fetch` writes the store")
+        return list(encoded.to_pylist())
 
     def read_images(self, rows: np.ndarray, splits: tuple[str, ...]) -> Iterator[tuple[int, bytes]]:
         """Yield each row's place in `rows` and its encoded image; each row group is read once.
@@ -207,7 +201,13 @@ class Store:
     def read_labels(self, splits: tuple[str, ...]) -> np.ndarray:
         """Return indices into the class names, -1 for unlabelled images: (N,) int64, in the order of `find_groups`."""
         columns = self._read_column(self.find_groups(splits), "label")
-        return np.concatenate([column.fill_null(-1).to_numpy() for column in columns])
+        labels = np.concatenate([np.empty(0, np.int64), *(column.fill_null(-1).to_numpy() for column in columns)])
+        if len(labels) and not -1 <= labels.min() <= labels.max() < len(self.class_names):
+            raise InputError(
+                f"{self.folder}: a label that is the number of none of the {len(self.class_names)} classes; "
+                "`dvc repro fetch` writes the store"
+            )
+        return labels
 
     def _read_column(self, groups: list[Group], name: str) -> Iterator[pa.ChunkedArray]:
         """Yield a column of the wanted rows of each group; successive groups of a shard share one opening of its file.
@@ -215,7 +215,7 @@ class Store:
         Opening takes longer the more row groups a shard has: 14 ms for 5,000.
         """
         for shard, shard_groups in groupby(groups, lambda group: group.shard):
-            with pq.ParquetFile(self.shards[shard]) as file:
+            with self.open_shard(shard) as file:
                 for group in shard_groups:
                     column = file.read_row_group(group.group, columns=[name])[name]
                     yield column if group.rows is None else column.take(pa.array(group.rows))

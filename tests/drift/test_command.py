@@ -26,7 +26,7 @@ from components.features import embeddings
 from components.features.embeddings import read_embeddings
 from components.features.load import load_encoder
 from components.stage import command as stage
-from components.stage.errors import InputError, RunError
+from components.stage.errors import InputError
 from tests.conftest import ROOT
 from tests.embed.embedded import make_embed_settings
 from tests.encoder.made import make_encoder
@@ -125,14 +125,14 @@ def test_what_is_no_reference_is_named(folder: Path, tmp_path: Path) -> None:
     store_folder = write_digits(tmp_path / "store", FIRST[:40])
     (tmp_path / "text").write_text("id")
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "ids")
-    pq.write_table(pa.table({"id": ["a"], "embedding": [[0.0]]}), tmp_path / "lists")
+    pq.write_table(pa.table({"id": ["a"], "split": ["train"], "label": [0], "embedding": [[0.0]]}), tmp_path / "lists")
     pq.write_table(pq.read_table(folder / "embeddings" / "byol.parquet")[:1], tmp_path / "short")
     reasons = {
-        "gone": "no such file",
-        "store": "no such file",
+        "gone": "missing",
+        "store": "cannot be read as Parquet",
         "text": "cannot be read as Parquet",
-        "ids": "no columns id and",
-        "lists": "no columns id and",
+        "ids": "no column split",
+        "lists": "the column embedding is no list of float32",
         "short": "images: 1; at least 2",
     }
     for name, reason in reasons.items():
@@ -146,7 +146,7 @@ def test_an_encoder_that_broke_is_told_from_drift(folder: Path, tmp_path: Path) 
         next(network.parameters()).fill_(float("nan"))
     save_encoder(tmp_path / "encoder", network, config)
     write_digits(tmp_path, FIRST + FURTHER)
-    with pytest.raises(RunError, match="not finite"):
+    with pytest.raises(InputError, match="not finite"):
         run(folder, tmp_path, encoder=tmp_path / "encoder")
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.fetch import snapshot
@@ -164,3 +166,32 @@ def test_files_of_two_sources_are_told_apart(folder: Path, places: Places) -> No
     source = {"kind": "folder", "name": "one", "url": str(folder), "layout": "flat"}
     inventory = list_inventory(make_params(source, source | {"name": "two"}), places)
     assert [path for path, _, _ in inventory.files] == ["one/a.png", "two/a.png"]
+
+
+DAMAGED: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text('{"path": 1}'),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-20]),
+    "a wrong bit": lambda path: path.write_bytes(path.read_bytes().replace(b"b.png", b"c.png", 1)),
+    "other types": lambda path: pq.write_table(pa.table({"path": [1], "size": ["x"], "version": [2.5]}), path),
+    "other columns": lambda path: pq.write_table(pa.table({"path": ["a"]}), path),
+    "nothing known": lambda path: pq.write_table(pa.schema(snapshot.RECORDED).empty_table(), path),
+    "values missing": lambda path: pq.write_table(
+        pa.table({"path": [None], "size": [None], "version": [None]}, schema=pa.schema(snapshot.RECORDED)), path
+    ),
+    "a folder": lambda path: (path.unlink(), path.mkdir(), (path / "x").write_text("")),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_record_counts_as_missing(how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would stop every `--accept`, and so the retraining of every night, though it only tells what has changed."""
+    before, after = Inventory([("f/a.png", 1, "x"), ("f/b.png", 2, "y")]), Inventory([("f/a.png", 1, "x")])
+    snapshot.write_record(before, tmp_path)
+    path = snapshot.locate_record(before.snapshot.digest, tmp_path)
+    DAMAGED[how](path)
+    told = snapshot.describe_difference(before.snapshot, after, tmp_path)
+    assert told.startswith("the sources have changed: 2 files of 3 bytes were accepted, there are 1 of 1")
+    assert capsys.readouterr().out == f"snapshot: {path} is damaged and counts as missing\n"
+    snapshot.write_record(before, tmp_path)
+    assert snapshot.read_record(path) == before.files

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 
-from components.pretrain.checkpoint import FILE, Checkpoint
+from components.pretrain.checkpoint import BEFORE, FILE, Checkpoint
 from components.stage.errors import InputError, RunError
 from tests.conftest import ROOT
 
@@ -62,6 +63,10 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "cut in half": lambda whole: whole[: len(whole) // 2],
     "cut at the end": lambda whole: whole[:-1],
     "one wrong byte": lambda whole: whole.replace(b"FloatStorage", b"Fl\xd1atStorage"),
+    "one wrong bit of a weight": lambda whole: whole.replace(
+        struct.pack("<5f", *range(5)), struct.pack("<5f", *range(4), 5)
+    ),
+    "a file without a checksum": lambda whole: whole[:-32],
     "text": lambda whole: b"hello world",
     "zeros": lambda whole: bytes(1000),
     "a pickle cut short": lambda whole: b"\x80\x02X",
@@ -84,6 +89,57 @@ def test_a_damaged_file_is_said_in_one_line_and_the_run_begins_anew(
     assert output.rstrip()[-1] != ":", "why stands there"
     checkpoint.save(CONTENT)
     assert is_whole(checkpoint.load())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_not_gone_on_from(
+    value: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run would end in numbers that mean nothing, however often it is begun again."""
+    Checkpoint(tmp_path, "run").save({"state": {"slots": {0: torch.tensor([1.0, value])}}})
+    assert Checkpoint(tmp_path, "run").load() is None
+    assert "it holds numbers that are not finite" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A day of training is not lost to one wrong bit; the damaged file stays, and only the last of them."""
+    checkpoint = save_content(tmp_path)
+    for step in (4, 5):
+        checkpoint.save({"state": {"step": step}})
+    file, kept = tmp_path / "run" / FILE, tmp_path / "run.damaged"
+    damaged = file.read_bytes()[::-1]
+    file.write_bytes(damaged)
+    (tmp_path / "another.damaged").mkdir()
+    assert checkpoint.load() == {"state": {"step": 4}}
+    output = capsys.readouterr().out
+    assert output.startswith(f"{file}: cannot be read, so the run goes on from the one before: its checksum is wrong")
+    assert output.endswith(f"; set aside as {kept}\n")
+    assert output.count("\n") == 1
+    assert checkpoint.load() == {"state": {"step": 4}}, "and again, without a word"
+    assert capsys.readouterr().out == ""
+    checkpoint.remove()
+    assert [(path, path.read_bytes()) for path in tmp_path.glob("*.damaged")] == [(kept, damaged)]
+
+
+def test_a_kill_between_two_renames_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = save_content(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", Mock(side_effect=[None, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save({"state": {"step": 4}})
+    (tmp_path / "run" / FILE).replace(tmp_path / "run" / BEFORE)
+    assert is_whole(checkpoint.load())
+    checkpoint.save({"state": {"step": 5}})
+    assert checkpoint.load() == {"state": {"step": 5}}
+
+
+def test_a_checkpoint_of_another_run_is_none_of_this_one(tmp_path: Path) -> None:
+    """Its numbers are whole and would be loaded into another training."""
+    save_content(tmp_path, "another")
+    (tmp_path / "another").rename(tmp_path / "run")
+    assert Checkpoint(tmp_path, "run").load() is None
 
 
 with pytest.raises(RuntimeError) as lack_on_the_cpu:
@@ -130,9 +186,9 @@ def test_code_in_the_file_is_not_run(writer: str, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.count("\n") == 1
     assert not trace.exists()
     if writer == "torch":
-        torch.load(file, weights_only=False)
+        torch.load(tmp_path / "run.damaged", weights_only=False)
     else:
-        pickle.loads(file.read_bytes())
+        pickle.loads((tmp_path / "run.damaged").read_bytes())
     assert trace.exists(), "the payload would have worked"
 
 
@@ -155,7 +211,7 @@ def test_a_save_that_fails_half_way_leaves_the_checkpoint_before_it(
     assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
     checkpoint.save({"state": {"step": 4}})
     assert checkpoint.load() == {"state": {"step": 4}}
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [FILE]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [BEFORE, FILE]
 
 
 def test_a_second_process_of_the_same_run_waits_for_the_first(

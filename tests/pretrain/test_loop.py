@@ -14,7 +14,7 @@ from components.learning.params import Optimiser, View, Views
 from components.learning.replicas import Replica
 from components.pretrain.feeds.maker import BatchedMaker
 from components.pretrain.feeds.resident import ResidentFeed
-from components.pretrain.loop import EpochRecord, State, remember, restore, train
+from components.pretrain.loop import EpochRecord, State, check_finite, remember, restore, train
 from components.stage.errors import RunError
 from tests.pretrain.tiny import (
     ADAMW,
@@ -97,6 +97,16 @@ def test_a_diverged_run_stops_with_one_line_that_names_what_to_change(run: Run) 
     with pytest.raises(RunError, match=r"^the loss is not finite after step \d+: .*learning_rate.*$") as caught:
         run(wild, epochs=4)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_that_the_last_step_broke_are_said_though_its_loss_was_finite(pretrain_with: PretrainWith) -> None:
+    """They would be exported as an encoder, or saved as a checkpoint that every later attempt goes on from."""
+    state, _ = begin_training(pretrain_with(optimiser=SGD, epochs=1))
+    check_finite(state)
+    with torch.no_grad():
+        next(state.objective.parameters()).fill_(torch.inf)
+    with pytest.raises(RunError, match="the weights are not finite after step 0: lower pretrain"):
+        check_finite(state)
 
 
 def test_a_broken_image_is_not_trained_on_silently(pretrain_with: PretrainWith) -> None:

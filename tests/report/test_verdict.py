@@ -71,6 +71,7 @@ def test_noise_is_judged_in_pairs_on_the_same_images(tmp_path: Path, wrong: int,
     right = np.ones(600, np.float32)
     right[300 : 300 + wrong] = 0
     columns = {"id": [*map(str, range(300))] * 2, "encoder": ["byol"] * 300 + ["pixels"] * 300, "accuracy": right}
+    columns |= {"actual": [0] * 600, "predicted": [0] * 600}
     pq.write_table(pa.table(columns), tmp_path / "knn.parquet")
     probes = {"knn": make_metrics("accuracy", 0.2, byol=1.0, pixels=1 - wrong / 300)}
     text = reach_verdict(make_inputs(tmp_path, probes)).text

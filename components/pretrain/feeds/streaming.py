@@ -75,17 +75,21 @@ def make_plan(groups: list[Group], *, batch_size: int, workers: int, window: int
     return Plan(groups, own_batch_size, workers, max(1, window // own_batch_size), steps, seed, replica)
 
 
-class Stream(IterableDataset[Parcel]):
+class Stream(IterableDataset[Parcel | InputError]):
     """One worker's batches from a step of the run on, or all workers' batches by turns without worker processes."""
 
     def __init__(self, store: Store, plan: Plan, make_batch: MakeBatch, step: int) -> None:
         self.store, self.plan, self.make_batch, self.step = store, plan, make_batch, step
 
-    def __iter__(self) -> Iterator[Parcel]:
+    def __iter__(self) -> Iterator[Parcel | InputError]:
         info = get_worker_info()
         workers = [self.make_batches(turn) for turn in ([info.id] if info else range(self.plan.workers))]
         for batches in cycle(workers):
-            yield handing.pack(next(batches)) if info else next(batches)
+            try:
+                yield handing.pack(next(batches)) if info else next(batches)
+            except InputError as error:  # torch would hand over a trace instead of its line
+                yield error
+                return
 
     def make_batches(self, turn: int) -> Iterator[Batch]:
         """Yield the batches of the worker that comes at this place in the turns, without end."""
@@ -149,7 +153,7 @@ class StreamingFeed:
         self.workers = plan.workers if workers else 0
         self.steps_per_epoch = plan.steps_per_epoch
         self.step = -1  # of the run: what the open stream gives next; nothing is open yet
-        self.stream: Iterator[Parcel] = iter(())
+        self.stream: Iterator[Parcel | InputError] = iter(())
         self.short = False  # whether it was said that shared memory is full
 
     def batches(self, step: int) -> Iterator[Batch]:  # noqa: D102
@@ -157,12 +161,14 @@ class StreamingFeed:
             self.stream, self.step = self._open(step), step
         for number in range(step, (step // self.steps_per_epoch + 1) * self.steps_per_epoch):
             parcel = next(self.stream)
+            if isinstance(parcel, InputError):
+                raise parcel
             self.step = number + 1
             if handing.is_piped(parcel):
                 self._say_shortage("they go through pipes")
             yield tuple(part.to(self.device, non_blocking=True) for part in handing.unpack(parcel))
 
-    def _open(self, step: int) -> Iterator[Parcel]:
+    def _open(self, step: int) -> Iterator[Parcel | InputError]:
         workers = self.workers
         if workers and not handing.has_room_for_locks(workers):
             self._say_shortage("this process makes them itself")
@@ -175,7 +181,7 @@ class StreamingFeed:
             collate_fn=handing.keep,
             worker_init_fn=end_with_parent,
         )
-        return cast(Iterator[Parcel], iter(loader))
+        return cast(Iterator[Parcel | InputError], iter(loader))
 
     def _say_shortage(self, consequence: str) -> None:
         """Say once that shared memory is full."""

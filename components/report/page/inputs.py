@@ -3,8 +3,6 @@
 N judged images.
 """
 
-import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,14 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, order_encoders
+from components.report.page.measured import Columns, read_columns, read_metrics, read_rows
 from components.report.page.numbers import VERIFICATION, Probe
 from components.report.page.paired import Scores
 from components.stage.errors import InputError
+from components.store.sealed import open_sealed
 from components.store.store import Store
+
+PREDICTED = {"id": pa.string(), "encoder": pa.string(), "actual": pa.int64(), "predicted": pa.int64()}
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class Inputs:
 
     @cached_property
     def table(self) -> Embeddings:
-        """Our encoder's embeddings. Raises InputError if there are none."""
+        """Our encoder's embeddings. Raises InputError if there are none, or if they are of other images."""
         path = self.embeddings / f"{OURS}.parquet"
-        if not path.is_file():
-            raise InputError(f"{path}: missing; `dvc repro embed` writes it")
-        return read_embeddings(path)
+        table = read_embeddings(path)
+        ids = self.store.read_columns(["id"])["id"].to_numpy().astype(str)
+        if not np.array_equal(ids, table.ids) or table.labels.max(initial=-1) >= len(self.class_names):
+            raise InputError(f"{path}: not of the images in {self.store.folder}; `dvc repro embed` writes it")
+        return table
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -66,29 +71,39 @@ class Inputs:
         """Whether the images have so few pixels that each pixel should be visible."""
         return max(int(size["median"]) for size in self.data["sizes"].values()) <= 64
 
-    def curve(self, probe: str, name: str) -> dict[str, list[float | None]]:
+    def curve(self, probe: str, name: str) -> Columns:
         """Read the columns of plots/<probe>/<name>.csv; a probe not run has none: its file is of another run."""
-        return read_columns(self.plots / probe / f"{name}.csv") if probe in self.probes else {}
+        path = self.plots / probe / f"{name}.csv"
+        return read_columns(path, "evaluate") if probe in self.probes and path.exists() else {}
 
     @property
-    def pretrain_curve(self) -> dict[str, list[float | None]]:
+    def pretrain_curve(self) -> Columns:
         """The columns of plots/pretrain/curve.csv, a row per epoch."""
         path = self.plots / "pretrain" / "curve.csv"
-        if not path.is_file():
-            raise InputError(f"{path}: missing; `dvc repro pretrain` writes it")
-        return read_columns(path)
+        curve = read_columns(path, "pretrain")
+        if None in curve.get("epoch", [None]):
+            raise InputError(f"{path}: no column epoch, or an empty cell in it; `dvc repro pretrain` writes it")
+        return curve
 
     def read_predictions(self, probe: str) -> Predictions | None:
         """Read a probe's predictions, or return None if there are none."""
-        rows = self._read_rows(probe, ["id", "actual", "predicted"])
-        if not rows or None in rows["predicted"]:
+        table = self._read_rows(probe)
+        rows = table.filter(pc.equal(table["encoder"], OURS))
+        if not len(rows) or rows["predicted"].null_count:
             return None
-        return Predictions(rows["id"], np.array(rows["actual"]), np.array(rows["predicted"]))
+        found = Predictions(rows["id"].to_pylist(), *(rows[key].to_numpy() for key in ("actual", "predicted")))
+        classes = np.concatenate([found.actual, found.predicted])
+        if not {*found.ids} <= self.row_of.keys() or not ((classes >= 0) & (classes < len(self.class_names))).all():
+            raise self._make_error(probe, "not of the images and classes of the store")
+        return found
 
     def read_average_precision(self) -> dict[str, float]:
         """Read the average precision of each test image as a query, by its id; empty if retrieval was not measured."""
-        rows = self._read_rows("retrieval", ["id", "map"])
-        return dict(zip(rows["id"], rows["map"], strict=True)) if rows else {}
+        table = self._read_rows("retrieval")
+        if "map" not in table.column_names:
+            return {}
+        rows = table.filter(pc.equal(table["encoder"], OURS))
+        return dict(zip(rows["id"].to_pylist(), rows["map"].to_pylist(), strict=True))
 
     @cached_property
     def read_scores(self) -> Callable[[str], Scores]:
@@ -97,11 +112,8 @@ class Inputs:
 
     def _read_scores(self, probe: str) -> Scores:
         """Read every encoder's score per image; empty unless all encoders judged the same images."""
-        path = self.predictions / f"{probe}.parquet"
-        if not path.is_file():
-            return Scores({})
-        rows = pq.read_table(path)
-        names = [name for name in rows.column_names if name not in ("id", "encoder", "actual", "predicted")]
+        rows = self._read_rows(probe)
+        names = [name for name in rows.column_names if name not in PREDICTED]
         encoder = rows["encoder"].to_numpy()
         by_encoder, judged = {}, []
         for one in order_encoders(dict.fromkeys(encoder.tolist())):
@@ -127,37 +139,40 @@ class Inputs:
     def read_left_out(self, probe: str) -> list[tuple[str, str]]:
         """Read the metrics that were asked for and not measured, each with the reason."""
         path = self.plots / probe / "left_out.csv"
-        if not path.is_file():
+        if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return [(row["metric"], row["reason"]) for row in csv.DictReader(file)]
+        header, *rows = read_rows(path, "evaluate")
+        if header != ["metric", "reason"]:
+            raise InputError(f"{path}: no columns metric and reason; `dvc repro evaluate` writes them")
+        return [(metric, reason) for metric, reason in rows]
 
-    def _read_rows(self, probe: str, columns: list[str]) -> dict[str, list[Any]]:
+    def _read_rows(self, probe: str) -> pa.Table:
+        """Read what a probe predicted for every encoder; no row if it predicted nothing."""
         path = self.predictions / f"{probe}.parquet"
-        if probe not in self.probes or not path.is_file() or not set(columns) <= set(pq.read_schema(path).names):
-            return {}
-        rows = pq.read_table(path, columns=columns, filters=[("encoder", "==", OURS)])
-        return dict(rows.to_pydict()) if len(rows) else {}
+        if probe not in self.probes or not path.exists():
+            return pa.schema(PREDICTED).empty_table()
+        with open_sealed(path, PREDICTED, "evaluate") as file:
+            table = file.read()
+        scores = [table[name] for name in table.column_names if name not in PREDICTED]
+        if table["id"].null_count or table["encoder"].null_count:
+            raise self._make_error(probe, "a row without an id or an encoder")
+        for score in scores:
+            if not pa.types.is_floating(score.type) or not pc.all(pc.is_finite(score), min_count=0).as_py():
+                raise self._make_error(probe, "a score that is no finite number")
+        return table
+
+    def _make_error(self, probe: str, fault: str) -> InputError:
+        path = self.predictions / f"{probe}.parquet"
+        return InputError(f"{path}: {fault}; `dvc repro evaluate@{probe}` writes it")
 
 
-def read_metrics(path: Path) -> Any:
-    """Read what another stage measured. Raises InputError if the file is missing."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; `dvc repro` writes it") from None
+def check_predictions(folder: Path, names: Sequence[str]) -> None:
+    """Check that each of the named probes has predictions, as all of them write. Raises InputError."""
+    for name in names:
+        if not (path := folder / f"{name}.parquet").exists():
+            raise InputError(f"{path}: missing; `dvc repro evaluate@{name}` writes it")
 
 
 def read_probes(folder: Path, names: Sequence[str]) -> dict[str, Probe]:
     """Read the metrics of the named probes, with the encoders in the order in which they are shown."""
     return {name: order_encoders(read_metrics(folder / f"{name}.json")) for name in names}
-
-
-def read_columns(path: Path) -> dict[str, list[float | None]]:
-    """Read the columns of a CSV file, with None for an empty cell; without the file there are no columns."""
-    if not path.is_file():
-        return {}
-    with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    values = [[float(cell) if cell else None for cell in row] for row in rows]
-    return {name: [row[place] for row in values] for place, name in enumerate(header)}

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.stage.errors import InputError
 from components.store.decode import decode_image
 from components.store.store import SPLITS, Store
 
@@ -74,8 +75,14 @@ def find_nearest_rows(queries: np.ndarray, bank: np.ndarray, count: int) -> np.n
 
 def read_preview(path: Path) -> str:
     """Read a picture that another stage drew and return its address; a large picture is made smaller."""
-    encoded = path.read_bytes()
-    if len(encoded) <= PREVIEW_BYTES:
-        return make_data_address(encoded)
-    with Image.open(BytesIO(encoded)) as picture:
-        return fit_image(picture.convert("RGB"), max(picture.size), PREVIEW_BYTES)
+    try:
+        encoded = path.read_bytes()
+        with Image.open(BytesIO(encoded), formats=["PNG"]) as picture:
+            whole = picture.convert("RGB")
+    except Exception as error:  # decoders of broken files raise anything
+        raise InputError(f"{path}: cannot be read as PNG ({error}); `dvc repro pretrain` writes it") from None
+    return (
+        make_data_address(encoded)
+        if len(encoded) <= PREVIEW_BYTES
+        else fit_image(whole, max(whole.size), PREVIEW_BYTES)
+    )

@@ -5,6 +5,7 @@ import pytest
 from components.learning.replicas import Replica
 from components.pretrain.feeds.streaming import Stream
 from components.stage.errors import InputError
+from components.store.store import Group
 from tests.pretrain.feeds.numbered import (
     IMAGES,
     Numbers,
@@ -125,3 +126,19 @@ def test_fewer_batches_than_workers_are_all_shown() -> None:
 def test_a_batch_larger_than_the_images_is_refused() -> None:
     with pytest.raises(InputError, match=r"params\.yaml: pretrain\.batch_size: more than the images"):
         open_number_feed(IMAGES + 1, 2, 8)
+
+
+class Damaged(Numbers):
+    """A store with a damaged shard."""
+
+    def read_group(self, group: Group) -> list[bytes]:
+        """Refuse to read."""
+        raise InputError("part-00000.parquet: damaged")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_shard_is_one_line_from_a_worker_too(workers: int) -> None:
+    """torch's own way to hand over an error is a trace of the worker."""
+    with pytest.raises(InputError) as caught:
+        collect_batches(open_number_feed(8, 2, 8, workers=workers, store=Damaged()))
+    assert str(caught.value) == "part-00000.parquet: damaged"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.report import __main__ as report
-from components.report.page.inputs import Inputs, read_probes
+from components.report.page.inputs import PREDICTED, Inputs, read_probes
 from components.report.params import Report
 from components.report.verdict import reach_verdict
 from components.stage.command import read_params
@@ -100,8 +100,12 @@ class Folder:
         return self
 
     def write_metrics(self, probe: str) -> None:
-        """Write metrics/<probe>.json."""
+        """Write metrics/<probe>.json, and predictions of nothing where there are none."""
         self.write_text(f"metrics/{probe}.json", json.dumps(self.probes[probe]))
+        predictions = self.root / "predictions" / f"{probe}.parquet"
+        if not predictions.is_file():
+            predictions.parent.mkdir(exist_ok=True)
+            pq.write_table(pa.schema(PREDICTED).empty_table(), predictions)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of text."""

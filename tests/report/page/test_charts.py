@@ -6,7 +6,7 @@ import pytest
 from bokeh.models import Whisker
 
 from components.report.page import charts, theme, training
-from components.report.page.inputs import read_columns
+from components.report.page.measured import read_columns
 from tests.report.page import pages
 
 
@@ -45,7 +45,7 @@ def test_the_bars_are_drawn_whole() -> None:
 
 def test_readings_of_every_tenth_epoch_are_joined_and_what_never_was_read_is_left_out(tmp_path: Any) -> None:
     (tmp_path / "curve.csv").write_text("epoch,loss,z_std,knn\n1,3,,\n2,2,0.5,\n3,1,,\n4,0,0.7,\n")
-    drawn = training.draw_charts(read_columns(tmp_path / "curve.csv"))
+    drawn = training.draw_charts(read_columns(tmp_path / "curve.csv", "pretrain"))
     assert list(drawn) == ["loss", "z_std"]
     assert drawn["z_std"].renderers[0].data_source.data == {"epoch": [2, 4], "value": [0.5, 0.7]}
 
