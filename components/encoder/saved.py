@@ -12,6 +12,8 @@ from safetensors.torch import save
 from torch import nn
 
 from components.encoder.params import Encoder, Images
+from components.stage.disk import write_beside
+from components.stage.files import write_text
 
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 
@@ -30,7 +32,7 @@ class Config(BaseModel):
 
 def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
     """Write weights and config; tensors are laid out row by row, so that every reader of safetensors accepts them."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    (folder / WEIGHTS).write_bytes(save(weights, {"format": "pt"}))  # save_file lets only the owner read it
-    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    with write_beside(folder / WEIGHTS) as new:
+        new.write_bytes(save(weights, {"format": "pt"}))  # save_file lets only the owner read it
+    write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")

@@ -5,6 +5,7 @@ one on another machine. N images, n of the N images, D features.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from components.stage.disk import name_faults
 from components.stage.errors import InputError, RunError
 from components.store.store import TEST, TRAIN
+from components.store.tables import TableFile
 
 ABOUT = ["id", "split", "label"]  # the columns beside the features
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
@@ -61,7 +64,7 @@ class EmbeddingsWriter:
         self.path, self.temporary = path, path.with_name(f"{path.name}.new")
         self.metadata = {PRECISION: next(name for name, known in PRECISIONS.items() if known == precision)}
         self.waiting: pa.Table | None = None
-        self.file: pq.ParquetWriter | None = None
+        self.file: TableFile | None = None
 
     def add_rows(self, rows: pa.Table, features: np.ndarray) -> None:
         """Add rows of the store, with the columns id, split and label, and their features: (n, D)."""
@@ -79,8 +82,8 @@ class EmbeddingsWriter:
 
     def _write(self, group: pa.Table) -> None:
         group = group.replace_schema_metadata(self.metadata)
-        self.file = self.file or pq.ParquetWriter(self.temporary, group.schema)
-        self.file.write_table(group.combine_chunks())  # chunks would change the pages
+        self.file = self.file or TableFile(self.temporary, group.schema, path=self.path)
+        self.file.add(group.combine_chunks())  # chunks would change the pages
 
     def __enter__(self) -> Self:
         return self
@@ -91,15 +94,17 @@ class EmbeddingsWriter:
                 self._finish(self.waiting)
         finally:
             if self.file is not None:
-                self.file.close()
-            self.temporary.unlink(missing_ok=True)
+                self.file.give_up()
+            with suppress(OSError):
+                self.temporary.unlink(missing_ok=True)
 
     def _finish(self, last: pa.Table) -> None:
         if len(last) or self.file is None:
             self._write(last)
         if self.file is not None:
             self.file.close()
-            self.temporary.replace(self.path)
+            with name_faults(self.path):
+                self.temporary.replace(self.path)
 
 
 def read_tables(path: Path) -> Iterator[pa.Table]:

@@ -25,7 +25,9 @@ from components.fetch.pinned import describe_pin_elsewhere
 from components.fetch.sources.open import ListedSource, open_sources
 from components.fetch.sources.places import Places
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
+from components.stage.disk import write_beside
 from components.stage.errors import InputError
+from components.store.tables import write_table
 
 COMMAND = "python -m components.fetch.snapshot --accept"
 File = tuple[str, int, str]  # NAME/path, size, version; NAME is the source's
@@ -92,12 +94,9 @@ def locate_record(digest: str, scratch: Path) -> Path:
 def write_record(inventory: Inventory, scratch: Path) -> None:
     """Record the files of a snapshot in the scratch folder, where the record stays until somebody removes it."""
     path = locate_record(inventory.snapshot.digest, scratch)
-    path.parent.mkdir(parents=True, exist_ok=True)
     names = ("path", "size", "version")
     columns = zip(*inventory.files, strict=True) if inventory.files else ([], [], [])
-    new = path.with_suffix(".new")
-    pq.write_table(pa.table(dict(zip(names, map(list, columns), strict=True))), new)
-    new.replace(path)
+    write_table(path, pa.table(dict(zip(names, map(list, columns), strict=True))))
 
 
 def read_record(path: Path) -> list[File]:
@@ -119,10 +118,9 @@ def accept(params: Path, snapshot: Snapshot) -> None:
         is_right = False
     if not is_right:
         raise InputError(f"{params}: data.snapshot: the file is written in an unusual way; put in by hand: {pin}")
-    new = file.with_suffix(".new")
-    new.write_bytes(text.encode())
-    shutil.copymode(file, new)
-    new.replace(file)
+    with write_beside(file) as new:
+        new.write_bytes(text.encode())
+        shutil.copymode(file, new)
 
 
 def insert_pin(text: str, snapshot: Snapshot) -> str:

@@ -18,9 +18,11 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from components.stage.errors import InputError, RunError
+from components.stage.disk import say_kept, write_beside
+from components.stage.errors import InputError
 
 FILE = "state.pt"
+KEPT = "the last checkpoint, if there is one, is kept, and another run goes on from it"
 DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
 
 
@@ -93,22 +95,11 @@ class Checkpoint:
         return loaded
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace the file as a whole. Raises RunError if that fails; the old file stays."""
-        beside = self.folder / f"{FILE}.new"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.folder / FILE)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer has no error type of its own for a full disk
-            with suppress(OSError):
-                beside.unlink()
-            raise RunError(
-                f"{self.folder}: the state cannot be saved, is the disk full? The run goes on from its last checkpoint "
-                f"when it is begun again ({str(error).splitlines()[0]})"
-            ) from None
+        """Replace the file as a whole. Raises DiskError if the disk is full, for example; the old file stays."""
+        with say_kept(KEPT), write_beside(self.folder / FILE) as beside, beside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
 
     def remove(self) -> None:
         """Delete the file and release the lock, once the run is done."""

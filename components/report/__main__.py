@@ -18,6 +18,8 @@ from components.report.revision import read_git_revision
 from components.report.stale import remove_stale
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
+from components.stage.disk import make_place
+from components.stage.files import write_text
 from components.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
@@ -59,6 +61,8 @@ def run(
     card: Path,
 ) -> None:
     """Write the page and the model card."""
+    for file in (report, card):
+        make_place(file)
     remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
@@ -66,8 +70,7 @@ def run(
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(page, encoding="utf-8")
+    write_text(report, page)
     write_card(
         card,
         config,

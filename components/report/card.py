@@ -17,6 +17,7 @@ from components.report import objectives
 from components.report.page.numbers import Probe
 from components.report.seen import describe_test_images
 from components.report.words import count
+from components.stage.files import write_text
 from components.store.decode import MODES
 
 TEMPLATE = Path(__file__).parent / "card.md.j2"
@@ -64,8 +65,7 @@ def write_card(
         training=[(name, format_value(value)) for name, value in pretrain.items()],
         revision=revision,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def describe_network(config: Config) -> dict[str, Any]:

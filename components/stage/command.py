@@ -6,7 +6,6 @@ is found before the first stage has trained for a day. The types of the sections
 
 import argparse
 import inspect
-import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,9 @@ from pydantic import ValidationError, create_model
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from components.stage.disk import describe_fault
 from components.stage.errors import InputError, RunError
+from components.stage.output import print_patiently
 from components.stage.rooms import find_in_rooms
 from components.stage.types import Params
 
@@ -117,10 +118,11 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 def exit_on_error(stage: str) -> Iterator[None]:
     """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
 
+    What a file system does, such as a full disk wherever it is met, is no programming error.
+
     What the terminal's encoding lacks, as in the name of a class, is printed as an escape.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    print_patiently()
     try:
         yield
     except InputError as error:
@@ -128,6 +130,12 @@ def exit_on_error(stage: str) -> Iterator[None]:
         sys.exit(USER_ERROR)
     except RunError as error:
         print(f"{stage}: {error}", file=sys.stderr)
+        sys.exit(OTHER_ERROR)
+    except Exception as error:
+        fault = describe_fault(error)
+        if fault is None:
+            raise
+        print(f"{stage}: {fault}", file=sys.stderr)
         sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)

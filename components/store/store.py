@@ -7,6 +7,7 @@ https://huggingface.co/docs/datasets/image_dataset#parquet
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,12 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.stage.disk import BEFORE, DiskError, name_faults
 from components.stage.errors import InputError
+from components.store.tables import TableFile
 
 TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
 GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
 SHARD_BYTES = 256_000_000  # images per shard: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
+BROKEN = "its shards were of two runs and are removed: `dvc repro fetch` writes them again"
 COLUMNS = pa.schema(
     [
         ("id", pa.string()),
@@ -93,27 +97,64 @@ def write_labelled(
 
 
 def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write each table as one row group, and replace the folder's older shards when all are written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.glob("*.parquet.new"):  # left by a run that failed
+    """Write each table as one row group, and replace the folder's older shards when all are written.
+
+    Raises DiskError if they cannot be written; then the older shards are whole.
+    """
+    with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder)  # of a run that was killed
+    files: list[TableFile] = []
+    try:
+        size = SHARD_BYTES  # of the shard that is being written; as if one before it were full
+        for table in groups:
+            if size >= SHARD_BYTES:
+                size = 0
+                _begin_shard(folder, files, schema)
+            files[-1].add(table.combine_chunks())  # one row group
+            size += table.nbytes
+        if not files:
+            _begin_shard(folder, files, schema)
+        files[-1].close()
+        _replace_shards(folder, len(files))
+    finally:
+        for file in files[-1:]:
+            file.give_up()
+        with suppress(OSError):
+            _remove_unfinished(folder)
+
+
+def _begin_shard(folder: Path, files: list[TableFile], schema: pa.Schema) -> None:
+    """Close the last shard, if there is one, and begin another."""
+    for last in files[-1:]:
+        last.close()
+    path = folder / _name_shard(len(files))
+    files.append(TableFile(path.with_name(f"{path.name}.new"), schema, path=path, compression="none"))
+
+
+def _replace_shards(folder: Path, count: int) -> None:
+    """Let the new shards take the place of the older ones. If that fails half way, none is left: a mixture of two
+    stores would be taken for one."""
+    paths = [folder / _name_shard(number) for number in range(count)]
+    replaced: list[Path] = []
+    try:
+        for path in paths:
+            with name_faults(path, BROKEN if replaced else BEFORE):
+                path.with_name(f"{path.name}.new").replace(path)
+            replaced.append(path)
+        for stale in set(folder.glob("*.parquet")) - set(paths):
+            with name_faults(stale, BROKEN):
+                stale.unlink()
+    except DiskError:
+        for path in folder.glob("*.parquet") if replaced else ():
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for unfinished in folder.glob("*.parquet.new"):
         unfinished.unlink()
-    number, size, writer = 0, 0, None
-    for table in groups:
-        if writer is None:
-            writer = pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")
-        writer.write_table(table.combine_chunks())  # one row group
-        size += table.nbytes
-        if size >= SHARD_BYTES:
-            writer.close()
-            number, size, writer = number + 1, 0, None
-    if writer is not None or number == 0:
-        (writer or pq.ParquetWriter(folder / f"{_name_shard(number)}.new", schema, compression="none")).close()
-        number += 1
-    names = [_name_shard(shard) for shard in range(number)]
-    for name in names:
-        (folder / f"{name}.new").replace(folder / name)
-    for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
-        stale.unlink()
 
 
 def _name_shard(number: int) -> str:

@@ -70,6 +70,15 @@ class Places:
             raise InputError(f"params.yaml: data.sources: {file.where}: {path}")
         return path
 
+    def measure_downloads(self, files: Iterable[ListedFile]) -> int:
+        """Return the bytes of the files that have to be downloaded."""
+        downloads = {
+            remote.locate_download(file, self.scratch / "downloads"): file.size
+            for file in files
+            if remote.is_remote(file.where)
+        }
+        return sum(size for place, size in downloads.items() if not place.is_file())
+
     @property
     def hashes(self) -> Path:
         """The database of hashes of files, which is kept from run to run."""

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
+from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from components.fetch.sources.candidate import escape_name
@@ -21,11 +22,13 @@ from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.service import is_web, open_url, try_repeatedly
 from components.show.progress import Progress
+from components.stage.disk import name_faults
 from components.stage.errors import InputError
 
 THREADS, AHEAD = 16, 64  # files that are downloaded at once, and ahead of their turn
 PORTION = 1000  # files that are listed before the next ones are
 PIECE = 8_000_000  # bytes per request; an interrupted download goes on after the last whole piece
+KEPT = "what has been downloaded is kept, and another run goes on from it"
 LARGE = 16_000_000  # bytes; larger files show their progress
 # The first of these that the server tells is the version.
 VERSIONS = ("ETag", "md5Hash", "crc32c", "etag", "Content-MD5", "Last-Modified", "LastModified", "mtime")
@@ -160,18 +163,26 @@ def _start_bringing(
     return future
 
 
-def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
+def locate_download(file: ListedFile, downloads: Path) -> Path:
+    """Return where a file that lies behind a URL is kept, once it is downloaded."""
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
-    target = downloads / key[:2] / key
+    return downloads / key[:2] / key
+
+
+def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
+    target = locate_download(file, downloads)
     if target.is_file() and file.version:
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    if not file.version:  # a begun download may be of any version
-        part.unlink(missing_ok=True)
+    with name_faults(target, KEPT):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not file.version:  # a begun download may be of any version
+            part.unlink(missing_ok=True)
     system, where = open_url(file.where)
     try:
-        with part.open("ab") as out:
+        with name_faults(target, KEPT):
+            opened = part.open("ab", buffering=0)
+        with opened as out:
             done = out.tell() // 10**6
             progress = Progress(f"download {file.path}", file.size // 10**6, "MB", done) if file.size > LARGE else None
             try_repeatedly(lambda: _download(system, where, file.size, out, progress, stopped), file.where)
@@ -182,15 +193,16 @@ def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str
     if file.size > PIECE and list_file(file.path, file.where).version != file.version:
         part.unlink()  # pieces may be of different versions
         return "changed since the source was listed"
-    part.replace(target)
+    with name_faults(target, KEPT):
+        part.replace(target)
     return target
 
 
-def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progress | None, stopped: Event) -> None:
+def _download(system: Any, where: str, size: int, out: FileIO, progress: Progress | None, stopped: Event) -> None:
     """Download the file, and go on where an earlier try ended. Raises OSError if the sizes do not agree."""
     if size == 0:  # or the server does not tell it
         out.truncate(0)
-        out.write(system.cat_file(where))
+        _write(out, system.cat_file(where))
     while out.tell() < size and not stopped.is_set():
         begin = out.tell()
         end = min(begin + PIECE, size)
@@ -200,13 +212,21 @@ def _download(system: Any, where: str, size: int, out: BinaryIO, progress: Progr
             out.truncate()
         elif len(piece) not in (size, end - begin):
             raise OSError(f"{len(piece)} bytes came instead of {end - begin}")
-        out.write(piece)
+        _write(out, piece)
         if progress:
             progress.advance((begin + len(piece)) // 10**6 - begin // 10**6)
     if out.tell() > size > 0:
         out.seek(0)
         out.truncate()
         raise OSError("more bytes have come than the file has")
+
+
+def _write(out: FileIO, piece: bytes) -> None:
+    """Write all of the piece. Raises DiskError; what could be written is where a later run goes on."""
+    left = memoryview(piece)
+    with name_faults(Path(out.name), KEPT):
+        while left:
+            left = left[out.write(left) or 0 :]
 
 
 def _make_listed_file(path: str, system: Any, where: str, about: dict[str, Any]) -> ListedFile:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
+from components.stage.disk import DiskError
 from components.stage.errors import InputError, RunError
 
 TRIES, PAUSE = 5, 0.5  # the pause is in seconds, and doubles after each try
@@ -52,6 +53,8 @@ def try_repeatedly(action: Any, url: str) -> Any:
     for attempt in range(TRIES):
         try:
             return action()
+        except DiskError:
+            raise  # of this machine's disk: another try would find it as full
         except Exception as raised:  # each service raises its own kinds of errors
             error = _unwrap_error(raised, url)
         if isinstance(error, FileNotFoundError):
