@@ -33,7 +33,7 @@ from components.learning.device import choose_device, choose_precision, prepare_
 from components.learning.replicas import Replica
 from components.show.progress import Progress
 from components.stage.command import main
-from components.stage.disk import check_room, make_folder, name_faults
+from components.stage.disk import check_folder, check_room, name_faults
 from components.stage.errors import InputError
 from components.store.decode import decode_square
 from components.store.store import SPLITS, Store
@@ -41,7 +41,7 @@ from components.store.store import SPLITS, Store
 
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     """Embed every image of the store by the encoder and by two baselines, and write one Parquet file for each."""
-    make_folder(embeddings)
+    check_folder(embeddings)
     device = choose_device(params.device, "embed.device")
     prepare_device(device, params.threads)
     loaded, opened = load_encoder(encoder), Store(store)
@@ -99,8 +99,9 @@ def locate_file(folder: Path, name: str, rank: int) -> Path:
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of a run that was killed."""
+    """Make the folder, and remove the unfinished files of a run that was killed."""
     with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         for path in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
             path.unlink()
 

@@ -18,7 +18,7 @@ from components.evaluate.params import Evaluate
 from components.features.encoders import OURS
 from components.learning.device import choose_device, prepare_device
 from components.stage.command import main
-from components.stage.disk import make_folder, make_place
+from components.stage.disk import check_file, check_folder
 from components.stage.errors import InputError
 
 
@@ -37,8 +37,8 @@ def run(
     if probe not in params.known_probes:
         raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(params.known_probes)}")
     for file in (metrics, predictions):
-        make_place(file)
-    make_folder(plots)
+        check_file(file)
+    check_folder(plots)
     device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
     prepare_device(device, params.shared.threads)
     given = Given(store, encoder, embeddings, device)

@@ -27,7 +27,7 @@ from components.fetch.splits import choose_split
 from components.fetch.summary import describe_emptiness, find_example, format_summary
 from components.show.progress import Progress
 from components.stage.command import main
-from components.stage.disk import check_room, make_folder, make_place
+from components.stage.disk import check_file, check_folder, check_room, name_faults
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
@@ -36,8 +36,8 @@ from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelle
 def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
     """Read every source, check its images, and write the store."""
     for folder in (store, findings, scratch):
-        make_folder(folder)
-    make_place(metrics)
+        check_folder(folder)
+    check_file(metrics)
     places = Places(scratch, params.limits.max_bytes)
     with lock_scratch(scratch) as read_into:
         sources = open_sources(params, places)
@@ -67,6 +67,8 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
 @contextmanager
 def lock_scratch(scratch: Path) -> Iterator[Path]:
     """Yield a folder to read into, which is removed afterwards. Raises RunError if another run uses it."""
+    with name_faults(scratch):
+        scratch.mkdir(parents=True, exist_ok=True)
     folder = scratch / "fetched"
     try:
         with FileLock(scratch / "fetch.lock", timeout=0):

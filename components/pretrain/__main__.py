@@ -30,7 +30,7 @@ from components.pretrain.sample import draw_sample
 from components.pretrain.suits import warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
-from components.stage.disk import check_room, make_folder, make_place, say_kept, write_beside
+from components.stage.disk import check_file, check_folder, check_room, say_kept, write_beside
 from components.stage.errors import InputError
 from components.stage.files import write_json
 from components.store.store import TRAIN, UNLABELLED, Store
@@ -46,9 +46,9 @@ def run(
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     for folder in (encoder, scratch):
-        make_folder(folder)
+        check_folder(folder)
     for file in (metrics, curve, views):
-        make_place(file)
+        check_file(file)
     device = choose_device(params.device, "pretrain.device")
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)

@@ -18,7 +18,7 @@ from components.report.revision import read_git_revision
 from components.report.stale import remove_stale
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
-from components.stage.disk import make_place
+from components.stage.disk import check_file
 from components.stage.files import write_text
 from components.store.store import Store
 
@@ -62,7 +62,7 @@ def run(
 ) -> None:
     """Write the page and the model card."""
     for file in (report, card):
-        make_place(file)
+        check_file(file)
     remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)

@@ -119,36 +119,40 @@ def describe_fault(error: Exception) -> str | None:
     return f"{where}{reason}; {ADVICE.get(code, 'put it right and run it again')}"
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of what will be written and try to write there, before the work.
+def check_folder(folder: Path) -> None:
+    """Try, before the work, to write where a folder is or will be, and leave nothing there.
 
     Raises InputError if the place is wrong, and DiskError if it is right but full or failing.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as trial:
+        with tempfile.TemporaryFile(dir=find_existing(folder)) as trial:
             trial.write(bytes(TRIED_BYTES))
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
         if error.errno in OF_THE_DISK and error.errno != errno.EROFS:
             raise DiskError(folder, error.errno, NOTHING_DONE) from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(f"{folder}: nothing can be written there: {reason}; name a folder to write to") from None
 
 
-def make_place(file: Path) -> None:
-    """Make the folder of a file that will be written, as `make_folder` does. Raises InputError if it is no file."""
+def check_file(file: Path) -> None:
+    """Check the folder of a file as `check_folder` does. Raises InputError if something else has the file's name."""
     if file.exists() and not file.is_file():
         raise InputError(f"{file}: not a file but a folder, a device or a pipe; name a file to write")
-    make_folder(file.parent)
+    check_folder(file.parent)
+
+
+def find_existing(folder: Path) -> Path:
+    """Return the folder, or what is there of the path to it."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
 
 
 def check_room(needs: Mapping[Path, int], what: str) -> None:
     """Check that there is room for about so many bytes in each folder; several may lie on one disk. Raises RunError."""
     disks: dict[int, list[Path]] = {}
     for folder in needs:
-        disks.setdefault(folder.stat().st_dev, []).append(folder)
+        disks.setdefault(find_existing(folder).stat().st_dev, []).append(folder)
     for folders in disks.values():
-        need, usage = sum(needs[folder] for folder in folders), shutil.disk_usage(folders[0])
+        need, usage = sum(needs[folder] for folder in folders), shutil.disk_usage(find_existing(folders[0]))
         if usage.total and usage.free < need:  # some disks on the network do not tell
             where = " and ".join(map(str, folders))
             sizes = f"about {format_bytes(need)} are needed, {format_bytes(usage.free)} are free"
@@ -157,7 +161,7 @@ def check_room(needs: Mapping[Path, int], what: str) -> None:
 
 def describe_room(path: Path) -> str:
     """Describe how much is free where a file should be written, or that the disk can hold no more files."""
-    folder = next((parent for parent in path.absolute().parents if parent.is_dir()), Path("/"))
+    folder = find_existing(path.absolute().parent)
     try:
         usage, inodes = shutil.disk_usage(folder), os.statvfs(folder)
     except OSError:
