@@ -38,6 +38,7 @@ WORDS = {os.strerror(code).lower(): code for code in OF_THE_DISK} | {
     "no usable temporary directory": errno.ENOSPC,  # Python's, if neither TMPDIR nor /tmp can be written
     "unexpected pos": errno.ENOSPC,  # PyTorch's zip writer, of which less arrived than it wrote
     "pytorchstreamwriter failed": errno.ENOSPC,
+    "iostream error": errno.ENOSPC,
 }
 
 

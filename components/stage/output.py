@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from typing import Any
 
 from components.stage.disk import OF_THE_DISK
 
@@ -39,8 +40,13 @@ def print_patiently() -> None:
     """Drop what cannot be printed; what the terminal's encoding lacks is printed as an escape."""
     if not isinstance(sys.stdout, io.TextIOWrapper):
         return
-    if isinstance(raw := getattr(sys.stdout.buffer, "raw", None), io.FileIO):
+    buffer: Any = sys.stdout.buffer
+    raw = getattr(buffer, "raw", buffer)  # PYTHONUNBUFFERED puts no buffer in between
+    if isinstance(raw, io.FileIO):
         sys.stdout.flush()
-        buffer, about = io.BufferedWriter(Patient(raw)), sys.stdout
-        sys.stdout = io.TextIOWrapper(buffer, about.encoding, line_buffering=about.line_buffering)
+        patient: Any = Patient(raw) if raw is buffer else io.BufferedWriter(Patient(raw))
+        about = sys.stdout
+        sys.stdout = io.TextIOWrapper(
+            patient, about.encoding, line_buffering=about.line_buffering, write_through=about.write_through
+        )
     sys.stdout.reconfigure(errors="backslashreplace")

@@ -139,7 +139,7 @@ def test_files_are_limited_in_size(bench: Bench, campaign: Campaign) -> None:
 
 @pytest.mark.skipif(not can_mount(), reason="small disks are mounted, which takes Linux and its root")
 def test_small_disks_are_filled_or_read_only(bench: Bench, campaign: Campaign) -> None:
-    for job, chance in bench.share(campaign, quick=1, whole=16):
+    for job, chance in bench.share(campaign, quick=1, whole=10):
         options = chance.choice((limit_room, limit_files_held, open_for_reading))(bench, job, chance)
         with campaign.trial(f"{job.name}: {options}"):
             folder = bench.folder / f"disk-{bench.tried}"
