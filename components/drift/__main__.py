@@ -28,6 +28,7 @@ from components.features.load import LoadedEncoder, load_encoder
 from components.learning.device import choose_device, choose_precision, prepare_device
 from components.show.progress import Progress
 from components.stage.command import main
+from components.stage.disk import check_file
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.squares import draw_rows, read_squares
@@ -38,6 +39,7 @@ FEWEST = 2  # images on each side that can be compared
 
 def run(params: Drift, embed: Embed, *, encoder: Path, reference: Path, store: Path, metrics: Path) -> None:
     """Test whether the new images of a store look to the encoder like those it was embedded on before."""
+    check_file(metrics)
     loaded, opened = load_encoder(encoder), Store(store)
     known = read_reference_ids(reference, loaded)
     fresh = np.flatnonzero(~pc.is_in(opened.read_columns(["id"])["id"], value_set=known).to_numpy())

@@ -32,6 +32,7 @@ from components.learning.device import choose_device, choose_precision, prepare_
 from components.learning.replicas import Replica
 from components.show.progress import Progress
 from components.stage.command import main
+from components.stage.disk import check_folder, check_room, name_faults
 from components.stage.errors import InputError
 from components.store.decode import decode_square
 from components.store.store import SPLITS, Store
@@ -39,6 +40,7 @@ from components.store.store import SPLITS, Store
 
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     """Embed every image of the store by the encoder and by two baselines, and write one Parquet file for each."""
+    check_folder(embeddings)
     device = choose_device(params.device, "embed.device")
     prepare_device(device, params.threads)
     loaded, opened = load_encoder(encoder), Store(store)
@@ -49,6 +51,8 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     shares = share_out(count_images(opened), params.batch_size, replica.world)
     if replica.writes:
         clear_leftovers(embeddings)
+        size = 2 * 4 * loaded.config.features * count_images(opened)  # float32, of two networks
+        check_room({embeddings: size}, "the embeddings")
     replicas.wait_for_processes()
     with ExitStack() as stack:
         writers = {
@@ -95,9 +99,10 @@ def locate_file(folder: Path, name: str, rank: int) -> Path:
 
 def clear_leftovers(folder: Path) -> None:
     """Make the folder, and remove the unfinished files of a run that was killed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
-        path.unlink()
+    with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
+            path.unlink()
 
 
 def embed_share(
@@ -186,7 +191,8 @@ def join_parts(folder: Path, writers: dict[str, EmbeddingsWriter], shares: list[
             for table in read_tables(part):
                 writer.add_table(table)
                 progress.advance(len(table))
-            part.unlink()
+            with name_faults(part):
+                part.unlink()
 
 
 if __name__ == "__main__":

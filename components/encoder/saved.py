@@ -13,6 +13,8 @@ from safetensors.torch import save
 from torch import nn
 
 from components.encoder.params import Encoder, Images
+from components.stage.disk import write_beside
+from components.stage.files import write_text
 from components.stage.types import Count, Seed
 
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
@@ -42,9 +44,9 @@ class Config(BaseModel):
 
 def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
     """Write weights and config; tensors are laid out row by row, so that every reader of safetensors accepts them."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(weights, {"format": "pt"})
-    (folder / WEIGHTS).write_bytes(content)  # save_file lets only the owner read it
+    with write_beside(folder / WEIGHTS) as new:
+        new.write_bytes(content)  # save_file lets only the owner read it
     whole = config.model_copy(update={"weights": hashlib.sha256(content).hexdigest()})
-    (folder / CONFIG).write_text(whole.model_dump_json(indent=2) + "\n")
+    write_text(folder / CONFIG, whole.model_dump_json(indent=2) + "\n")

@@ -18,6 +18,7 @@ from components.evaluate.params import Evaluate
 from components.features.encoders import OURS
 from components.learning.device import choose_device, prepare_device
 from components.stage.command import main
+from components.stage.disk import check_file, check_folder
 from components.stage.errors import InputError
 
 
@@ -35,21 +36,26 @@ def run(
     """Judge every encoder in the folder of embeddings with one probe."""
     if probe not in params.known_probes:
         raise InputError(f"--probe: no probe is called '{probe}'; there are {', '.join(params.known_probes)}")
+    for file in (metrics, predictions):
+        check_file(file)
+    check_folder(plots)
     device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
     prepare_device(device, params.shared.threads)
     given = Given(store, encoder, embeddings, device)
     try:
         # By name, so that an edit of another probe makes nothing stale.
-        outcomes = importlib.import_module(f"components.probes.{probe}").judge(params, given)
-        results.write_metrics(metrics, outcomes)
+        outcomes, skipped = importlib.import_module(f"components.probes.{probe}").judge(params, given), ""
     except NothingToMeasureError as nothing:
         print(f"evaluate {probe}: skipped: {nothing}", flush=True)
-        outcomes = {}
-        results.write_skipped(metrics, given.encoders, str(nothing))
+        outcomes, skipped = {}, str(nothing)
     for metric, reason in results.merge_left_out(outcomes).items():
         print(f"evaluate {probe}: {metric} is left out: {reason}", flush=True)
     results.write_predictions(predictions, outcomes)
     results.write_plots(plots, outcomes, OURS)
+    if skipped:  # the numbers come last, when all that they stand for is written
+        results.write_skipped(metrics, given.encoders, skipped)
+    else:
+        results.write_metrics(metrics, outcomes)
 
 
 def choose_device_name(name: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from components.evaluate.outcome import Outcome
 from components.evaluate.statistics import Estimate
+from components.stage.disk import name_faults, write_beside
 from components.stage.files import write_json
 from components.store.sealed import write_sealed
 
@@ -42,7 +43,6 @@ def flatten_metrics(outcome: Outcome) -> dict[str, float]:
 
 def write_predictions(path: Path, outcomes: Outcomes) -> None:
     """Write id, encoder, actual and predicted class (null if there is none), and the scores."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     scored = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.scores)
     schema = pa.schema(
         [("id", pa.string()), ("encoder", pa.string()), ("actual", pa.int64()), ("predicted", pa.int64())]
@@ -71,9 +71,10 @@ def merge_left_out(outcomes: Outcomes) -> dict[str, str]:
 def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
     """Write a CSV per curve with a column per encoder, confusion.csv of the encoder that is `drawn`, and left_out.csv,
     which says why a metric that params.yaml asks for was not measured, if there is one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.csv"):  # of a run that measured more, or left out more
-        old.unlink()
+    with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.csv"):  # of a run that measured more, or left out more
+            old.unlink()
     if left_out := merge_left_out(outcomes):
         _write_csv(folder / LEFT_OUT, ["metric", "reason"], [list(row) for row in left_out.items()])
     names = dict.fromkeys(name for outcome in outcomes.values() for name in outcome.curves)
@@ -92,7 +93,7 @@ def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
-    with path.open("w", newline="") as file:
+    with write_beside(path) as new, new.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows([[round(v, 6) if isinstance(v, float) else v for v in row] for row in rows])

@@ -5,6 +5,7 @@ one on another machine. N images, n of the N images, D features.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from components.stage.disk import name_faults
 from components.stage.errors import InputError, RunError
 from components.store.sealed import SealedWriter, open_sealed, read_metadata
 from components.store.store import SPLITS, TEST, TRAIN
@@ -94,15 +96,17 @@ class EmbeddingsWriter:
                 self._finish(self.waiting)
         finally:
             if self.file is not None:
-                self.file.close()
-            self.temporary.unlink(missing_ok=True)
+                self.file.give_up()
+            with suppress(OSError):
+                self.temporary.unlink(missing_ok=True)
 
     def _finish(self, last: pa.Table) -> None:
         if len(last) or self.file is None:
             self._write(last)
         if self.file is not None:
             self.file.close()
-            self.temporary.replace(self.path)
+            with name_faults(self.path):
+                self.temporary.replace(self.path)
 
 
 def read_tables(path: Path) -> Iterator[pa.Table]:

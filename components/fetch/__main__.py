@@ -19,13 +19,15 @@ from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
 from components.fetch.checks.pairs import excuse_photos
 from components.fetch.checks.verdict import reach_verdict
-from components.fetch.params import Data
+from components.fetch.kinds import SUFFIXES
+from components.fetch.params import Data, Folder, Manifest
 from components.fetch.sources.open import ListedSource, open_sources, read_candidates
 from components.fetch.sources.places import Places
 from components.fetch.splits import choose_split
 from components.fetch.summary import describe_emptiness, find_example, format_summary
 from components.show.progress import Progress
 from components.stage.command import main
+from components.stage.disk import check_file, check_folder, check_room, name_faults
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
@@ -33,10 +35,14 @@ from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelle
 
 def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
     """Read every source, check its images, and write the store."""
+    for folder in (store, findings, scratch):
+        check_folder(folder)
+    check_file(metrics)
     places = Places(scratch, params.limits.max_bytes)
     with lock_scratch(scratch) as read_into:
         sources = open_sources(params, places)
         snapshot.check_snapshot(params.snapshot, snapshot.take_inventory(sources), scratch)
+        check_disk(sources, params, places, store)
         facts = Facts()
         write_store(read_into, inspect_sources(sources, places, params, facts), [])
         excuse_photos(facts)
@@ -61,7 +67,8 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
 @contextmanager
 def lock_scratch(scratch: Path) -> Iterator[Path]:
     """Yield a folder to read into, which is removed afterwards. Raises RunError if another run uses it."""
-    scratch.mkdir(parents=True, exist_ok=True)
+    with name_faults(scratch):
+        scratch.mkdir(parents=True, exist_ok=True)
     folder = scratch / "fetched"
     try:
         with FileLock(scratch / "fetch.lock", timeout=0):
@@ -71,6 +78,21 @@ def lock_scratch(scratch: Path) -> Iterator[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
         raise RunError(f"another run of this stage works in {scratch}; wait until it has ended") from None
+
+
+def check_disk(sources: list[ListedSource], params: Data, places: Places, store: Path) -> None:
+    """Check that there is room for what is downloaded, and for images that are stored as they are, which lie in the
+    scratch folder, too, until they are in the store."""
+    files = [file for source in sources for file in source.files if file.fault is None]
+    images = [
+        file.size
+        for source in sources
+        if isinstance(source.source, Folder | Manifest) and params.reencode is None
+        for file in source.files
+        if file.fault is None and Path(file.path).suffix.lower() in SUFFIXES
+    ]
+    stored = sum(size for size in images if size <= params.limits.max_bytes)
+    check_room({places.scratch: places.measure_downloads(files) + stored, store: stored}, "the images of data.sources")
 
 
 def inspect_sources(sources: list[ListedSource], places: Places, params: Data, facts: Facts) -> Iterator[Row]:

@@ -24,8 +24,8 @@ from components.fetch.pinned import describe_pin_elsewhere
 from components.fetch.sources.open import ListedSource, open_sources
 from components.fetch.sources.places import Places
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
+from components.stage.disk import write_beside
 from components.stage.errors import InputError
-from components.stage.files import make_folder
 from components.store.sealed import open_sealed, write_sealed
 
 COMMAND = "python -m components.fetch.snapshot --accept"
@@ -93,7 +93,6 @@ def locate_record(digest: str, scratch: Path) -> Path:
 def write_record(inventory: Inventory, scratch: Path) -> None:
     """Record the files of a snapshot in the scratch folder, where the record stays until somebody removes it."""
     path = locate_record(inventory.snapshot.digest, scratch)
-    make_folder(path.parent)
     columns = zip(*inventory.files, strict=True) if inventory.files else ([], [], [])
     if path.is_dir():  # in its way; a file is replaced
         shutil.rmtree(path)
@@ -130,10 +129,9 @@ def accept(params: Path, snapshot: Snapshot) -> None:
         is_right = False
     if not is_right:
         raise InputError(f"{params}: data.snapshot: the file is written in an unusual way; put in by hand: {pin}")
-    new = file.with_suffix(".new")
-    new.write_bytes(text.encode())
-    shutil.copymode(file, new)
-    new.replace(file)
+    with write_beside(file) as new:
+        new.write_bytes(text.encode())
+        shutil.copymode(file, new)
 
 
 def insert_pin(text: str, snapshot: Snapshot) -> str:

@@ -30,8 +30,9 @@ from components.pretrain.sample import draw_sample
 from components.pretrain.suits import warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
+from components.stage.disk import check_file, check_folder, check_room, say_kept, write_beside
 from components.stage.errors import InputError
-from components.stage.files import make_folder, write_json
+from components.stage.files import write_json
 from components.store.store import TRAIN, UNLABELLED, Store
 
 SPLITS = (TRAIN, UNLABELLED)
@@ -44,8 +45,10 @@ def run(
 
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
-    for folder in (encoder, metrics.parent, curve.parent, views.parent, scratch):
-        make_folder(folder)
+    for folder in (encoder, scratch):
+        check_folder(folder)
+    for file in (metrics, curve, views):
+        check_file(file)
     device = choose_device(params.device, "pretrain.device")
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
@@ -70,6 +73,7 @@ def run(
         loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave_processes()
         return
+    check_disk(state, checkpoint.folder, encoder)
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
     observer = Observer(
@@ -78,10 +82,24 @@ def run(
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
     replicas.leave_processes()
     observer.close()
-    write_encoder(encoder, state, params, images, opened.shards)
-    write_curve(curve, observer.rows)
-    write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summarise(state)})
+    with say_kept(f"the trained state is kept in {checkpoint.folder}, so that another run only writes the outputs"):
+        write_encoder(encoder, state, params, images, opened.shards)
+        write_curve(curve, observer.rows)
+        write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summarise(state)})
     checkpoint.remove()
+
+
+def check_disk(state: loop.State, kept: Path, encoder: Path) -> None:
+    """Check that there is room for a checkpoint, which is written beside the last, and for weights and ONNX."""
+    weights = sum(tensor.nbytes for tensor in state.objective.encoder.state_dict().values())
+    check_room({kept: measure_bytes(loop.remember(state)), encoder: 2 * weights}, "a checkpoint and the encoder")
+
+
+def measure_bytes(content: Any) -> int:
+    """Return the bytes of all tensors in nested containers."""
+    if isinstance(content, dict | list | tuple):
+        return sum(map(measure_bytes, content.values() if isinstance(content, dict) else content))
+    return content.nbytes if isinstance(content, torch.Tensor) else 0
 
 
 def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica, way: Way) -> str:
@@ -137,9 +155,8 @@ def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int
 
 def write_curve(path: Path, rows: list[Row]) -> None:
     """Write one row per epoch, for `dvc plots` and the report; an epoch without readings leaves their columns empty."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="") as file:
+    with write_beside(path) as new, new.open("w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

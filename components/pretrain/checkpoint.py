@@ -23,9 +23,11 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from components.stage.errors import InputError, RunError
+from components.stage.disk import say_kept, write_beside
+from components.stage.errors import InputError
 
 FILE, BEFORE = "state.pt", "before.pt"  # the last two that were saved
+KEPT = "the last checkpoint, if there is one, is kept, and another run goes on from it"
 DAMAGED = ".damaged"  # the suffix of a file that was set aside
 CHUNK = 1 << 20  # bytes that are hashed at a time
 DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
@@ -139,13 +141,14 @@ class Checkpoint:
         print(f"{path}: cannot be read, so the run {instead}: {reason}{where}", flush=True)
 
     def save(self, content: dict[str, Any]) -> None:
-        """Replace the file as a whole and keep the one before. Raises RunError if that fails; the old files stay."""
-        beside = self.folder / f"{FILE}.new"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for path in (beside, self.folder / FILE, self.folder / BEFORE):
-                if path.is_dir():  # nothing of ours, and in the way of the file
-                    shutil.rmtree(path)
+        """Replace the file as a whole and keep the one before.
+
+        Raises DiskError if the disk is full, for example; the old files stay.
+        """
+        for path in (self.folder / f"{FILE}.new", self.folder / FILE, self.folder / BEFORE):
+            if path.is_dir():  # nothing of ours, and in the way of the file
+                shutil.rmtree(path)
+        with say_kept(KEPT), write_beside(self.folder / FILE) as beside:
             with beside.open("w+b") as file:
                 torch.save(content, file)
                 size = file.tell()
@@ -155,14 +158,6 @@ class Checkpoint:
                 os.fsync(file.fileno())
             with suppress(FileNotFoundError):
                 (self.folder / FILE).replace(self.folder / BEFORE)
-            beside.replace(self.folder / FILE)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer has no error type of its own for a full disk
-            with suppress(OSError):
-                beside.unlink()
-            raise RunError(
-                f"{self.folder}: the state cannot be saved, is the disk full? The run goes on from its last checkpoint "
-                f"when it is begun again ({str(error).splitlines()[0]})"
-            ) from None
 
     def remove(self) -> None:
         """Delete the files and release the lock, once the run is done."""

@@ -1,6 +1,7 @@
 """What is shown, measured, logged and saved while a run trains; none of it changes the result of the run."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from components.pretrain.loop import EpochRecord, State, check_finite, remember
 from components.pretrain.params import Pretrain
 from components.pretrain.readings import Sample, take_readings
 from components.show.estimate import Estimate
-from components.show.loggers import open_loggers
+from components.show.loggers import Logger, open_loggers
 from components.show.progress import Progress
 from components.show.usage import Usage
 
@@ -94,12 +95,16 @@ class Observer:
         """Write an epoch's row to the live logs; drop a log that fails."""
         values = {key: value for key, value in row.items() if key != "epoch"}
         for logger in list(self.loggers):
-            try:
-                logger.log(int(row["epoch"]), values)
-            except Exception as error:  # such as a full disk: the run goes on without this log
-                self.loggers.remove(logger)
-                name = type(logger).__name__
-                print(f"pretrain: no more log by {name}: {' '.join(str(error).split())}", flush=True)
+            self.try_log(logger, lambda logger=logger: logger.log(int(row["epoch"]), values))  # type: ignore[misc]
+
+    def try_log(self, logger: Logger, action: Callable[[], None]) -> None:
+        """Do something with a live log, or do without this log if that fails, as on a full disk: the run goes on."""
+        try:
+            action()
+        except Exception as error:
+            self.loggers.remove(logger)
+            name = type(logger).__name__
+            print(f"pretrain: no more log by {name}: {' '.join(str(error).split())}", flush=True)
 
     def save(self, state: State) -> None:
         """Save all that a later process needs to go on as if nothing had happened."""
@@ -116,5 +121,5 @@ class Observer:
 
     def close(self) -> None:
         """Close the live logs."""
-        for logger in self.loggers:
-            logger.close()
+        for logger in list(self.loggers):
+            self.try_log(logger, logger.close)

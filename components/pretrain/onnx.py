@@ -9,7 +9,6 @@ import copy
 import io
 import json
 import logging
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 
 from components.encoder.params import Images
+from components.stage.disk import write_beside
 
 MODES = {1: "gray", 2: "gray, alpha", 3: "R, G, B", 4: "R, G, B, alpha"}
 RESIZE = "turn upright (EXIF), scale to cover a square of `side` pixels (bicubic), cut it out of the middle"
@@ -28,17 +28,11 @@ def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
     example = torch.zeros(2, images.channels, images.side, images.side)
     frozen = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # the exporter's own deprecations are not the user's concern
-        exported = Path(folder) / path.name
-        torch.onnx.export(
+        exported = torch.onnx.export(
             frozen,
             (example,),
-            exported,
             input_names=["images"],
             output_names=["features"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -46,10 +40,12 @@ def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
             external_data=False,
             verbose=False,
         )
-        model = onnx.load(exported)
+    assert exported is not None, "dynamo was asked for"
+    model = exported.model_proto  # in memory: a disk for temporary files may be full
     drop_exporter_notes(model.graph)
     onnx.helper.set_model_props(model, describe_preprocessing(images))
-    onnx.save(model, path)
+    with write_beside(path) as new:
+        onnx.save(model, new)
 
 
 def describe_preprocessing(images: Images) -> dict[str, str]:

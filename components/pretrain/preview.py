@@ -14,6 +14,7 @@ from components.learning import views
 from components.learning.colour import count_colours
 from components.learning.randomness import PREVIEW, derive_seed
 from components.pretrain.params import Pretrain
+from components.stage.disk import write_beside
 from components.store.decode import to_channels
 
 COLUMNS, WIDTH = 12, 960
@@ -31,6 +32,7 @@ def draw_preview(images: Tensor, params: Pretrain, path: Path) -> None:
     grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (K (S + 2), B (S + 2), C)
     scale = max(1, WIDTH // grid.shape[1])
     pixels = (grid * 255).byte().numpy().repeat(scale, 0).repeat(scale, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    to_channels(picture, count_colours(pixels.shape[2])).save(path)  # as web pages show it: transparency over white
+    shown_as = to_channels(picture, count_colours(pixels.shape[2]))  # as web pages show it: transparency over white
+    with write_beside(path) as new:
+        shown_as.save(new, format="PNG")

@@ -19,6 +19,8 @@ from components.report.revision import read_git_revision
 from components.report.stale import remove_stale
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
+from components.stage.disk import check_file
+from components.stage.files import write_text
 from components.store.store import Store
 
 PAGE = Path(__file__).parent / "page"
@@ -60,6 +62,8 @@ def run(
     card: Path,
 ) -> None:
     """Write the page and the model card."""
+    for file in (report, card):
+        check_file(file)
     remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
@@ -68,8 +72,7 @@ def run(
     inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(page, encoding="utf-8")
+    write_text(report, page)
     write_card(
         card,
         config,

@@ -19,6 +19,7 @@ from components.report.markdown import write_code, write_inert
 from components.report.page.numbers import Probe
 from components.report.seen import describe_test_images
 from components.report.words import count
+from components.stage.files import write_text
 from components.stage.shown import LONGEST_LINE
 from components.store.decode import MODES
 
@@ -70,8 +71,7 @@ def write_card(
         training=[(write_inert(name), format_value(value)) for name, value in pretrain.items()],
         revision=write_inert(revision),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def describe_network(config: Config) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from components.stage.disk import name_faults
+
 
 def remove_stale(
     metrics: Path, predictions: Path, plots: Path, *, known: Collection[str], asked: Collection[str]
@@ -15,9 +17,10 @@ def remove_stale(
         outputs = (metrics / f"{probe}.json", predictions / f"{probe}.parquet", plots / probe)
         found = [path for path in outputs if probe not in asked and path.exists()]
         for path in found:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            with name_faults(path, "it is of a probe that no longer runs"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         if found:
             print(f"report: removed {', '.join(map(str, found))}: evaluate.probes does not name {probe}", flush=True)

@@ -5,6 +5,7 @@ since a run that goes on repeats what it had logged after its last checkpoint. I
 write a dvc.yaml nor save an experiment (https://dvc.org/doc/dvclive/live).
 """
 
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +46,10 @@ class TensorBoard:
     """Writes events that `tensorboard --logdir` shows."""
 
     def __init__(self, folder: Path) -> None:
+        from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread  # type: ignore[import-untyped]
         from torch.utils.tensorboard import SummaryWriter
+
+        silence_threads(_AsyncWriterThread)  # they hand their error to `log`, and print its trace beside
 
         for events in folder.glob("events.*"):
             events.unlink()
@@ -58,6 +62,17 @@ class TensorBoard:
 
     def close(self) -> None:  # noqa: D102
         self.writer.close()
+
+
+def silence_threads(kind: type[threading.Thread]) -> None:
+    """Print no trace of an error that ends a thread of this kind."""
+    usual = threading.excepthook
+
+    def print_trace(ended: threading.ExceptHookArgs) -> None:
+        if not isinstance(ended.thread, kind):
+            usual(ended)
+
+    threading.excepthook = print_trace
 
 
 LOGGERS: dict[str, type[DvcLive] | type[TensorBoard]] = {"dvclive": DvcLive, "tensorboard": TensorBoard}

@@ -6,7 +6,6 @@ is found before the first stage has trained for a day. The types of the sections
 
 import argparse
 import inspect
-import io
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,7 +15,9 @@ from typing import Any, TextIO, cast
 
 from pydantic import ValidationError, create_model
 
+from components.stage.disk import describe_fault
 from components.stage.errors import InputError, RunError
+from components.stage.output import print_patiently
 from components.stage.process import end_with_dvc
 from components.stage.rooms import find_in_rooms
 from components.stage.secrets import mask
@@ -127,11 +128,11 @@ def _find_section(params: Any, parameter: inspect.Parameter) -> Any:
 def exit_on_error(stage: str) -> Iterator[None]:
     """End with an expected failure's message on stderr and its exit status; a programming error shows its trace.
 
-    What a terminal must not have or its encoding lacks, as in the name of a class, is printed as an escape. Passwords
-    and tokens, as a server's answer or the text of a broken params.yaml may hold them, are hidden.
+    What a file system does, such as a full disk wherever it is met, is no programming error. What a terminal must not
+    have or its encoding lacks, as in the name of a class, is printed as an escape. Passwords and tokens, as a server's
+    answer or the text of a broken params.yaml may hold them, are hidden.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    print_patiently()
     try:
         with redirect_stdout(cast(TextIO, InertStream(sys.stdout))):
             yield
@@ -141,12 +142,15 @@ def exit_on_error(stage: str) -> Iterator[None]:
     except RunError as error:
         _print_error(f"{stage}: {error}")
         sys.exit(OTHER_ERROR)
+    except Exception as error:
+        if fault := describe_fault(error):
+            _print_error(f"{stage}: {fault}")
+        else:
+            print(mask(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except Exception:
-        print(mask(traceback.format_exc()), end="", file=sys.stderr)
-        sys.exit(OTHER_ERROR)
 
 
 def _print_error(message: str) -> None:

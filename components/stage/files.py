@@ -1,21 +1,20 @@
-"""Makes folders, and writes metrics files: JSON that Git can diff."""
+"""Writes metrics files: JSON that Git can diff."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from components.stage.errors import InputError
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of what will be written, before the work. Raises InputError if that is impossible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: nothing can be written there: {error.strerror}; name a folder") from None
+from components.stage.disk import write_beside
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON, with one key per line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    """Write `content` as JSON, with one key per line. Raises DiskError; then the file of before is whole."""
+    text = json.dumps(content, indent=2) + "\n"
+    with write_beside(path) as new:
+        new.write_text(text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8. Raises DiskError; then the file of before is whole."""
+    with write_beside(path) as new:
+        new.write_text(text, encoding="utf-8")

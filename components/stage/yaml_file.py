@@ -106,5 +106,6 @@ def describe(error: YAMLError) -> str:
     """Return what is wrong with the YAML, and in which line, in one line."""
     if isinstance(error, MarkedYAMLError) and error.problem:
         mark = error.problem_mark or error.context_mark
-        return f"line {mark.line + 1}: {show_name(error.problem)}" if mark else show_name(error.problem)
+        problem = show_name(error.problem.partition(" with value ")[0])  # of a key that stands twice; it may be secret
+        return f"line {mark.line + 1}: {problem}" if mark else problem
     return show_name(" ".join(str(error).split()))

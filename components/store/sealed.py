@@ -8,12 +8,13 @@ they were written before, is read as it is. https://parquet.apache.org/docs/file
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.stage.disk import name_faults, write_beside
 from components.stage.errors import InputError
 
 SEAL, NAME = b"seal", b"name"  # keys of the metadata
@@ -26,23 +27,34 @@ class SealedWriter:
     def __init__(self, path: Path, schema: pa.Schema, *, compression: str) -> None:
         """Write to `path`, whose suffix `.new` is no part of the name that the file will have."""
         self.schema, self.rows = schema, list[int]()
-        self.name = path.name.removesuffix(".new").encode()
+        self.path = path.with_name(path.name.removesuffix(".new"))  # is said if the disk is full
         # Nothing checks statistics, and nothing reads them.
         options = {"compression": compression, "write_page_checksum": True, "write_statistics": False}
-        self.file = pq.ParquetWriter(path, schema, **options)
+        with name_faults(self.path):
+            self.file = pq.ParquetWriter(path, schema, **options)
 
     def write(self, table: pa.Table) -> None:
-        """Write a table as one row group."""
-        self.file.write_table(table.combine_chunks())  # chunks would change the pages
+        """Write a table as one row group. Raises DiskError."""
+        with name_faults(self.path):
+            self.file.write_table(table.combine_chunks())  # chunks would change the pages
         self.rows.append(len(table))
 
     def close(self, about: Mapping[bytes, bytes] | None = None) -> None:
-        """Seal and close the file; `about` is further metadata."""
-        if self.file.is_open:
-            added = {NAME: self.name, **(about or {})}
-            seal = make_seal(self.schema.names, {**(self.schema.metadata or {}), **added}, self.rows)
+        """Seal and close the file; `about` is further metadata. Raises DiskError."""
+        added = {NAME: self.path.name.encode(), **(about or {})}
+        seal = make_seal(self.schema.names, {**(self.schema.metadata or {}), **added}, self.rows)
+        with name_faults(self.path):
             self.file.add_key_value_metadata({**added, SEAL: seal})
-        self.file.close()
+            self.file.close()
+
+    def give_up(self) -> None:
+        """Close the file, whole or not.
+
+        Otherwise pyarrow would try to write its last bytes once more when Python collects it, and print a trace.
+        """
+        with suppress(Exception):  # it has failed before
+            self.file.close()
+        self.file.is_open = False
 
 
 def make_seal(names: list[str], about: Mapping[bytes, bytes], rows: list[int]) -> bytes:
@@ -52,12 +64,14 @@ def make_seal(names: list[str], about: Mapping[bytes, bytes], rows: list[int]) -
 
 
 def write_sealed(path: Path, table: pa.Table) -> None:
-    """Write a table of one row group as a whole or not at all, beside the file of that name first."""
-    new = path.with_name(f"{path.name}.new")
-    writer = SealedWriter(new, table.schema, compression="snappy")
-    writer.write(table)
-    writer.close()
-    new.replace(path)
+    """Write a table of one row group as a whole or not at all. Raises DiskError; then the file of before is whole."""
+    with write_beside(path) as new:
+        writer = SealedWriter(new, table.schema, compression="snappy")
+        try:
+            writer.write(table)
+            writer.close()
+        finally:
+            writer.give_up()
 
 
 @contextmanager

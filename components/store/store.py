@@ -4,7 +4,7 @@ Columns: id (string), image (struct<bytes: binary, path: string>), label (int64,
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.stage.disk import BEFORE, DiskError, name_faults
 from components.stage.errors import InputError
 from components.store.sealed import SealedWriter
 from components.store.shards import LAST, make_schema, name_shard, open_shard, read_class_names
@@ -21,6 +22,7 @@ TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
 GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
 SHARD_BYTES = 256_000_000  # images per shard: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
+BROKEN = "its shards were of two runs and are removed: `dvc repro fetch` writes them again"
 
 
 @dataclass(frozen=True)
@@ -74,25 +76,54 @@ def write_labelled(
 
 
 def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write each table as one row group, and replace the folder's older shards when all are written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for unfinished in folder.glob("*.parquet.new"):  # left by a run that failed
-        unfinished.unlink()
+    """Write each table as one row group, and replace the folder's older shards when all are written.
+
+    Raises DiskError if they cannot be written; then the older shards are whole.
+    """
+    with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder)  # of a run that was killed
     number, size = 0, 0
     writer = _begin_shard(folder, number, schema)
-    for table in groups:
-        if size >= SHARD_BYTES:
-            writer.close({LAST: b"no"})
-            number, size = number + 1, 0
-            writer = _begin_shard(folder, number, schema)
-        writer.write(table)  # one row group
-        size += table.nbytes
-    writer.close({LAST: b"yes"})
-    names = [name_shard(shard) for shard in range(number + 1)]
-    for name in names:
-        (folder / f"{name}.new").replace(folder / name)
-    for stale in set(folder.glob("*.parquet")) - {folder / name for name in names}:
-        stale.unlink()
+    try:
+        for table in groups:
+            if size >= SHARD_BYTES:
+                writer.close({LAST: b"no"})
+                number, size = number + 1, 0
+                writer = _begin_shard(folder, number, schema)
+            writer.write(table)  # one row group
+            size += table.nbytes
+        writer.close({LAST: b"yes"})
+        _replace_shards(folder, number + 1)
+    finally:
+        writer.give_up()
+        with suppress(OSError):
+            _remove_unfinished(folder)
+
+
+def _replace_shards(folder: Path, count: int) -> None:
+    """Let the new shards take the place of the older ones. If that fails half way, none is left: a mixture of two
+    stores would be taken for one."""
+    paths = [folder / name_shard(number) for number in range(count)]
+    replaced: list[Path] = []
+    try:
+        for path in paths:
+            with name_faults(path, BROKEN if replaced else BEFORE):
+                path.with_name(f"{path.name}.new").replace(path)
+            replaced.append(path)
+        for stale in set(folder.glob("*.parquet")) - set(paths):
+            with name_faults(stale, BROKEN):
+                stale.unlink()
+    except DiskError:
+        for path in folder.glob("*.parquet") if replaced else ():
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for unfinished in folder.glob("*.parquet.new"):
+        unfinished.unlink()
 
 
 def _begin_shard(folder: Path, number: int, schema: pa.Schema) -> SealedWriter:

@@ -212,6 +212,6 @@ def test_what_a_terminal_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch)
 def test_a_key_that_stands_twice_is_named_without_its_values(tmp_path: Path) -> None:
     """They may be secrets, as the address of a webhook."""
     (tmp_path / "params.yaml").write_text("notify:\n  webhook: S3CR\n  webhook: S3CR2\n")
-    with pytest.raises(InputError, match=r'found duplicate key "webhook" in ".*", line 3') as caught:
+    with pytest.raises(InputError, match=r'line 3: found duplicate key "webhook"$') as caught:
         stage.read_params(tmp_path / "params.yaml")
     assert "S3CR" not in str(caught.value)

@@ -1,6 +1,8 @@
 """A Parquet file that was changed in any place says so, and one that was written without a seal is read as it is."""
 
+import gc
 import random
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.stage.disk import DiskError
 from components.stage.errors import InputError
 from components.store.sealed import SEAL, SealedWriter, open_sealed, read_metadata, write_sealed
 from components.store.store import SPLITS, Store
@@ -123,3 +126,20 @@ def test_what_the_columns_hold_is_checked_where_it_is_used(how: str, tmp_path: P
     uses += [lambda: decode_images(Store(tmp_path), SPLITS)]
     with pytest.raises(InputError, match=reason):
         uses[name == "image"]()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_parquet_file_that_is_given_up_says_nothing_more(tmp_path: Path) -> None:
+    """A writer that is collected writes again, and pytest makes an error of the trace of that."""
+    table = pa.table({"a": [bytes(100_000)]})
+    file = SealedWriter(tmp_path / "it.parquet.new", table.schema, compression="none")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(DiskError, match=r"it\.parquet: cannot be written: File too large; what"):
+            file.write(table)
+        file.give_up()
+        del file
+        gc.collect()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -10,12 +10,12 @@ import numpy as np
 from components.fetch.checks.duplicates import MOST
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.verdict import Verdict
+from components.stage.disk import write_beside
 from components.store.store import SPLITS, TEST
 
 
 def write_findings(folder: Path, facts: Facts, verdict: Verdict) -> None:
     """Write a CSV file per kind of finding, with its header alone if nothing was found."""
-    folder.mkdir(parents=True, exist_ok=True)
     rejected = ((f"{file.source}/{file.path}", file.reason, file.image) for file in facts.rejected)
     write_rows(folder / "rejected.csv", ("path", "reason", "should_be_image"), rejected)
     write_rows(folder / "odd.csv", ("id", "reason"), verdict.odd)
@@ -84,7 +84,7 @@ def get_split(facts: Facts, row: "int | np.integer") -> str:
 
 def write_rows(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     """Write a CSV file of these rows."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with write_beside(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

@@ -20,11 +20,13 @@ from pathlib import Path
 from components.fetch.checks.inspect import Fault, ImageFacts, inspect
 from components.fetch.params import Data
 from components.fetch.sources.candidate import Candidate
+from components.stage.disk import name_faults
 from components.stage.errors import RunError
 from components.stage.process import end_with_parent
 
 PORTION, PORTION_BYTES = 64, 8_000_000  # candidates that go to a process at once, and their bytes at most
 START_SECONDS = 0.05  # that each process is kept busy at first, so that no two tasks go to the same one
+SHARED = Path("/dev/shm")  # where Linux keeps what processes share; `docker run --shm-size 2g` enlarges it
 AHEAD = 2  # portions per process that are inspected ahead of their turn
 InspectedCandidate = tuple[Candidate, ImageFacts | Fault]
 Inspector = Callable[[Candidate], ImageFacts | Fault]
@@ -73,11 +75,12 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([inspect.__module__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
     try:
-        # All start here: Python 3.11 waits for ever, at its own end, for a process that was started while another died.
-        wait([pool.submit(time.sleep, START_SECONDS) for _ in range(workers)])
-        pool.submit(int).result()
+        with name_faults(SHARED, "no file of yours was written"):  # its locks lie there
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
+            # All start here: Python 3.11 waits for ever, at its end, for a process that was started while another died.
+            wait([pool.submit(time.sleep, START_SECONDS) for _ in range(workers)])
+            pool.submit(int).result()
     except BrokenProcessPool:  # otherwise every image would seem to crash its decoder
         raise RunError("the processes that decode images cannot be started; what they said stands above") from None
     return pool

@@ -19,6 +19,7 @@ from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names, is_left_out
 from components.show.progress import Progress
+from components.stage.disk import NOTHING_DONE, name_faults
 from components.stage.errors import InputError, RunError
 
 THREADS = 4
@@ -104,9 +105,14 @@ def _stat_file(where: str) -> tuple[int, str, str | None]:
 
 def _add_hashes(files: list[FoundFile], hashes: Path) -> list[ListedFile]:
     """Return the files with their hashes, each of which is computed unless it is kept in the database."""
-    hashes.parent.mkdir(parents=True, exist_ok=True)
+    with name_faults(hashes, NOTHING_DONE):
+        hashes.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(sqlite3.connect(hashes, timeout=60)) as database, ThreadPoolExecutor(THREADS) as pool:
+        with (
+            name_faults(hashes, "the hashes that are in it stay"),
+            closing(sqlite3.connect(hashes, timeout=60)) as database,
+            ThreadPoolExecutor(THREADS) as pool,
+        ):
             database.execute("CREATE TABLE IF NOT EXISTS hashes (file BLOB PRIMARY KEY, state TEXT, sha256 TEXT)")
             digests = [_look_up_hash(database, where, state) for _, where, _, state, _ in files]
             unknown = [number for number, value in enumerate(digests) if value is None]

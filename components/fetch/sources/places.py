@@ -75,6 +75,15 @@ class Places:
         if file.is_relative_to(self.scratch / "downloads"):
             file.unlink()
 
+    def measure_downloads(self, files: Iterable[ListedFile]) -> int:
+        """Return the bytes of the files that have to be downloaded."""
+        downloads = {
+            remote.locate_download(file, self.scratch / "downloads"): file.size
+            for file in files
+            if remote.is_remote(file.where)
+        }
+        return sum(size for place, size in downloads.items() if not place.is_file())
+
     @property
     def hashes(self) -> Path:
         """The database of hashes of files, which is kept from run to run."""

@@ -16,6 +16,7 @@ from components.fetch.params import Digits, Published
 from components.fetch.sources.candidate import Candidate, escape_name
 from components.fetch.sources.names import compose
 from components.fetch.sources.unpack import remove_empty, unpack, unpack_published
+from components.stage.disk import DiskError, find_code
 from components.stage.errors import InputError, RunError
 from components.store.store import TEST, TRAIN, UNLABELLED
 
@@ -77,12 +78,14 @@ def _open_part(params: Published, data_set: DataSet, part: dict[str, Any]) -> tu
             with unpack_published(_get_reader(data_set), root, root / folder), remove_empty(root, root / folder):
                 return _open_reader(root, data_set, part, download=True)
     except REFUSALS as error:
+        _say_if_disk(error, root)
         reason = "; ".join(dict.fromkeys((reason, _describe(error))))
     try:
         if params.download and not exists and data_set.by_hand is None:
             with remove_empty(root, root / folder):
                 return _open_reader(root, data_set, part, download=True)
     except REFUSALS as error:
+        _say_if_disk(error, root)
         raise RunError(f"{params.kind}: the download to '{params.root}' failed: {_describe(error)}") from None
     if data_set.by_hand is not None:
         advice = f"torchvision no longer downloads it: put {data_set.by_hand} into '{Path(params.root, folder)}'"
@@ -109,6 +112,13 @@ def _get_reader(data_set: DataSet) -> Any:
 def _describe(error: Exception) -> str:
     reason = " ".join(str(error).split()).partition(" You can use download=True")[0]  # advice for Python
     return reason.rstrip(".") or type(error).__name__
+
+
+def _say_if_disk(error: Exception, root: Path) -> None:
+    """Raise DiskError if an error is of this machine's disk: then nothing is wrong with the data set."""
+    code = find_code(error)
+    if code is not None:
+        raise DiskError(root, code, "the published archives that are there are whole") from None
 
 
 def _expand_root(params: Published) -> Path:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
+from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from components.fetch.sources import web
@@ -22,8 +23,9 @@ from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names, is_wanted
 from components.fetch.sources.service import open_url, try_repeatedly
-from components.fetch.sources.web import VERSIONS, ChangedError, is_web, rewind
+from components.fetch.sources.web import KEPT, VERSIONS, ChangedError, is_web, rewind, write_all
 from components.show.progress import Progress
+from components.stage.disk import name_faults
 from components.stage.errors import InputError
 
 THREADS, AHEAD = 16, 64  # files that are downloaded at once, and ahead of their turn
@@ -162,18 +164,26 @@ def _start_bringing(
     return future
 
 
-def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
+def locate_download(file: ListedFile, downloads: Path) -> Path:
+    """Return where a file that lies behind a URL is kept, once it is downloaded."""
     key = hashlib.sha256(f"{file.where}\n{file.size}\n{file.version}".encode()).hexdigest()
-    target = downloads / key[:2] / key
+    return downloads / key[:2] / key
+
+
+def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
+    target = locate_download(file, downloads)
     if target.is_file() and file.version and target.stat().st_size == file.size:  # of 0, nobody knows what was to come
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    if not (file.version and file.size):  # a begun download may be of any version
-        part.unlink(missing_ok=True)
+    with name_faults(target, KEPT):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not (file.version and file.size):  # a begun download may be of any version
+            part.unlink(missing_ok=True)
     system, where = open_url(file.where)
     try:
-        with part.open("ab") as out:
+        with name_faults(target, KEPT):
+            opened = part.open("ab", buffering=0)
+        with opened as out:
             done = out.tell() // 10**6
             progress = Progress(f"download {file.path}", file.size // 10**6, "MB", done) if file.size > LARGE else None
             try_repeatedly(lambda: _download(system, where, file, out, progress, stopped), file.where)
@@ -187,12 +197,13 @@ def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str
     if file.size > PIECE and list_file(file.path, file.where).version != file.version:
         part.unlink()  # pieces may be of different versions
         return CHANGED
-    part.replace(target)
+    with name_faults(target, KEPT):
+        part.replace(target)
     return target
 
 
 def _download(
-    system: Any, where: str, file: ListedFile, out: BinaryIO, progress: Progress | None, stopped: Event
+    system: Any, where: str, file: ListedFile, out: FileIO, progress: Progress | None, stopped: Event
 ) -> None:
     """Download the file, and go on where an earlier try ended. Raises OSError if the sizes do not agree."""
     size = file.size
@@ -207,7 +218,7 @@ def _download(
             piece = system.cat_file(where, start=begin, end=end) if size else system.cat_file(where)
             if size and len(piece) != end - begin:
                 raise OSError(f"{len(piece):,} bytes came instead of {end - begin:,}")
-            out.write(piece)
+            write_all(out, piece)
         if progress:
             progress.advance(out.tell() // 10**6 - begin // 10**6)
         if not size:

@@ -17,6 +17,7 @@ import fsspec
 from components.fetch.sources.candidate import escape_unprintable
 from components.fetch.sources.web import ChangedError, build_options, is_web
 from components.fetch.urls import find_fault
+from components.stage.disk import DiskError
 from components.stage.errors import InputError, RunError
 from components.stage.secrets import mask
 
@@ -50,6 +51,8 @@ def try_repeatedly(action: Any, url: str) -> Any:
     for attempt in range(TRIES):
         try:
             return action()
+        except DiskError:
+            raise  # of this machine's disk: another try would find it as full
         except Exception as raised:  # each service raises its own kinds of errors
             error = _unwrap_error(raised, url)
         if isinstance(error, FileNotFoundError | ChangedError):

@@ -13,7 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from components.stage.disk import name_faults
+
 DOWNLOADERS = ("download_url", "download_and_extract_archive")  # which readers import from torchvision.datasets.utils
+
+WHOLE = "the archive is whole"
 
 
 @contextmanager
@@ -29,8 +33,9 @@ def unpack_published(reader: Any, *folders: Path) -> Iterator[None]:
         into = Path(root).expanduser()
         found = _find_verified(filename or url.rpartition("/")[2], md5, into, folders)
         if found.parent != into:
-            into.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(found, into)
+            with name_faults(into / found.name, WHOLE):
+                into.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(found, into)
 
     def take_and_unpack(
         url: str, download_root: str | Path, filename: str | None = None, md5: str | None = None
@@ -65,11 +70,12 @@ def unpack(archive: Path, into: Path) -> None:
     from torchvision.datasets.utils import extract_archive
 
     print(f"fetch: unpacking {archive}", flush=True)
-    into.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=into, prefix=".unpacking-") as folder:
-        extract_archive(str(archive), folder)
-        for entry in Path(folder).iterdir():
-            _place(entry, into / entry.name)
+    with name_faults(into, WHOLE):
+        into.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=into, prefix=".unpacking-") as folder:
+            extract_archive(str(archive), folder)
+            for entry in Path(folder).iterdir():
+                _place(entry, into / entry.name)
 
 
 def _place(entry: Path, target: Path) -> None:

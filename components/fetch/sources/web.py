@@ -13,18 +13,21 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate
 from functools import cache
+from io import FileIO
 from pathlib import Path
 from threading import Event
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from fsspec import config
 from fsspec.asyn import sync
 
 from components.fetch.sources.listing import ListedFile
+from components.stage.disk import name_faults
 
 SILENCE = 60  # seconds in which a server sends nothing, until it is asked again
 CHUNK = 2**20  # bytes
+KEPT = "what has been downloaded is kept, and another run goes on from it"
 # The first of these that the server tells is the version.
 VERSIONS = ("ETag", "md5Hash", "crc32c", "etag", "Content-MD5", "Last-Modified", "LastModified", "mtime")
 
@@ -83,7 +86,7 @@ def _make_guard(host: str, private: frozenset[str]) -> Callable[[Any, Any], Awai
     return leave_out
 
 
-def append(system: Any, where: str, file: ListedFile, end: int, out: BinaryIO, stopped: Event) -> None:
+def append(system: Any, where: str, file: ListedFile, end: int, out: FileIO, stopped: Event) -> None:
     """Append the file's bytes up to `end` to the file `out`, or write all of it into that, if that is what comes.
 
     Raises ChangedError, FileNotFoundError, OSError or aiohttp's errors; then `out` ends where it did, or is empty if
@@ -92,7 +95,7 @@ def append(system: Any, where: str, file: ListedFile, end: int, out: BinaryIO, s
     sync(system.loop, _append, system, where, file, end, out, stopped)
 
 
-async def _append(system: Any, where: str, file: ListedFile, end: int, out: BinaryIO, stopped: Event) -> None:
+async def _append(system: Any, where: str, file: ListedFile, end: int, out: FileIO, stopped: Event) -> None:
     options, begin = dict(system.kwargs), out.tell()
     if file.size:  # or the server does not tell it
         options["headers"] = {**options["headers"], "Range": f"bytes={begin}-{end - 1}"}
@@ -113,7 +116,7 @@ async def _append(system: Any, where: str, file: ListedFile, end: int, out: Bina
             async for chunk in response.content.iter_chunked(CHUNK):
                 if stopped.is_set():
                     break
-                out.write(chunk)
+                write_all(out, chunk)
                 if stop and out.tell() > stop:
                     break
             if stop and out.tell() != stop and not stopped.is_set():
@@ -124,10 +127,18 @@ async def _append(system: Any, where: str, file: ListedFile, end: int, out: Bina
             raise
 
 
-def rewind(out: BinaryIO, length: int) -> None:
+def rewind(out: FileIO, length: int) -> None:
     """Cut a file off, so that the next bytes are written at its new end."""
     out.seek(length)
     out.truncate()
+
+
+def write_all(out: FileIO, piece: bytes) -> None:
+    """Write all of the piece. Raises DiskError; what could be written is where a later run goes on."""
+    left = memoryview(piece)
+    with name_faults(Path(out.name), KEPT):
+        while left:
+            left = left[out.write(left) or 0 :]
 
 
 def _is_other_version(version: str, headers: Mapping[str, str]) -> bool:

@@ -7,7 +7,6 @@ ever. So a worker moves its batches itself, and what finds no room is pickled as
 C channels, S pixels per side, b a process's part of a batch.
 """
 
-import errno
 import multiprocessing
 import os
 from functools import partial
@@ -18,10 +17,10 @@ import torch
 from tqdm import tqdm
 
 from components.learning.objective import Batch
+from components.stage.disk import find_code
 
 FOLDER = "/dev/shm"  # where Linux keeps shared memory
 LOCKS, LOCKS_PER_WORKER = 16, 4  # a few more than torch's loader takes
-NO_ROOM = "No space left on device"
 Parcel = tuple[torch.Tensor | np.ndarray, ...]  # a batch on its way
 format_bytes = partial(tqdm.format_sizeof, suffix="B", divisor=1000)
 
@@ -30,9 +29,7 @@ def has_room_for_locks(workers: int) -> bool:
     """Whether the locks of so many workers fit into shared memory, where each takes a page."""
     try:
         return bool([multiprocessing.Lock() for _ in range(LOCKS + LOCKS_PER_WORKER * workers)])
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
+    except OSError:  # it is full, read-only, forbidden or not there at all
         return False
 
 
@@ -41,7 +38,7 @@ def pack(batch: Batch) -> Parcel:
     try:
         return tuple(part.share_memory_() for part in batch)  # type: ignore[no-untyped-call]
     except RuntimeError as error:
-        if NO_ROOM not in str(error):
+        if find_code(error) is None:
             raise
         return tuple(part.numpy() for part in batch)
 
