@@ -157,12 +157,14 @@ def check_room(needs: Mapping[Path, int], what: str) -> None:
         if usage.total and usage.free < need:  # some disks on the network do not tell
             where = " and ".join(map(str, folders))
             sizes = f"about {format_bytes(need)} are needed, {format_bytes(usage.free)} are free"
-            raise RunError(f"{where}: too little room for {what}: {sizes}; free some room; {NOTHING_DONE}")
+            raise RunError(
+                f"{where}: too little room for {what}: {sizes}; {NOTHING_DONE}; free some room and run it again"
+            )
 
 
 def describe_room(path: Path) -> str:
     """Describe how much is free where a file should be written, or that the disk can hold no more files."""
-    folder = find_existing(path.absolute().parent)
+    folder = find_existing(path if path.is_dir() else path.absolute().parent)
     try:
         usage, inodes = shutil.disk_usage(folder), os.statvfs(folder)
     except OSError:
