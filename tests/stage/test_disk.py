@@ -97,9 +97,10 @@ def test_a_disk_that_fails_anywhere_ends_a_stage_in_a_line(
     assert ended.value.code == 1
 
 
-def test_other_errors_keep_their_trace() -> None:
-    with pytest.raises(KeyError), exit_on_error("embed"):
+def test_other_errors_keep_their_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1"), exit_on_error("embed"):
         raise KeyError("a mistake in the program")
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_places_are_tried_before_the_work_and_nothing_is_left_there(tmp_path: Path) -> None:

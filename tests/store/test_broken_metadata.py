@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from components.features.inputs import show_upright
 from components.store.bare import drop_metadata
-from components.store.decode import decode_whole, to_channels
+from components.store.decode import decode_upright, decode_whole, to_channels
 from tests.fetch.fetched import photo
 from tests.store.encoded import encode_image
 from tests.store.metadata import JPEG_EXIF, TURNED, XMP_TURNED, add_segment, far, make_broken, make_exif
@@ -84,7 +84,7 @@ def test_a_tiff_that_counts_more_tags_than_it_has_bytes_takes_no_memory(order: s
     with pytest.raises(ValueError, match="do not fit into the file"):
         drop_metadata(head + struct.pack(order + "Q", 10**6) + bytes(100))
     with pytest.raises(UnidentifiedImageError):
-        decode_whole(head + struct.pack(order + "Q", 2**62) + bytes(100), channels=3)
+        to_channels(decode_upright(head + struct.pack(order + "Q", 2**62) + bytes(100)), 3)
 
 
 def test_an_avif_is_turned_by_its_own_boxes_though_its_exif_is_broken() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from components.store.decode import FORMATS, decode_square, decode_whole
+from components.store.decode import FORMATS, decode_square, decode_upright, decode_whole, to_channels
 from tests.small import encode_png
 from tests.store.encoded import encode_image
 
@@ -85,13 +85,13 @@ def test_formats_that_run_programs_or_have_no_mark_are_refused_though_pillow_rea
     Image.new("RGB", (16, 16), "red").save(file, format)
     assert Image.open(io.BytesIO(file.getvalue())).format == format
     with pytest.raises(UnidentifiedImageError):
-        decode_whole(file.getvalue(), channels=3)
+        to_channels(decode_upright(file.getvalue()), 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.4\n", SVG, b"\0" * 100], ids=["empty", "PDF", "SVG", "zeros"])
 def test_what_is_no_image_is_refused(content: bytes) -> None:
     with pytest.raises(UnidentifiedImageError):
-        decode_whole(content, channels=3)
+        to_channels(decode_upright(content), 3)
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.95])
@@ -102,7 +102,7 @@ def test_a_file_that_ends_too_early_raises(format: str, kept: float) -> None:
     file = encode_image(Image.fromarray(noise), format)
     assert decode_whole(file, channels=3).shape == (48, 64, 3)
     with pytest.raises(OSError, match=r"truncated|broken|decoder"):
-        decode_whole(file[: int(kept * len(file))], channels=3)
+        to_channels(decode_upright(file[: int(kept * len(file))]), 3)
 
 
 def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:

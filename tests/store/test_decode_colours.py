@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.store.decode import UnknownRange, decode_whole, to_channels
+from components.store.decode import UnknownRange, decode_upright, decode_whole, to_channels
 from tests.small import encode_png
 from tests.store.encoded import encode_image, encode_png16, encode_png_row, encode_tiff
 
@@ -233,7 +233,7 @@ def test_pixels_whose_range_nobody_knows_are_refused_whatever_their_values(kind:
     """Otherwise a map of 0..255 in 32 bits would be black, but only as long as no value is larger."""
     for channels in CHANNELS:
         with pytest.raises(UnknownRange, match="save it with 8 or 16 bits"):
-            decode_whole(UNKNOWN[kind], channels=channels)
+            to_channels(decode_upright(UNKNOWN[kind]), channels)
 
 
 def test_gray_that_is_multiplied_by_its_alpha_is_shown_over_white() -> None:

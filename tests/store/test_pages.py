@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin, TiffTags
 
 from components.features.inputs import to_square
 from components.stage.errors import InputError
-from components.store.decode import decode_square, decode_whole
+from components.store.decode import decode_square, decode_upright, decode_whole, to_channels
 from components.store.pages import CAMERA_RAW, PreviewOnly, list_sub_files
 from components.store.pages import PAGES as LOOKED_THROUGH
 from tests.fetch.fetched import photo
@@ -103,7 +103,7 @@ def test_a_sub_file_of_a_sensor_makes_a_raw_file_of_the_whole() -> None:
         place = file.rindex(struct.pack("<HHLL", 262, 3, 1, 2))
         sensor = file[:place] + struct.pack("<HHLL", 262, 3, 1, 32803) + file[place + 12 :]
         with pytest.raises(PreviewOnly, match=CAMERA_RAW):
-            decode_whole(sensor, channels=3)
+            to_channels(decode_upright(sensor), 3)
 
 
 def test_no_file_can_name_sub_files_without_end() -> None:
@@ -120,7 +120,7 @@ def test_another_page_that_the_caller_chose_is_the_one_that_is_seen() -> None:
 def test_a_preview_alone_is_refused_with_its_size() -> None:
     file = encode_pages((SMALL, {NEW: 1}))
     with pytest.raises(PreviewOnly, match=r"only a preview of 12 x 8 pixels .*: save the picture itself"):
-        decode_whole(file, channels=3)
+        to_channels(decode_upright(file), 3)
     with pytest.raises(InputError, match=r"images\[0\]: only a preview of 12 x 8 pixels"):
         see_square(Image.open(io.BytesIO(file)))
 
@@ -139,7 +139,7 @@ RAW = {
 def test_a_raw_file_is_refused_whatever_it_is_called(kind: str) -> None:
     """Otherwise its preview of 160 pixels would be trained on, with the label of the picture."""
     with pytest.raises(PreviewOnly, match=r"a camera RAW file, .*: convert it to JPEG or TIFF first, or remove it"):
-        decode_whole(RAW[kind], channels=3)
+        to_channels(decode_upright(RAW[kind]), 3)
     if kind == "CR2":
         return  # this one has no pages
     opened = Image.open(io.BytesIO(RAW[kind]))
