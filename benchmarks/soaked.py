@@ -95,7 +95,9 @@ class Soaked:
             )
         self.serving = psutil.Process(self.started.pid)
         until = time.monotonic() + START_SECONDS
-        while not (asking := re.search(r"to retrain now: (.*) prefect deployment run '?([^'\n]+)", self.log.read_text())):
+        while not (
+            asking := re.search(r"to retrain now: (.*) prefect deployment run '?([^'\n]+)", self.log.read_text())
+        ):
             assert time.monotonic() < until, self.log.read_text()
             assert self.started.poll() is None, self.log.read_text()
             time.sleep(0.5)

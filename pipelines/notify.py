@@ -7,6 +7,7 @@ line in the log; it never changes how a run ends. No message holds a password or
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from pipelines.secrets import mask
 FAILED, CRASHED, CANCELLED = "failed", "crashed", "cancelled"
 TOLD = Path(".dvc", "tmp", "told")  # one file per attempt of a Prefect flow run, so that each is reported once
 MARKS = 200  # that stay, and locks of marks, each run having one of both
+SECTION = re.compile(r"^notify:.*\n(?:(?:[ #].*)?\n)*", re.MULTILINE)
+MOST_CHARACTERS = 1_000_000  # of params.yaml, as the check of it allows (components/stage/yaml_file.py)
 TRIES, SECONDS = 2, 3.0  # per webhook and per try; a cancelled run has to end within 10 s
 
 
@@ -44,12 +47,25 @@ class Event:
 def tell(root: Path, event: Event, say: Say) -> None:
     """Report an event to the file and the webhook that params.yaml names; the same flow run is never reported twice."""
     with _log_errors(event, say):
-        # In Python alone: the parser in C dies of a file with too many brackets, which may be what the run failed of.
-        settings = YAML(typ="safe", pure=True).load(root / "params.yaml")["notify"]
+        settings = _read_settings(root / "params.yaml")
         if event.kind in settings["events"]:
             with _mark_told(root, event) as is_new:
                 if is_new:
                     _deliver(root, event, settings, say)
+
+
+def _read_settings(path: Path) -> Mapping[str, Any]:
+    """Read the section alone: what else stands there may be what the run failed of, such as values without number.
+
+    Raises ValueError or OSError.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        section = SECTION.search(f"{file.read(MOST_CHARACTERS)}\n")
+    if section is None:
+        raise ValueError(f"{path.name}: no section notify")
+    # In Python alone: the parser in C dies of too many brackets.
+    settings: Mapping[str, Any] = YAML(typ="safe", pure=True).load(section[0])["notify"]
+    return settings
 
 
 def _deliver(root: Path, event: Event, settings: Mapping[str, Any], say: Say) -> None:

@@ -54,7 +54,7 @@ Workers = Annotated[int, Field(ge=1, le=1024)]  # threads or processes
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
-Temperature = Annotated[float, Field(ge=1e-3, le=1000)]  # divides a cosine, of which exp is taken
+Temperature = Annotated[float, Field(ge=1e-6, le=1000)]  # divides a cosine, of which exp is taken
 NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 Device = Annotated[str, Field(max_length=20), AfterValidator(_check_device)]
 Precision = Literal["auto", "float32", "bfloat16"]  # of convolutions and products; see choose_precision for `auto`

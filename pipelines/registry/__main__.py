@@ -122,8 +122,8 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
             f"{show(wanted) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
             USER_ERROR,
         )
-    presence.check_presence(root, by_name[wanted], promote, print)
     check_artifact(root, artifact, by_name[wanted].commit)
+    presence.check_presence(root, by_name[wanted], promote, print)
     how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")

@@ -100,9 +100,11 @@ def test_a_file_of_many_row_groups_has_the_same_bytes_in_whatever_portions_it_ca
     rows = pa.table({"id": [f"{n}" for n in range(count)], "split": ["train"] * count, "label": [0] * count})
     written = []
     for portion in (7, 1000, files.GROUP_ROWS, count):
-        with files.EmbeddingsWriter(tmp_path / f"{portion}.parquet", torch.float32) as writer:
+        (tmp_path / f"{portion}").mkdir()
+        path = tmp_path / f"{portion}" / "byol.parquet"
+        with files.EmbeddingsWriter(path, torch.float32) as writer:
             for first in range(0, count, portion):
                 writer.add_rows(rows.slice(first, portion), features[first : first + portion])
-        written.append((tmp_path / f"{portion}.parquet").read_bytes())
+        written.append(path.read_bytes())
     assert all(content == written[0] for content in written)
-    np.testing.assert_array_equal(files.read_embeddings(tmp_path / "7.parquet").features, features)
+    np.testing.assert_array_equal(files.read_embeddings(path).features, features)

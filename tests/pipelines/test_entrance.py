@@ -157,7 +157,7 @@ def test_a_proxy_for_other_protocols_does_not_break_prefects_client(
     proxy: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What many proxies' own instructions say: http_proxy, https_proxy, and all_proxy with SOCKS."""
-    program = "from pipelines.flows import server; server.check_proxies('or --no-server'); print('usable')"
+    program = "from pipelines.flows import named; named.check_proxies('or --no-server'); print('usable')"
     variables = {"http_proxy": proxy[0], "https_proxy": proxy[0], "all_proxy": "socks5://127.0.0.1:1"}
 
     def ask(**variables: str) -> str:

@@ -102,6 +102,18 @@ def test_an_address_can_stand_in_the_environment(root: Path, webhook: Webhook, m
     assert len(webhook.got) == 1
 
 
+BOMB = "a0: &a0 {k: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 9))
+
+
+@pytest.mark.parametrize("damage", [BOMB, "a: " + "[" * 100_000, "a: *nowhere\n", "\tb: 1\n", "\x00"])
+def test_what_else_is_wrong_in_params_yaml_is_told_all_the_same(root: Path, webhook: Webhook, damage: str) -> None:
+    """It is what the run has failed of."""
+    with (root / "params.yaml").open("a") as file:
+        file.write(damage)
+    assert tell(root, Event("failed", "train", "it")) == []
+    assert len(webhook.got) == 1
+
+
 def test_of_one_flow_run_one_message(root: Path, webhook: Webhook) -> None:
     for run in ("a", "a", "b"):
         tell(root, Event("cancelled", "retrain", "it", run=run))

@@ -117,7 +117,12 @@ def fill_large_store(folder: Path, labelled: Callable[[int], bool], monkeypatch:
     """Fill a store with 200 row groups of one image each, 20 per class and sorted by class; 10 groups may be read."""
     monkeypatch.setattr(module, "GROUP_ROWS", 1)
     monkeypatch.setattr(sampling, "GROUPS", 10)
-    fill_store(folder, make_grays(200), labels=[gray // 20 if labelled(gray) else None for gray in range(200)])
+    fill_store(
+        folder,
+        make_grays(200),
+        labels=[gray // 20 if labelled(gray) else None for gray in range(200)],
+        names=[f"class {n}" for n in range(10)],
+    )
     return Counting(folder)
 
 

@@ -76,7 +76,7 @@ def test_a_lone_centre_loss_is_seen_to_collapse_and_stops_the_run(new_run: Calla
     with pytest.raises(RunError, match=said) as error:
         run.here()
     assert "\n" not in str(error.value)
-    assert not list(run.paths["encoder"].iterdir())
+    assert not run.paths["encoder"].exists()
     run.set(pretrain__watch__collapse=0.0)
     run.here()
     assert json.loads(run.paths["metrics"].read_text())["feature_spread"] < 0.1
