@@ -26,6 +26,7 @@ PERMISSIVE = re.compile(
     r"\b(MIT|BSD|Apache|ISC|0BSD|PSF|Python Software Foundation|HPND|Zlib|Unlicense)\b", re.IGNORECASE
 )
 COPYLEFT = re.compile(r"\b(A|L)?GPL|\bMPL|Mozilla|\bEPL|\bCDDL|GNU", re.IGNORECASE)
+SHORT = 60  # letters of a licence's name
 
 
 def main() -> None:
@@ -69,7 +70,8 @@ def find_licence(name: str) -> str | None:
         return None
     classifiers = [text.rpartition(" :: ")[2] for text in about.get("classifier", ()) if text.startswith("License")]
     stated = str(about.get("license", "")).strip().partition("\n")[0]
-    return str(about.get("license_expression") or ", ".join(classifiers) or stated or "not stated")
+    named = stated if len(stated) < SHORT else ""  # some put the whole text there
+    return str(about.get("license_expression") or named or ", ".join(classifiers) or "not stated")
 
 
 def is_remarkable(licence: str) -> bool:

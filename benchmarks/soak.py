@@ -12,6 +12,7 @@ any time the nights that have been.
 import argparse
 import csv
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no night after so many")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the served processes end, too
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, Soaked(Path(folder)) as soaked:
