@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.errors import RevisionError
+from pipelines.errors import DamageError, RevisionError
 from pipelines.shown import show
 from pipelines.train import graph
 from pipelines.train.graph import WORKSPACE, Tree
@@ -28,7 +28,7 @@ class Revision:
 
 
 def read_revisions(root: Path, names: list[str]) -> list[Revision]:
-    """Read each of the named revisions. Raises RevisionError or GraphError."""
+    """Read each of the named revisions. Raises RevisionError, DamageError or GraphError."""
     return graph.read_trees(root, names, _read_revision)
 
 
@@ -61,6 +61,8 @@ def _read_predictions(tree: Tree, path: str, revision: str, commit: str) -> pa.T
         return pq.read_table(pa.BufferReader(tree.read_file(path)))
     except pa.ArrowInvalid:
         raise RevisionError(f"{path} of {revision}: no Parquet file; `python -m pipelines.verify` checks it") from None
+    except DamageError as error:
+        raise DamageError(f"{path} of {revision}: {error}") from None
     except Exception as error:  # each remote has its own error types
         reason = (
             "neither in DVC's cache nor on a remote" if isinstance(error, FileNotFoundError) else _format_error(error)

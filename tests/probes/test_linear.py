@@ -167,11 +167,12 @@ def predict_alone(rate: float, train: np.ndarray, test: np.ndarray, labels: np.n
 def test_a_rate_too_low_and_a_rate_too_high_lose(slanted: tuple[np.ndarray, np.ndarray]) -> None:
     features, labels = slanted
     train, test, truth = features[:400], features[400:], labels[400:]
-    predicted = predict_from_all(train, labels[:400], test, make_params(1e-6, 0.3, 1e9), np.arange(100))
-    right = {rate: np.mean(predict_alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e9)}
+    params = make_params(1.0).model_copy(update={"learning_rates": [1e-6, 0.3, 1e38]})  # the last: out of bounds
+    predicted = predict_from_all(train, labels[:400], test, params, np.arange(100))
+    right = {rate: np.mean(predict_alone(rate, train, test, labels[:400]) == truth) for rate in (1e-6, 0.3, 1e38)}
     assert right[0.3] > 0.97
     assert right[1e-6] < 0.9
-    assert right[1e9] < 0.9
+    assert right[1e38] < 0.9
     np.testing.assert_array_equal(predicted, predict_alone(0.3, train, test, labels[:400]))
 
 
