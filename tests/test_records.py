@@ -67,3 +67,18 @@ def test_the_readme_says_what_the_record_says() -> None:
         )
         byol = f"**{mean['byol']:.1f} ± {spread['byol']:.1f}**"
         assert f"| {row} | {byol} | {mean['pixels']:.1f} | {mean['random']:.1f} ± {spread['random']:.1f} |" in readme
+
+
+def tabulate_faults() -> str:
+    """Make the table of docs/reliability.md from the records of `make faults`."""
+    records = [json.loads(path.read_text()) for path in sorted((ROOT / "benchmarks/results/faults").glob("*.json"))]
+    rows = [
+        f"| {record['class']} | {record['kind']} | {record['tried']:,} | {record['survived']:,} |" for record in records
+    ]
+    return "\n".join(["| class | what is done | tried | survived |", "| --- | --- | ---: | ---: |", *rows])
+
+
+def test_the_page_on_reliability_shows_the_records() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    shown = page.partition("<!-- records -->")[2].partition("<!-- /records -->")[0].strip()
+    assert shown == tabulate_faults(), f"put this between the marks:\n{tabulate_faults()}"

@@ -54,7 +54,7 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
     began = time.monotonic()
     yield counted
     if counted.whole:
-        kind = request.node.name.removeprefix("test_")
+        kind = re.sub(r"\[(.*)\]", r": \1", request.node.name.removeprefix("test_"))
         record = {
             "class": request.path.stem.removeprefix("test_"),
             "kind": kind.replace("_", " "),
@@ -66,7 +66,7 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
             "seconds": round(time.monotonic() - began, 1),
             "machine": describe_machine("dvc", "prefect", "torch", "pyarrow"),
         }
-        name = re.sub(r"\W+", "-", f"{record['class']}-{kind}".replace("_", "-")).strip("-")
+        name = re.sub(r"[\W_]+", "-", f"{record['class']}-{kind}")
         write_json(RESULTS / "faults" / f"{name}.json", record)
     assert counted.tried, "no trial was made"
     if counted.failed:
