@@ -56,6 +56,8 @@ class Processes:
         try:
             assert process.stdout is not None
             for line in process.stdout:
+                if self.ended.is_set():
+                    continue  # what is being ended has no news; DVC may print a trace
                 say(mask(line.rstrip()))
             process.wait()
         finally:

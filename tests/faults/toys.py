@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,9 +152,10 @@ def strike(project: Project, command: Sequence[str], moments: random.Random, sec
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
-        victims = list_marked(mark)
+        victims = list_marked(mark) or [process.pid]  # it may have ended in this moment, and is not waited for yet
         victim = moments.choice(victims) if moments.random() < 0.5 else victims[0]
-        os.kill(victim, number)
+        with suppress(ProcessLookupError):
+            os.kill(victim, number)
         printed, _ = process.communicate(timeout=LONGEST)
     else:
         printed, victim = process.communicate()[0], 0
