@@ -170,11 +170,16 @@ def locate_download(file: ListedFile, downloads: Path) -> Path:
     return downloads / key[:2] / key
 
 
+def locate_part(target: Path) -> Path:
+    """Return where the beginning of a file is kept while it is downloaded."""
+    return target.with_suffix(".part")
+
+
 def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
     target = locate_download(file, downloads)
     if target.is_file() and file.version and target.stat().st_size == file.size:  # of 0, nobody knows what was to come
         return target
-    part = target.with_suffix(".part")
+    part = locate_part(target)
     with name_faults(target, KEPT):
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (file.version and file.size):  # a begun download may be of any version
