@@ -134,9 +134,7 @@ def test_room_is_asked_for_what_can_be_stored_and_for_each_image_once(
     (tmp_path / "img/raw.cr2").write_bytes(bytes(9999))  # which is never read
     (tmp_path / "img/large.png").write_bytes(bytes(99_999))  # than which none may be larger
     (tmp_path / "list.csv").write_text("path,label\n" + "img/0.png,cat\n" * 9)
-    left = save(
-        photo(1), tmp_path / "out/scratch/fetched/part-00000.parquet.new", format="PNG"
-    )  # by a killed run
+    left = save(photo(1), tmp_path / "out/scratch/fetched/part-00000.parquet.new", format="PNG")  # by a killed run
     sources = [folder_source(tmp_path / "img", "flat"), manifest_source(tmp_path / "list.csv", "list")]
     asked: list[dict[Path, int]] = []
 
