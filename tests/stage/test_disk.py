@@ -83,6 +83,10 @@ def test_the_file_of_before_is_whole_until_the_new_one_is(tmp_path: Path) -> Non
         (OSError(errno.ENOSPC, "full", "/data/a.png"), "/data/a.png: No space left on device; free some room"),
         (PermissionError(errno.EACCES, "no", "/data/a.png"), "/data/a.png: Permission denied; get the right"),
         (OSError(errno.EMFILE, "many", "/data/a.png"), "/data/a.png: Too many open files; raise the limit"),
+        (
+            BlockingIOError(errno.EAGAIN, "no process"),
+            "[Errno 11] no process; raise the limit of processes (`ulimit -u`",
+        ),
         (RuntimeError("PytorchStreamWriter failed writing file"), "PytorchStreamWriter failed writing file; free"),
     ],
 )
