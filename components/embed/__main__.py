@@ -51,8 +51,9 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
     shares = share_out(count_images(opened), params.batch_size, replica.world)
     if replica.writes:
         clear_leftovers(embeddings)
-        size = 2 * 4 * loaded.config.features * count_images(opened)  # float32, of two networks
-        check_room({embeddings: size}, "the embeddings")
+        shape = loaded.config.images
+        width = 2 * loaded.config.features + shape.channels * min(shape.side, params.pixels_side) ** 2
+        check_room({embeddings: 4 * width * count_images(opened)}, "the embeddings")  # float32
     replicas.wait_for_processes()
     with ExitStack() as stack:
         writers = {

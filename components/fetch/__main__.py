@@ -19,7 +19,7 @@ from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
 from components.fetch.checks.pairs import excuse_photos
 from components.fetch.checks.verdict import reach_verdict
-from components.fetch.kinds import SUFFIXES
+from components.fetch.kinds import PHOTO_SUFFIXES, SUFFIXES
 from components.fetch.params import Data, Folder, Manifest
 from components.fetch.sources.open import ListedSource, open_sources, read_candidates
 from components.fetch.sources.places import Places
@@ -31,6 +31,8 @@ from components.stage.disk import check_file, check_folder, check_room, name_fau
 from components.stage.errors import InputError, RunError
 from components.stage.files import write_json
 from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelled, write_store
+
+STORED = SUFFIXES - {*PHOTO_SUFFIXES}  # of files that can become images of the store
 
 
 def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
@@ -72,6 +74,7 @@ def lock_scratch(scratch: Path) -> Iterator[Path]:
     folder = scratch / "fetched"
     try:
         with FileLock(scratch / "fetch.lock", timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed; its room is needed again
             try:
                 yield folder
             finally:
@@ -83,16 +86,21 @@ def lock_scratch(scratch: Path) -> Iterator[Path]:
 def check_disk(sources: list[ListedSource], params: Data, places: Places, store: Path) -> None:
     """Check that there is room for what is downloaded, and for images that are stored as they are, which lie in the
     scratch folder, too, until they are in the store."""
-    files = [file for source in sources for file in source.files if file.fault is None]
-    images = [
-        file.size
-        for source in sources
-        if isinstance(source.source, Folder | Manifest) and params.reencode is None
-        for file in source.files
-        if file.fault is None and Path(file.path).suffix.lower() in SUFFIXES
-    ]
-    stored = sum(size for size in images if size <= params.limits.max_bytes)
-    check_room({places.scratch: places.measure_downloads(files) + stored, store: stored}, "the images of data.sources")
+    needed, stored = [], 0
+    for source in sources:
+        files, is_of_images = [file for file in source.files if file.fault is None], is_image_source(source)
+        if is_of_images:
+            files = [file for file in files if not places.find_size_fault(file.size)]
+            files = list({file.path: file for file in files}.values())  # a list may name a file twice
+        needed += files
+        if is_of_images and params.reencode is None:
+            stored += sum(file.size for file in files if Path(file.path).suffix.lower() in STORED)
+    check_room({places.scratch: places.measure_downloads(needed) + stored, store: stored}, "the images of data.sources")
+
+
+def is_image_source(source: ListedSource) -> bool:
+    """Whether each file of the source is one image, so that `data.limits` hold for its size, and no archive."""
+    return isinstance(source.source, Folder | Manifest)
 
 
 def inspect_sources(sources: list[ListedSource], places: Places, params: Data, facts: Facts) -> Iterator[Row]:

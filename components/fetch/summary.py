@@ -13,10 +13,10 @@ import numpy as np
 
 from components.fetch.checks.facts import Facts, RejectedFile
 from components.fetch.checks.verdict import Verdict
-from components.fetch.sources.candidate import escape_unprintable
 from components.fetch.sources.labels import MISSING
 from components.fetch.sources.open import ListedSource
 from components.fetch.sources.places import Places
+from components.stage.shown import escape, show_name
 from components.store.store import SPLITS, TEST, TRAIN
 
 NAMED_FILES = 3  # how many files of each kind the last lines name
@@ -26,7 +26,7 @@ def describe_emptiness(sources: list[ListedSource], facts: Facts, places: Places
     """Return what was found where an image was looked for, and why the first file is none."""
     looked = [f"{source.source.name} ({getattr(source.source, 'url', 'published')})" for source in sources]
     count = f"none of {len(facts.rejected):,} files or rows" if facts.rejected else "nothing"
-    left_out = f"; left out: {escape_unprintable(min(places.left_out))}" if places.left_out else ""
+    left_out = f"; left out: {escape(min(places.left_out))}" if places.left_out else ""
     return f"{count} in {', '.join(looked)}{left_out}{format_first(facts.rejected)}"
 
 
@@ -41,7 +41,7 @@ def find_example(objection: str, facts: Facts, verdict: Verdict) -> str:
         "max_withheld_fraction": sides.withheld,
     }
     rows = np.flatnonzero(counted.get(key, False))
-    return f"; the first: {escape_unprintable(facts.ids[rows[0]])}" if len(rows) else ""
+    return f"; the first: {escape(facts.ids[rows[0]])}" if len(rows) else ""
 
 
 def format_first(rejected: list[RejectedFile]) -> str:
@@ -52,7 +52,7 @@ def format_first(rejected: list[RejectedFile]) -> str:
 
 def format_rejected(file: RejectedFile) -> str:
     """Return the name of a file and why it is rejected."""
-    return f"{escape_unprintable(f'{file.source}/{file.path}')}: {file.reason}"
+    return escape(f"{file.source}/{file.path}: {file.reason}")
 
 
 def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], written: Path) -> str:
@@ -79,21 +79,19 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
     problems = "; ".join(f"{what}: {metrics[key]:,}" for key, what in descriptions.items() if metrics[key])
     rejected = sorted(facts.rejected, key=lambda file: not file.image)  # other files, such as a README, come last
     examples = [f"  {format_rejected(file)}" for file in rejected[:NAMED_FILES]]
-    examples += [
-        f"  {escape_unprintable(image['id'])}: {image['reason']}" for image in metrics["odd_images"][:NAMED_FILES]
-    ]
+    examples += [f"  {escape(image['id'])}: {image['reason']}" for image in metrics["odd_images"][:NAMED_FILES]]
     mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
     shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
     shape += f"; `python -m presets NAME --from {written}` sets them"
-    ignored = [f"left out on purpose: {len(left_out):,}, as {escape_unprintable(min(left_out))}"] if left_out else []
+    ignored = [f"left out on purpose: {len(left_out):,}, as {escape(min(left_out))}"] if left_out else []
     return "\n".join([*warn_of_classes(metrics), *ignored, total, shape, *([problems] if problems else []), *examples])
 
 
 def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each class that may stand for no label, is not in UTF-8, or is the only class."""
     if metrics["classes"] == 1:
-        alone = f"there is only one class, '{metrics['by_class'][0]['class']}'"
+        alone = f"there is only one class, '{show_name(metrics['by_class'][0]['class'])}'"
         yield f"warning: {alone}; if it is a folder of all images, name the folder of the classes, or say layout: flat"
     alike = list_alike([row["class"] for row in metrics["by_class"]])
     if alike:
@@ -101,11 +99,11 @@ def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:
         count = f"{len(alike):,} classes look like another" if len(alike) > 1 else "two classes look alike"
         yield f"warning: {count}: {first} and {second}; if they are one, spell them alike"
     for row in metrics["by_class"]:
-        name, count = row["class"], row[TRAIN] + row[TEST]
+        name, shown, count = row["class"], show_name(row["class"]), row[TRAIN] + row[TEST]
         if name.lower() in (*MISSING, "-1"):
-            yield f"warning: {count:,} images are of a class called '{name}'; if that means no label, leave it empty"
+            yield f"warning: {count:,} images are of a class called '{shown}'; if that means no label, leave it empty"
         elif re.search(r"(?<!\\)(\\\\)*\\x[0-9a-f]{2}", name):
-            yield f"warning: a class is called '{name}', since its name is not in UTF-8; write it in UTF-8"
+            yield f"warning: a class is called '{shown}', since its name is not in UTF-8; write it in UTF-8"
 
 
 def list_alike(names: list[str]) -> list[tuple[str, str]]:

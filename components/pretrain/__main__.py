@@ -36,6 +36,7 @@ from components.stage.files import write_json
 from components.store.store import TRAIN, UNLABELLED, Store
 
 SPLITS = (TRAIN, UNLABELLED)
+CHECKPOINTS = 3  # files that are there at once, at most: the last two and a new one
 
 
 def run(
@@ -90,9 +91,11 @@ def run(
 
 
 def check_disk(state: loop.State, kept: Path, encoder: Path) -> None:
-    """Check that there is room for a checkpoint, which is written beside the last, and for weights and ONNX."""
+    """Check that there is room for checkpoints, each written beside the last two, and for weights and ONNX."""
     weights = sum(tensor.nbytes for tensor in state.objective.encoder.state_dict().values())
-    check_room({kept: measure_bytes(loop.remember(state)), encoder: 2 * weights}, "a checkpoint and the encoder")
+    there = sum(path.stat().st_size for path in kept.glob("*.pt"))
+    missing = max(0, CHECKPOINTS * measure_bytes(loop.remember(state)) - there)
+    check_room({kept: missing, encoder: 2 * weights}, "checkpoints and the encoder")
 
 
 def measure_bytes(content: Any) -> int:

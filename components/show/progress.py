@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from components.stage.shown import show_name
+
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -12,10 +14,10 @@ class Progress:
     """Counts `total` units of work, or an unknown number (None), of which an earlier run did `done`, and shows them."""
 
     def __init__(self, label: str, total: int | None, unit: str, done: int = 0) -> None:
-        self.label, self.total, self.unit = label, total, unit
+        self.label, self.total, self.unit = show_name(label), total, unit  # it may name a file of others
         self.done, self.before = done, done
         self.started = self.printed = time.monotonic()
-        self.bar = tqdm(total=total, desc=label, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, desc=self.label, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
 
     def advance(self, units: int, remark: str = "") -> None:
         """Count `units` more as done, and show `remark` beside the count."""

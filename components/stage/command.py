@@ -134,7 +134,7 @@ def exit_on_error(stage: str) -> Iterator[None]:
     """
     print_patiently()
     try:
-        with redirect_stdout(cast(TextIO, InertStream(sys.stdout))):
+        with redirect_stdout(cast(TextIO, sys.stdout and InertStream(sys.stdout))):  # None where it was closed (`>&-`)
             yield
     except InputError as error:
         _print_error(str(error))
@@ -146,7 +146,7 @@ def exit_on_error(stage: str) -> Iterator[None]:
         if fault := describe_fault(error):
             _print_error(f"{stage}: {fault}")
         else:
-            print(mask(traceback.format_exc()), end="", file=sys.stderr)
+            print(escape(mask(traceback.format_exc()), "\n\t"), end="", file=sys.stderr)
         sys.exit(OTHER_ERROR)
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr)

@@ -28,6 +28,8 @@ ADVICE = {  # by the number of the system's error
     errno.EPERM: "get the right to write there, or name another place",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`) and run it again",
     errno.ENFILE: "close programs that hold many files open, and run it again",
+    errno.EAGAIN: "raise the limit of processes (`ulimit -u`) or use fewer workers, and run it again",
+    errno.ENOMEM: "free some memory or use fewer workers, and run it again",
 }
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # wherever they are met
 WORDS = {os.strerror(code).lower(): code for code in OF_THE_DISK} | {

@@ -1,4 +1,4 @@
-"""Writes metrics files: JSON that Git can diff."""
+"""Writes text files as a whole, among them metrics: JSON that Git can diff."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,7 @@ from components.stage.disk import write_beside
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON, with one key per line. Raises DiskError; then the file of before is whole."""
-    text = json.dumps(content, indent=2) + "\n"
-    with write_beside(path) as new:
-        new.write_text(text)
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,8 @@ direction of writing round; it may have a million characters. All that is printe
 import reprlib
 from typing import TextIO
 
+from components.stage.secrets import mask
+
 LONGEST = 120  # characters of a value that a message repeats
 LONGEST_LINE = 2000
 FEWEST_DIGITS = 30  # a whole number of more is counted, not shown: Python refuses to write those of 4,300
@@ -36,6 +38,7 @@ def show_name(name: object) -> str:
 def show(value: object) -> str:
     """Return a value as a message may repeat it: text in quotation marks, anything else as Python spells it."""
     if isinstance(value, str):
+        value = mask(value)  # before it is cut, as a password without its end is not found
         cut = repr(value[:LONGEST])
         return cut if len(value) <= LONGEST else f"{cut}… ({len(value):,} characters)"
     return escape(shorten(_repr.repr(value)))

@@ -1,4 +1,4 @@
-"""The shards of a store, one after the other: their names, their columns, and how one is opened for reading.
+"""The shards of a store, one after the other: their names and columns, how all are written, and how one is read.
 
 Each shard says whether another one follows, so that a missing one is noticed. The names of the classes stand in the
 metadata under the key that Hugging Face `datasets` uses, so that they travel with the images.
@@ -6,16 +6,19 @@ https://huggingface.co/docs/datasets/image_dataset#parquet
 """
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.stage.disk import BEFORE, DiskError, name_faults
 from components.stage.errors import InputError
-from components.store.sealed import open_sealed, read_metadata
+from components.store.sealed import SealedWriter, open_sealed, read_metadata
 
 DESCRIBED, LAST = b"huggingface", b"last"  # keys of the metadata: the columns' features, and whether none follows
+BROKEN = "its shards were of two runs and are removed: `dvc repro fetch` writes them again"
 COLUMNS = {
     "id": pa.string(),
     "image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
@@ -35,6 +38,62 @@ def make_schema(class_names: list[str]) -> pa.Schema:
 def name_shard(number: int) -> str:
     """Name the shard of this number, from 0."""
     return f"part-{number:05}.parquet"
+
+
+def write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema, shard_bytes: int) -> None:
+    """Write each table as one row group, in shards of about so many bytes, and replace the folder's older shards when
+    all are written.
+
+    Raises DiskError if they cannot be written; then the older shards are whole.
+    """
+    with name_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(folder)  # of a run that was killed
+    number, size = 0, 0
+    writer = _begin_shard(folder, number, schema)
+    try:
+        for table in groups:
+            if size >= shard_bytes:
+                writer.close({LAST: b"no"})
+                number, size = number + 1, 0
+                writer = _begin_shard(folder, number, schema)
+            writer.write(table)  # one row group
+            size += table.nbytes
+        writer.close({LAST: b"yes"})
+        _replace_shards(folder, number + 1)
+    finally:
+        writer.give_up()
+        with suppress(OSError):
+            _remove_unfinished(folder)
+
+
+def _replace_shards(folder: Path, count: int) -> None:
+    """Let the new shards take the place of the older ones. If that fails half way, none is left: a mixture of two
+    stores would be taken for one."""
+    paths = [folder / name_shard(number) for number in range(count)]
+    replaced: list[Path] = []
+    try:
+        for path in paths:
+            with name_faults(path, BROKEN if replaced else BEFORE):
+                path.with_name(f"{path.name}.new").replace(path)
+            replaced.append(path)
+        for stale in set(folder.glob("*.parquet")) - set(paths):
+            with name_faults(stale, BROKEN):
+                stale.unlink()
+    except DiskError:
+        for path in folder.glob("*.parquet") if replaced else ():
+            with suppress(OSError):
+                path.unlink()
+        raise
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for unfinished in folder.glob("*.parquet.new"):
+        unfinished.unlink()
+
+
+def _begin_shard(folder: Path, number: int, schema: pa.Schema) -> SealedWriter:
+    return SealedWriter(folder / f"{name_shard(number)}.new", schema, compression="none")
 
 
 def open_shard(path: Path) -> AbstractContextManager[pq.ParquetFile]:

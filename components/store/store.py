@@ -4,7 +4,7 @@ Columns: id (string), image (struct<bytes: binary, path: string>), label (int64,
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,16 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.stage.disk import BEFORE, DiskError, name_faults
 from components.stage.errors import InputError
-from components.store.sealed import SealedWriter
-from components.store.shards import LAST, make_schema, name_shard, open_shard, read_class_names
+from components.store.shards import make_schema, open_shard, read_class_names, write_shards
 
 TRAIN, TEST, UNLABELLED = "train", "test", "unlabelled"
 GROUP_ROWS, GROUP_BYTES = 256, 16_000_000  # what a reader holds at a time: small beside a batch, large beside a seek
 SHARD_BYTES = 256_000_000  # images per shard: few files for DVC to hash and move, each small enough to move again
 SPLITS = (TRAIN, TEST, UNLABELLED)
-BROKEN = "its shards were of two runs and are removed: `dvc repro fetch` writes them again"
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def write_store(folder: Path, rows: Iterable[Row], class_names: list[str]) -> No
     The shards take the place of the folder's older ones only when all are written.
     """
     schema = make_schema(class_names)
-    _write_shards(folder, (_build_table(group, schema) for group in _group_rows(rows)), schema)
+    write_shards(folder, (_build_table(group, schema) for group in _group_rows(rows)), schema, SHARD_BYTES)
 
 
 def write_labelled(
@@ -72,62 +69,7 @@ def write_labelled(
             if len(wanted):
                 yield wanted
 
-    _write_shards(folder, tables(), schema)
-
-
-def _write_shards(folder: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
-    """Write each table as one row group, and replace the folder's older shards when all are written.
-
-    Raises DiskError if they cannot be written; then the older shards are whole.
-    """
-    with name_faults(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_unfinished(folder)  # of a run that was killed
-    number, size = 0, 0
-    writer = _begin_shard(folder, number, schema)
-    try:
-        for table in groups:
-            if size >= SHARD_BYTES:
-                writer.close({LAST: b"no"})
-                number, size = number + 1, 0
-                writer = _begin_shard(folder, number, schema)
-            writer.write(table)  # one row group
-            size += table.nbytes
-        writer.close({LAST: b"yes"})
-        _replace_shards(folder, number + 1)
-    finally:
-        writer.give_up()
-        with suppress(OSError):
-            _remove_unfinished(folder)
-
-
-def _replace_shards(folder: Path, count: int) -> None:
-    """Let the new shards take the place of the older ones. If that fails half way, none is left: a mixture of two
-    stores would be taken for one."""
-    paths = [folder / name_shard(number) for number in range(count)]
-    replaced: list[Path] = []
-    try:
-        for path in paths:
-            with name_faults(path, BROKEN if replaced else BEFORE):
-                path.with_name(f"{path.name}.new").replace(path)
-            replaced.append(path)
-        for stale in set(folder.glob("*.parquet")) - set(paths):
-            with name_faults(stale, BROKEN):
-                stale.unlink()
-    except DiskError:
-        for path in folder.glob("*.parquet") if replaced else ():
-            with suppress(OSError):
-                path.unlink()
-        raise
-
-
-def _remove_unfinished(folder: Path) -> None:
-    for unfinished in folder.glob("*.parquet.new"):
-        unfinished.unlink()
-
-
-def _begin_shard(folder: Path, number: int, schema: pa.Schema) -> SealedWriter:
-    return SealedWriter(folder / f"{name_shard(number)}.new", schema, compression="none")
+    write_shards(folder, tables(), schema, SHARD_BYTES)
 
 
 def _group_rows(rows: Iterable[Row]) -> Iterator[list[Row]]:

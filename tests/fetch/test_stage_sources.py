@@ -92,6 +92,14 @@ def test_a_class_whose_name_is_no_text_is_said_aloud(tmp_path: Path, capsys: pyt
     assert warnings == [r"warning: a class is called '\xd6\xd0', since its name is not in UTF-8; write it in UTF-8"]
 
 
+def test_a_class_cannot_add_a_line_to_what_is_said_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_classes(tmp_path, "img", each=1)
+    (tmp_path / "list.csv").write_text('path,label\nimg/0.png,"a\nwarning: all is lost"\n')
+    source = manifest_source(tmp_path / "list.csv", "list")
+    Fetched(tmp_path / "out").run(section([source], test_fraction=0.01))
+    assert r"only one class, 'a\nwarning: all is lost'; " in capsys.readouterr().out
+
+
 def test_a_class_that_is_alone_is_said_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_classes(tmp_path / "in", "vacation")
     Fetched(tmp_path / "out").run(section([folder_source(tmp_path / "in")]))
@@ -117,6 +125,27 @@ def test_classes_that_look_alike_are_said_aloud_and_stay_apart(
     warnings = [text for text in capsys.readouterr().out.splitlines() if text.startswith("warning")]
     assert [text.startswith(f"warning: {line}") for text in warnings] == [True] * (line is not None)
     assert set(fetched.classes.values()) == set(names)
+
+
+def test_room_is_asked_for_what_can_be_stored_and_for_each_image_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = save(photo(0), tmp_path / "img/0.png").stat().st_size
+    (tmp_path / "img/raw.cr2").write_bytes(bytes(9999))  # which is never read
+    (tmp_path / "img/large.png").write_bytes(bytes(99_999))  # than which none may be larger
+    (tmp_path / "list.csv").write_text("path,label\n" + "img/0.png,cat\n" * 9)
+    left = save(photo(1), tmp_path / "out/scratch/fetched/part-00000.parquet.new", format="PNG")  # by a killed run
+    sources = [folder_source(tmp_path / "img", "flat"), manifest_source(tmp_path / "list.csv", "list")]
+    asked: list[dict[Path, int]] = []
+
+    def note(needs: dict[Path, int], _: str) -> None:
+        asked.append(needs)
+        assert not left.exists()
+
+    monkeypatch.setattr(fetch, "check_room", note)
+    limits = {"limits__max_bytes": 20_000, "checks__max_unreadable_fraction": 1.0, "checks__max_leaked_fraction": 1.0}
+    Fetched(tmp_path / "out").run(section(sources, **limits))
+    assert asked == [{tmp_path / "out/scratch": 2 * size, tmp_path / "out/store": 2 * size}]
 
 
 def test_sources_in_which_all_is_left_out_say_so(tmp_path: Path) -> None:

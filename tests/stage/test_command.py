@@ -184,6 +184,13 @@ def test_every_stage_says_how_to_call_it(
     assert f"usage: python -m components.{name}" in help_text
 
 
+def test_a_secret_that_is_cut_off_is_hidden_all_the_same(params: Path) -> None:
+    set_params(params, {"pretrain.device": f"https://ada:{'S3CR' * 50}@example.org/"})
+    with pytest.raises(InputError) as caught:
+        stage.read_params(params)
+    assert "S3CR" not in str(caught.value)
+
+
 def test_what_harms_a_terminal_is_escaped_and_a_long_line_cut(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         with stage.exit_on_error("fetch"):

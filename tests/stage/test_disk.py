@@ -83,6 +83,10 @@ def test_the_file_of_before_is_whole_until_the_new_one_is(tmp_path: Path) -> Non
         (OSError(errno.ENOSPC, "full", "/data/a.png"), "/data/a.png: No space left on device; free some room"),
         (PermissionError(errno.EACCES, "no", "/data/a.png"), "/data/a.png: Permission denied; get the right"),
         (OSError(errno.EMFILE, "many", "/data/a.png"), "/data/a.png: Too many open files; raise the limit"),
+        (
+            BlockingIOError(errno.EAGAIN, "no process"),
+            "[Errno 11] no process; raise the limit of processes (`ulimit -u`",
+        ),
         (RuntimeError("PytorchStreamWriter failed writing file"), "PytorchStreamWriter failed writing file; free"),
     ],
 )
@@ -137,3 +141,20 @@ def test_a_log_on_a_full_disk_ends_no_run() -> None:
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=True)
     assert done.stderr == "warning: what is printed is lost: No space left on device\ndone\n"
+
+
+@needs_full
+@pytest.mark.parametrize("where", ["> /dev/full 2>&1", "2> /dev/full | head -1", "2>&1 | head -1", ">&-"])
+def test_a_run_whose_lines_and_errors_nobody_can_read_is_done_all_the_same(where: str, tmp_path: Path) -> None:
+    code = "from components.stage.command import exit_on_error\nfrom components.stage.errors import InputError\n"
+    code += "import pathlib, sys\nwith exit_on_error('a'):\n"
+    code += " for _ in range(20): print('x' * 9999, flush=True)\n print('y', file=sys.stderr, flush=True)\n"
+    code += " pathlib.Path(sys.argv[1]).touch()\n raise InputError('wrong')"
+    (tmp_path / "code.py").write_text(code)
+    line = f'set -o pipefail; "$0" code.py done {where}'
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = ["bash", "-c", line, sys.executable]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (tmp_path / "done").exists(), done
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stdout + done.stderr

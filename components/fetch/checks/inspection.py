@@ -78,9 +78,9 @@ def start_pool(workers: int) -> ProcessPoolExecutor:
     try:
         with name_faults(SHARED, "no file of yours was written"):  # its locks lie there
             pool = ProcessPoolExecutor(workers, mp_context=context, initializer=prepare_process)
-            # All start here: Python 3.11 waits for ever, at its end, for a process that was started while another died.
-            wait([pool.submit(time.sleep, START_SECONDS) for _ in range(workers)])
-            pool.submit(int).result()
+        # All start here: Python 3.11 waits for ever, at its end, for a process that was started while another died.
+        wait([pool.submit(time.sleep, START_SECONDS) for _ in range(workers)])
+        pool.submit(int).result()
     except BrokenProcessPool:  # otherwise every image would seem to crash its decoder
         raise RunError("the processes that decode images cannot be started; what they said stands above") from None
     return pool

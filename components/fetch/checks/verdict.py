@@ -11,6 +11,7 @@ from components.fetch.checks.duplicates import NearCopies
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.sides import Sides, find_sides
 from components.fetch.params import Checks
+from components.stage.shown import show_name
 from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
 
 RARE = 0.01  # a format that fewer of the images have is odd
@@ -140,7 +141,7 @@ def compute_fraction(part: int, whole: int) -> float:
 
 def list_objections(metrics: dict[str, Any], checks: Checks) -> list[str]:
     """Return a line per limit of params.yaml that is exceeded, with its key."""
-    counts = [(row[TRAIN], row["class"]) for row in metrics["by_class"] if row[TRAIN]]
+    counts = [(row[TRAIN], show_name(row["class"])) for row in metrics["by_class"] if row[TRAIN]]
     ratio = "{1} has {0:,} images to train on, {3} {2:,}".format(*max(counts), *min(counts)) if counts else ""
     measured = {
         "max_unreadable_fraction": (

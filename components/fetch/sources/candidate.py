@@ -29,8 +29,3 @@ def escape_name(name: str | bytes) -> str:
     r"""Return a file's name as text, one to one: bytes that are not UTF-8 as \xff, and a backslash as two."""
     raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
     return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-
-
-def escape_unprintable(name: str) -> str:
-    """Return a name as it can be printed: as it is, or escaped if it has line breaks and the like."""
-    return name if name.isprintable() else ascii(name)

@@ -16,6 +16,7 @@ from components.fetch.sources.spelling import Speller
 from components.fetch.sources.table import ManifestRow, read_rows
 from components.fetch.sources.web import is_web
 from components.stage.errors import InputError
+from components.stage.shown import show_name
 
 MISSING = "not there"
 
@@ -114,8 +115,8 @@ def _check_repeated(rows: list[ManifestRow], where: list[str], manifest: str) ->
         for what, old, new in zip(("label", "split"), rows[before][1:], said, strict=True):
             if old != new:
                 raise InputError(
-                    f"{manifest}: row {number + 1}: {path} has the {what} {new or 'none'}, "
-                    f"and in row {before + 1} {old or 'none'}; an image has one"
+                    f"{manifest}: row {number + 1}: {show_name(path)} has the {what} {show_name(new or 'none')}, "
+                    f"and in row {before + 1} {show_name(old or 'none')}; an image has one"
                 )
 
 

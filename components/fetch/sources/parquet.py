@@ -23,6 +23,7 @@ from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.places import Places, get_file_name
 from components.fetch.sources.strangers import describe_stranger
 from components.stage.errors import InputError
+from components.stage.shown import escape, shorten
 
 ROWS = 64  # held in memory at a time
 
@@ -84,7 +85,8 @@ def check_columns(columns: list[str], wanted: list[str], where: str) -> None:
         if columns.count(column) > 1:
             raise InputError(f"{where}: two columns '{column}'")
         if column not in columns:
-            raise InputError(f"{where}: no column '{column}'; its columns are {', '.join(columns) or 'none'}")
+            there = escape(shorten(", ".join(columns) or "none", 200))
+            raise InputError(f"{where}: no column '{column}'; its columns are {there}")
 
 
 def _check_image_type(kind: pa.DataType, where: str) -> None:

@@ -76,13 +76,14 @@ class Places:
             file.unlink()
 
     def measure_downloads(self, files: Iterable[ListedFile]) -> int:
-        """Return the bytes of the files that have to be downloaded."""
-        downloads = {
+        """Return the bytes that have to be downloaded of these files; begun downloads go on."""
+        sizes = {
             remote.locate_download(file, self.scratch / "downloads"): file.size
             for file in files
             if remote.is_remote(file.where)
         }
-        return sum(size for place, size in downloads.items() if not place.is_file())
+        missing = {remote.locate_part(place): size for place, size in sizes.items() if not place.is_file()}
+        return sum(max(0, size - (part.stat().st_size if part.is_file() else 0)) for part, size in missing.items())
 
     @property
     def hashes(self) -> Path:

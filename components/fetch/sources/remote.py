@@ -6,22 +6,21 @@ no size.
 """
 
 import hashlib
-import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from html import unescape
 from io import FileIO
 from pathlib import Path
 from threading import Event
 from typing import Any
-from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from components.fetch.sources import web
 from components.fetch.sources.candidate import escape_name
 from components.fetch.sources.listing import ListedFile
 from components.fetch.sources.names import compose_names, is_wanted
+from components.fetch.sources.pages import list_links, normalise_link
 from components.fetch.sources.service import open_url, try_repeatedly
 from components.fetch.sources.web import KEPT, VERSIONS, ChangedError, is_web, rewind, write_all
 from components.show.progress import Progress
@@ -49,8 +48,8 @@ def list_folder(url: str, left_out: set[str]) -> list[ListedFile]:
     system, root = open_url(url)
     try:
         if is_web(url):
-            root = _normalise_link(f"{root.rstrip('/')}/")
-            links = _list_links(system, root, left_out)
+            root = normalise_link(f"{root.rstrip('/')}/")
+            links = list_links(system, root, left_out)
             listed = list_files([(escape_name(unquote_to_bytes(link.removeprefix(root))), link) for link in links])
         else:
             root = root.rstrip("/")
@@ -89,42 +88,6 @@ def list_files(locations: list[tuple[str, str]]) -> list[ListedFile]:
     portions = (locations[first : first + PORTION] for first in range(0, len(locations), PORTION))
     with ThreadPoolExecutor(THREADS) as pool:
         return [listed for portion in portions for listed in pool.map(lambda location: list_file(*location), portion)]
-
-
-def _list_links(system: Any, root: str, left_out: set[str]) -> Iterator[str]:
-    """Yield the files in a web server's listing of a folder, and in those of the folders below it.
-
-    Raises FileNotFoundError if the folder has no listing.
-    """
-    waiting, seen = [root], {root}
-    while waiting:
-        page = waiting.pop()
-        try:
-            links = try_repeatedly(lambda page=page: system.ls(page, detail=False), page)
-        except FileNotFoundError:
-            if page == root:
-                raise
-            yield page.rstrip("/")  # is listed as a file, which will be found missing
-            continue
-        for link in map(_normalise_link, links):
-            if link.startswith(root) and link not in seen:
-                seen.add(link)
-                if not is_wanted(unquote(link.removeprefix(root)), root.rstrip("/"), left_out):
-                    continue
-                if link.endswith("/"):
-                    waiting.append(link)
-                else:
-                    yield link
-
-
-def _normalise_link(link: str) -> str:
-    """Return the normalised link; an empty text if it only shows the listing in another way (`?C=M;O=D`)."""
-    try:
-        parts = urlsplit(unescape(link))
-    except ValueError:
-        return ""
-    path = posixpath.normpath(parts.path) + ("/" if parts.path.endswith("/") and parts.path != "/" else "")
-    return "" if parts.query else f"{parts.scheme}://{parts.netloc}{quote(unquote_to_bytes(path))}"
 
 
 def bring_files(files: Iterable[ListedFile], downloads: Path) -> Iterator[tuple[ListedFile, Path | str]]:
@@ -170,11 +133,16 @@ def locate_download(file: ListedFile, downloads: Path) -> Path:
     return downloads / key[:2] / key
 
 
+def locate_part(target: Path) -> Path:
+    """Return where the beginning of a file is kept while it is downloaded."""
+    return target.with_suffix(".part")
+
+
 def _bring_file(file: ListedFile, downloads: Path, stopped: Event) -> Path | str:
     target = locate_download(file, downloads)
     if target.is_file() and file.version and target.stat().st_size == file.size:  # of 0, nobody knows what was to come
         return target
-    part = target.with_suffix(".part")
+    part = locate_part(target)
     with name_faults(target, KEPT):
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (file.version and file.size):  # a begun download may be of any version

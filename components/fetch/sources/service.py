@@ -14,12 +14,12 @@ from typing import Any
 
 import fsspec
 
-from components.fetch.sources.candidate import escape_unprintable
 from components.fetch.sources.web import ChangedError, build_options, is_web
 from components.fetch.urls import find_fault
 from components.stage.disk import DiskError
 from components.stage.errors import InputError, RunError
 from components.stage.secrets import mask
+from components.stage.shown import escape, shorten
 
 TRIES, PAUSE = 5, 0.5  # the pause is in seconds, and doubles after each try
 SHOWN = 200  # characters of a URL that is wrong
@@ -111,4 +111,4 @@ def _describe(error: Exception) -> str:
 
 
 def _show(url: str) -> str:
-    return mask(escape_unprintable(url if len(url) <= SHOWN else f"{url[:SHOWN]}..."))
+    return escape(shorten(mask(url), SHOWN))  # a password that is cut off would not be found

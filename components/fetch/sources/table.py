@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.fetch.kinds import PARQUET
-from components.fetch.sources.candidate import escape_unprintable
 from components.fetch.sources.labels import (
     check_label_type,
     format_label,
@@ -31,6 +30,7 @@ from components.fetch.sources.places import get_file_name
 from components.fetch.sources.strangers import describe_stranger
 from components.fetch.urls import find_fault
 from components.stage.errors import InputError
+from components.stage.shown import escape, shorten, show
 
 ManifestRow = tuple[str, str | None, str | None]  # path, label, split
 Table = tuple[Sequence[str], list[dict[str, Any]]]  # the names of all columns, and the rows' wanted ones
@@ -68,7 +68,7 @@ def _parse_row(number: int, row: dict[str, Any], label: str | None, name: str) -
     if "://" in path and (fault := find_fault(path)):
         raise InputError(f"{name}: row {number}: {fault}")
     if split is not None and split.lower() not in SPLIT_NAMES:
-        raise InputError(f"{name}: row {number}: split '{split}' is none of {', '.join(SPLIT_NAMES)}")
+        raise InputError(f"{name}: row {number}: split {show(split)} is none of {', '.join(SPLIT_NAMES)}")
     return path, label, SPLIT_NAMES[split.lower()] if split else None
 
 
@@ -157,6 +157,6 @@ def _find_columns(header: Sequence[str], name: str, hint: str = "") -> dict[str,
         if plain.count(column) > 1:
             raise InputError(f"{name}: two columns '{column}'")
     if "path" not in plain:
-        shown = escape_unprintable(", ".join(header)[:200] or "none")
+        shown = escape(shorten(", ".join(header) or "none", 200))
         raise InputError(f"{name}: no column 'path'; its columns are {shown}{hint}")
     return {column: plain.index(column) for column in COLUMNS if column in plain}

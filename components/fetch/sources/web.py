@@ -78,7 +78,8 @@ def _make_guard(host: str, private: frozenset[str]) -> Callable[[Any, Any], Awai
     """Make what takes the private headers out of a request to another host than the source's."""
 
     async def leave_out(request: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
-        if request.url.raw_authority.lower() != host:
+        names = (request.url.authority.lower(), request.url.raw_authority.lower())  # bücher.de, xn--bcher-kva.de
+        if host not in names:
             for name in private:
                 request.headers.popall(name, None)
         return await send(request)

@@ -47,6 +47,18 @@ def test_a_file_that_is_asked_for_twice_at_a_time_comes_whole_and_once(web: Site
     assert web.served["a"] == len(LARGE)
 
 
+def test_room_is_asked_for_what_is_yet_to_come(web: Site, places: Places) -> None:
+    web.files = {"a": LARGE, "b": b"small"}
+    listed = list_all(places, web)
+    assert places.measure_downloads(listed) == len(LARGE) + 5
+    part = remote.locate_part(remote.locate_download(listed[0], places.scratch / "downloads"))
+    part.parent.mkdir(parents=True)
+    part.write_bytes(LARGE[:1000])
+    assert places.measure_downloads(listed) == len(LARGE) + 5 - 1000
+    bring_contents(places, listed)
+    assert places.measure_downloads(listed) == 0
+
+
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
 def test_a_file_that_changed_is_downloaded_anew_and_no_other(header: str, web: Site, places: Places) -> None:
     web.files = {"a": b"old", "b": b"same"}

@@ -126,7 +126,7 @@ def test_a_server_that_leads_in_a_circle_is_one_line_at_once(
     [
         ("foo://images", "foo://images: Protocol not known: foo"),
         ("http://[bad/images", "http://[bad/images: "),
-        ("https://host/a\0b", r"'https://host/a\x00b': holds the character"),
+        ("https://host/a\0b", r"https://host/a\x00b: holds the character"),
         ("https://host/" + "a" * 10_000, "https://host/aaa"),
         ("https://user:S3CR@host/a", "https://***@host/a: holds a password or token"),
     ],

@@ -1,7 +1,9 @@
 """Web servers: what they are told of credentials, and what of their answers is taken."""
 
+import asyncio
 from base64 import b64encode
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,3 +135,22 @@ def test_what_was_not_asked_for_is_not_taken(answer: str, said: str, places: Pla
     with serve(Shifted, answer=answer) as url, pytest.raises((RunError, InputError), match=said):
         places.bring_file(ListedFile("a", f"{url}/a", len(CONTENT), "1"))
     assert not any(path.stat().st_size for path in (tmp_path / "scratch").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [("bücher.de", True), ("xn--bcher-kva.de", True), ("buecher.de", False)],
+)
+def test_a_host_of_other_letters_gets_its_headers(host: str, told: bool) -> None:
+    headers = SimpleNamespace(gone=[], popall=lambda name, _: headers.gone.append(name))
+    request = SimpleNamespace(
+        url=SimpleNamespace(authority="bücher.de", raw_authority="xn--bcher-kva.de"), headers=headers
+    )
+
+    async def send(_: Any) -> None: ...
+
+    async def ask() -> None:
+        await web._make_guard(host, frozenset({"PRIVATE-TOKEN"}))(request, send)
+
+    asyncio.run(ask())
+    assert (not headers.gone) == told
