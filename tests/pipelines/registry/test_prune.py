@@ -55,7 +55,8 @@ def test_old_retrainings_lose_their_data_and_nothing_else_does(cache: Cache, run
     assert run("prune", "--keep", "1", "--yes")[1] == lines[:-1]
     assert cache.left == {"first", "common", "v2", "v3", "rejected after v3"}
     assert run_git(cache.root, "for-each-ref") == refs
-    assert records.list_judged(cache.root).keys() == {f"{r}v{n}" for r in ("", "rejected after ") for n in (1, 2, 3)}
+    judged = records.list_judged(cache.root, PROMOTE)
+    assert judged.keys() == {f"{r}v{n}" for r in ("", "rejected after ") for n in (1, 2, 3)}
     assert run("prune", "--keep", "1")[1][2] == "  nothing"
 
 
