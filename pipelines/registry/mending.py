@@ -1,9 +1,9 @@
 """Sets damaged files aside, and gets them back from the checkout, from DVC's cache or from the remote.
 
 DVC would take a damaged object of its cache for whole. So it is moved into the folder `damaged` of the cache, and DVC
-makes or fetches it anew. Nothing is deleted here, because of a file with one flipped bit much can be saved by hand; what
-is needless then goes with prune.py. As long as its copy is there, an object that did not come back counts as damaged,
-not as one that was never here.
+makes or fetches it anew. Nothing is deleted here, because of a file with one flipped bit much can be saved by hand;
+prune.py removes what nothing needs any more. As long as its copy is there, an object that did not come back counts as
+damaged, not as one that was never here.
 """
 
 import shutil
