@@ -14,6 +14,7 @@ import pytest
 from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
 from pipelines.flows import api, deployment, door, environment, named, password, retrain_flow, serve, server
 from pipelines.train import __main__ as train
+from pipelines.train import ending
 from tests.pipelines import tiny
 from tests.pipelines.conftest import find_free_port
 
@@ -188,7 +189,7 @@ def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch
 def test_whatever_ends_a_run_is_a_line_and_a_status(
     error: Exception, status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train.report_error(error) == status
+    assert ending.report_error(error, ending.KEPT) == status
     assert capsys.readouterr().err.startswith(said)
 
 
