@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.compare import revisions, table
-from pipelines.train import graph, wholeness
+from pipelines.train import graph, trees, wholeness
 from pipelines.train.ending import EXPECTED, report_error
 from pipelines.train.graph import WORKSPACE
 
@@ -35,7 +35,7 @@ def main() -> int:
 def compare(root: Path, name_a: str, name_b: str) -> None:
     """Compare two revisions and print the comparison. Raises RevisionError, GraphError or StageError."""
     a, b = revisions.read_revisions(root, [name_a, name_b])
-    changes = graph.compare_params(root, name_a, name_b)
+    changes = trees.compare_params(root, name_a, name_b)
     stale = find_changes(root) if WORKSPACE in (name_a, name_b) else []
     if stale:
         print(f"the workspace is not up to date, run `dvc repro`: {', '.join(stale)}", file=sys.stderr)

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import DamageError, RevisionError
 from pipelines.shown import show
-from pipelines.train import graph
-from pipelines.train.graph import WORKSPACE, Tree
+from pipelines.train import trees
+from pipelines.train.graph import WORKSPACE
+from pipelines.train.trees import Tree
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Revision:
 
 def read_revisions(root: Path, names: list[str]) -> list[Revision]:
     """Read each of the named revisions. Raises RevisionError, DamageError or GraphError."""
-    return graph.read_trees(root, names, _read_revision)
+    return trees.read_trees(root, names, _read_revision)
 
 
 def _read_revision(name: str, tree: Tree) -> Revision:

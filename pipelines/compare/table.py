@@ -11,8 +11,8 @@ from pipelines.compare.paired import BETTER, LEVEL, WORSE, Paired
 from pipelines.compare.revisions import Revision
 from pipelines.secrets import mask
 from pipelines.shown import show
-from pipelines.train.graph import Change
 from pipelines.train.summary import build_narrow_table, format_metric_name, format_number
+from pipelines.train.trees import Change
 
 STYLES = {BETTER: "green", WORSE: "red"}
 WIDEST = len("accuracy 10 per class")  # so that the columns of all probes' tables line up

@@ -50,6 +50,7 @@ def main() -> None:
     config = uvicorn.Config(app, log_level=level, lifespan="on", timeout_graceful_shutdown=GOODBYE_SECONDS)
     with contextlib.suppress(KeyboardInterrupt):
         AnnouncedServer(config).run(sockets=[listener])
+    os._exit(0)  # the database is closed: Python would only take Prefect's modules apart, for seconds
 
 
 def configure_prefect(port: int, *, temporary: bool) -> None:

@@ -12,9 +12,10 @@ from pipelines.compare.table import COLUMNS, format_row, format_untested, format
 from pipelines.errors import GraphError, RevisionError
 from pipelines.registry import worktree
 from pipelines.shown import write_inert
-from pipelines.train.graph import WORKSPACE, Stage, compare_params
+from pipelines.train.graph import WORKSPACE, Stage
 from pipelines.train.runner import RAN, UP_TO_DATE
 from pipelines.train.summary import format_metric_name
+from pipelines.train.trees import compare_params
 from pipelines.train.work import FAILED, NOT_STARTED, Work
 
 PREVIOUS = "HEAD"

@@ -16,7 +16,7 @@ CHOSEN = "PREFECT_SERVER_API_AUTH_STRING"
 
 
 def make_password() -> str:
-    """Make a new one; `user:password`, as programs such as curl want it."""
+    """Make a new password, written as `user:password`, as programs such as curl want it."""
     return f"admin:{secrets.token_urlsafe(24)}"
 
 

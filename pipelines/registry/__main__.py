@@ -17,7 +17,7 @@ from pipelines.registry import mending, presence, prune, versions, worktree
 from pipelines.registry.git import git_succeeds, run_git
 from pipelines.shown import show
 from pipelines.train import graph, settings, wholeness
-from pipelines.train.ending import EXPECTED, report_error
+from pipelines.train.ending import EXPECTED, report_error, say
 from pipelines.train.summary import build_narrow_table
 
 
@@ -102,12 +102,12 @@ def add_prune(commands: Any) -> None:
 
 def prune_by_hand(root: Path, sections: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     """Show what may go, and remove it if told so. Raises StageError, BusyError or GraphError."""
-    count = sections["retrain"]["keep"] if arguments.keep is None else arguments.keep
+    count = sections["retrain"].get("keep") if arguments.keep is None else arguments.keep
     if count is None or count < 1:
         raise StageError("--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml", USER_ERROR)
     prune.check_shared_cache(root, arguments.projects)
     with worktree.lock_retraining(root):
-        prune.prune(root, sections["promote"], count, arguments.projects or (), print, removes=arguments.yes)
+        prune.prune(root, sections["promote"], count, arguments.projects or (), say, removes=arguments.yes)
     if not arguments.yes:
         print("nothing is removed yet: repeat it with --yes")
 
@@ -123,7 +123,7 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
             USER_ERROR,
         )
     check_artifact(root, artifact, by_name[wanted].commit)
-    presence.check_presence(root, by_name[wanted], promote, print)
+    presence.check_presence(root, by_name[wanted], promote, say)
     how = "promoted by hand" if name is not None else "rolled back"
     message = versions.format_message(root, by_name[wanted].commit, promote)
     versions.assign(root, artifact, stage, wanted, f"{how}; {message}")

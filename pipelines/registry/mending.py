@@ -1,8 +1,9 @@
 """Sets damaged files aside, and gets them back from the checkout, from DVC's cache or from the remote.
 
 DVC would take a damaged object of its cache for whole. So it is moved into the folder `damaged` of the cache, and DVC
-makes or fetches it anew. Nothing is deleted, because of a file with one flipped bit much can be saved by hand. As long
-as its copy is there, an object that did not come back counts as damaged, not as one that was never here.
+makes or fetches it anew. Nothing is deleted here, because of a file with one flipped bit much can be saved by hand;
+prune.py removes what nothing needs any more. As long as its copy is there, an object that did not come back counts as
+damaged, not as one that was never here.
 """
 
 import shutil
@@ -20,6 +21,7 @@ from pipelines.train.graph import Output
 from pipelines.train.wholeness import FOLDER, MISSING, Damage, Watch
 
 ASIDE = "damaged"  # a folder in DVC's cache
+OUTPUT = ".output"  # ends the name of a copy of what stood in a checkout
 TRIES = 2  # to get objects back: the second for the files of a folder whose list has come back by the first
 
 
@@ -102,6 +104,18 @@ def _name_aside(md5: str, cache: Path) -> Path:
     return cache.parent.parent / ASIDE / md5
 
 
+def list_needless(cache: Path) -> list[Path]:
+    """List the copies that were set aside of outputs, and of objects that are in the cache again."""
+    folder = cache.parent.parent / ASIDE
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    md5s = [entry.name.partition("-")[0] for entry in entries]
+    return [
+        entry
+        for entry, md5 in zip(entries, md5s, strict=True)
+        if md5.endswith(OUTPUT) or (cache / md5[:2] / md5[2:]).exists()
+    ]
+
+
 def mend_outputs(root: Path, outputs: Sequence[Output], watch: Watch = lambda _: None) -> list[Damage]:
     """Mend the cache and then the checkout; return what could not be got back, so that its stage has to run."""
     lost = mend_objects(root, outputs, watch)
@@ -109,7 +123,7 @@ def mend_outputs(root: Path, outputs: Sequence[Output], watch: Watch = lambda _:
     damages = wholeness.inspect(wholeness.list_workspace(outputs, root, cache), watch)
     for damage in damages:
         if damage.problem != MISSING:
-            set_aside(damage.piece.file, _name_aside(f"{damage.piece.md5}.output", cache))
+            set_aside(damage.piece.file, _name_aside(f"{damage.piece.md5}{OUTPUT}", cache))
     lacking = {damage.piece.output for damage in damages if damage.piece.output.is_cached}
     lost_outputs = {damage.piece.output for damage in lost}
     for output in lacking - lost_outputs:

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipelines.errors import USER_ERROR, GraphError, Say, StageError
-from pipelines.registry import keep, notes, objects
+from pipelines.registry import keep, mending, notes, objects
 from pipelines.registry.git import git_succeeds, read_blobs, run_git
 from pipelines.registry.keep import Retrained
 from pipelines.registry.worktree import read_named_path
@@ -35,17 +35,19 @@ class Rubbish:
     notes: list[Path]
     snapshots: list[Path]
     checkpoints: list[Path]  # folders
+    copies: list[Path]  # files and folders that were damaged
 
     @property
     def lines(self) -> list[str]:
         """One line for each kind of which something goes."""
-        states = [path for folder in self.checkpoints for path in folder.rglob("*") if path.is_file()]
+        states = [path for folder in self.checkpoints for path in _list_files(folder)]
         names = ", ".join(folder.name for folder in self.checkpoints)
         kinds = {
             "objects of DVC's cache": self.objects,
             "entries of its run cache": self.runs,
             "records of snapshots": self.snapshots,
             f"checkpoints of interrupted trainings ({names})": states,
+            "damaged files that were set aside": [path for copy in self.copies for path in _list_files(copy)],
         }
         return [f"{len(paths):,} {kind}: {_measure(paths):,.1f} MB" for kind, paths in kinds.items() if paths]
 
@@ -57,7 +59,15 @@ class Rubbish:
         for folder in self.checkpoints:
             with suppress(Timeout), FileLock(f"{folder}.lock", timeout=0):  # whoever trains there holds it
                 shutil.rmtree(folder, ignore_errors=True)
+        objects.remove([path for copy in self.copies for path in _list_files(copy)])
+        for copy in self.copies:
+            shutil.rmtree(copy, ignore_errors=True)  # does nothing where there was no folder
         objects.remove(self.notes)
+
+
+def _list_files(path: Path) -> list[Path]:
+    """List the files in a folder; of a file, itself."""
+    return [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
 
 
 def _measure(paths: Sequence[Path]) -> float:
@@ -122,6 +132,7 @@ def find_rubbish(
         old_notes,
         find_snapshots(root, scratch, params),
         find_checkpoints(root, scratch, staying),
+        mending.list_needless(Path(cache.path)),
     )
 
 

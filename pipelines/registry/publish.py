@@ -16,6 +16,7 @@ from pipelines.registry.worktree import check_out
 from pipelines.train import graph, process
 
 PUSH_MINUTES = 1440.0
+OVERTAKEN = "another version came into production meanwhile; the next run judges it anew"
 
 
 def fetch_refs(root: Path, say: Say) -> bool:
@@ -36,9 +37,9 @@ def has_origin(root: Path) -> bool:
 
 
 def finish_publishing(root: Path, promote: Mapping[str, Any], say: Say) -> str | None:
-    """Publish the newest retraining and return its branch; None if it is already published."""
+    """Publish the newest retraining and return its branch; None if it is already published, or was overtaken."""
     branch = records.find_newest_branch(root)
-    if branch is None:
+    if branch is None or _is_overtaken(root, branch, promote):
         return None
     is_published = not has_origin(root) or git_succeeds(root, "rev-parse", "--verify", f"refs/remotes/origin/{branch}")
     if is_published and not _waits_for_tags(root, branch, promote):
@@ -57,6 +58,12 @@ def _waits_for_tags(root: Path, branch: str, promote: Mapping[str, Any]) -> bool
     return commit not in versions.list_holders(root, promote["artifact"], promote["stage"])
 
 
+def _is_overtaken(root: Path, branch: str, promote: Mapping[str, Any]) -> bool:
+    """Whether another version came into production before a promoted retraining did."""
+    holders = versions.list_holders(root, promote["artifact"], promote["stage"])
+    return records.is_overtaken(records.read_decision(root, branch), run_git(root, "rev-parse", branch), holders)
+
+
 def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, Any], say: Say) -> None:
     """Push the data in `folder`, a checkout of the branch, and the branch; if promoted, tag it and push the tags."""
     with graph.open_repo(folder) as repo:
@@ -67,6 +74,8 @@ def publish_branch(root: Path, folder: Path, branch: str, promote: Mapping[str, 
     if has_origin(root):
         push(root, branch, f"refs/heads/{branch}")
         say(f"pushed {branch} to origin")
+    if _is_overtaken(root, branch, promote):
+        raise StageError(f"{branch}: {OVERTAKEN}", OTHER_ERROR)
     if _waits_for_tags(root, branch, promote):
         tag_version(root, run_git(root, "rev-parse", branch), promote, say)
     if has_origin(root) and (tags := run_git(root, "tag", "--points-at", branch).split()):
@@ -81,10 +90,7 @@ def push_tags(root: Path, branch: str, artifact: str, tags: list[str]) -> None:
         if "already exists" not in str(error):
             raise
         run_git(root, "tag", "--delete", *(name for name in tags if re.match(rf"{re.escape(artifact)}[@#]", name)))
-        raise StageError(
-            f"{branch}: another clone has promoted meanwhile; the next run makes it the next version",
-            OTHER_ERROR,
-        ) from None
+        raise StageError(f"{branch}: {OVERTAKEN}", OTHER_ERROR) from None
 
 
 def push(root: Path, branch: str, *references: str) -> None:

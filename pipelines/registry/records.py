@@ -3,12 +3,13 @@
 A retraining is known by a fingerprint of its inputs: for every stage the command, the parameters and the files that no
 stage makes (the code, and through `data.snapshot` the images), and the gate's rules. It is computed before anything
 runs. Inputs that were judged once are not judged again, whatever the outcome was: so a rejected night does not come
-back every night, and a rollback holds.
+back every night, and a rollback holds. Only a challenger that was overtaken is judged again: it passed the gate, and
+before it had its tags, another version than the one that it was compared with came into production.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 
 from pipelines.disk import name_file
+from pipelines.registry import versions
 from pipelines.registry.git import read_blobs, read_committed, run_git
 from pipelines.registry.versions import Version
 from pipelines.train import graph
@@ -76,17 +78,34 @@ def read_decision(root: Path, revision: str) -> dict[str, Any]:
     return record
 
 
-def list_judged(root: Path) -> dict[str, str]:
-    """Map the fingerprint of the inputs of every retraining to its branch, those of other clones included."""
-    names = run_git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
+def is_overtaken(record: Mapping[str, Any], commit: str, holders: Sequence[str]) -> bool:
+    """Whether a retraining was promoted by its record, but not over the commit that holds the stage now."""
+    rival = (record.get("champion") or {}).get("commit")
+    was_promoted = record.get("outcome") == PROMOTED and commit not in holders
+    return was_promoted and bool(holders) and holders[-1] != rival
+
+
+def _read_judged(root: Path, promote: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the reference and the record of every retraining that was not overtaken, those of other clones included."""
+    lines = run_git(root, "for-each-ref", "--format=%(refname) %(objectname)", *PLACES).splitlines()
+    commits = dict(line.split() for line in lines)
     path = f"{run_git(root, 'rev-parse', '--show-prefix')}{FILE.as_posix()}"
-    texts = read_blobs(root, [f"{name}:{path}" for name in names])  # by one process, however many nights have passed
-    return {str(json.loads(text or "{}").get("inputs")): shorten(name) for name, text in zip(names, texts, strict=True)}
+    texts = read_blobs(root, [f"{name}:{path}" for name in commits])  # by one process, however many nights have passed
+    holders = versions.list_holders(root, promote["artifact"], promote["stage"])
+    for (name, commit), text in zip(commits.items(), texts, strict=True):
+        record = json.loads(text or "{}")
+        if not is_overtaken(record, commit, holders):
+            yield name, record
 
 
-def find_last_judged(root: Path, champion: Version) -> tuple[str, str]:
+def list_judged(root: Path, promote: Mapping[str, Any]) -> dict[str, str]:
+    """Map the fingerprint of the inputs of every retraining that was not overtaken to its branch."""
+    return {str(record.get("inputs")): shorten(name) for name, record in _read_judged(root, promote)}
+
+
+def find_last_judged(root: Path, champion: Version, promote: Mapping[str, Any]) -> tuple[str, str]:
     """Return the name and commit that were judged last, whatever the outcome: the champion, or a younger branch."""
-    names = run_git(root, "for-each-ref", "--format=%(refname)", *PLACES).split()
+    names = [name for name, _ in _read_judged(root, promote)]
     newest = max(names, key=shorten, default=champion.commit)
     last = run_git(root, "log", "--no-walk=sorted", "--max-count=1", "--format=%H", newest, champion.commit)
     return (champion.name, last) if last == champion.commit else (shorten(newest), last)

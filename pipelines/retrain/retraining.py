@@ -89,7 +89,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         lineage.prepare_head(folder, champion)
         take_snapshot(root, folder, say)
         inputs = records.compute_fingerprint(folder, promote, images=True)
-        if earlier_branch := records.list_judged(root).get(inputs):
+        if earlier_branch := records.list_judged(root, promote).get(inputs):
             return Retraining(
                 decide_nothing_new(f"the same images, code and parameters were judged in {earlier_branch}")
             )

@@ -45,7 +45,7 @@ def decide_to_wait(
     rules = params["retrain"]
     if champion is None or rules["new_images"] == 1:
         return None
-    name, commit = records.find_last_judged(root, champion)
+    name, commit = records.find_last_judged(root, champion, params["promote"])
     with worktree.check_out(root, commit) as judged_folder:
         if not differ_only_in_images(judged_folder, folder, params["promote"]):
             say(f"a retraining begins: code, parameters or rules are not those of {name}")

@@ -4,17 +4,16 @@ dvc.yaml is the one source; nothing here names a stage. Every call opens its own
 files looked like, and stages run in between.
 """
 
-import hashlib
 import itertools
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import networkx
 import psutil
@@ -27,11 +26,10 @@ from dvc.scm import resolve_rev
 from dvc.stage import PipelineStage
 from scmrepo.exceptions import SCMError
 
-from pipelines.errors import OTHER_ERROR, DamageError, GraphError, LockedError, RevisionError, StageError
+from pipelines.errors import OTHER_ERROR, GraphError, LockedError, RevisionError, StageError
 from pipelines.shown import show
 from pipelines.train.busy import waits
 
-Result = TypeVar("Result")
 WORKSPACE = "workspace"  # DVC's name for the files of the checkout
 _status_lock = threading.Lock()  # DVC's own locks distinguish processes, not threads
 
@@ -53,10 +51,13 @@ class Stage:
 
 
 @contextmanager
-def open_repo(root: Path) -> Iterator[Any]:
-    """Open the repository as DVC sees it now. Raises LockedError, GraphError, or StageError if DVC cannot write."""
+def open_repo(root: Path, config: Any = None) -> Iterator[Any]:
+    """Open the repository as DVC sees it now, with further settings for DVC.
+
+    Raises LockedError, GraphError, or StageError if DVC cannot write.
+    """
     try:
-        with Repo(str(root)) as repo:
+        with Repo(str(root), config=config) as repo:
             yield repo
     except LockError as error:
         raise LockedError(" ".join(str(error).split())) from error
@@ -162,16 +163,17 @@ def _build_stage(stage: Any, graph: Any, root: Path) -> Stage:
         description=stage.desc or stage.name,
         command=stage.cmd if isinstance(stage.cmd, str) else " && ".join(stage.cmd),
         needs=tuple(sorted(needed.name for needed in graph.successors(stage))),
-        inputs=_list_local_paths([dep for dep in stage.deps if not isinstance(dep, ParamsDependency)], root),
-        outputs=_list_local_paths(stage.outs, root),
-        metrics=_list_local_paths([out for out in stage.outs if out.metric], root),
+        inputs=list_local_paths([dep for dep in stage.deps if not isinstance(dep, ParamsDependency)], root),
+        outputs=list_local_paths(stage.outs, root),
+        metrics=list_local_paths([out for out in stage.outs if out.metric], root),
         retries=meta["retries"],
         minutes=meta["minutes"],
         tags=tuple(meta.get("tags", [])),
     )
 
 
-def _list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
+def list_local_paths(entries: Iterable[Any], root: Path) -> tuple[Path, ...]:
+    """List the paths of DVC's entries from the root; those that lie elsewhere, as in a bucket, are left out."""
     return tuple(Path(os.path.relpath(entry.fs_path, root)) for entry in entries if entry.protocol == "local")
 
 
@@ -192,7 +194,7 @@ def list_outputs(root: Path, revision: str = WORKSPACE) -> list[Output]:
         if revision == WORKSPACE:
             with _status_lock, repo.lock:  # or another stage may be writing dvc.lock
                 return _build_outputs(repo)
-        with _switch(repo, revision):
+        with switch(repo, revision):
             return _build_outputs(repo)
 
 
@@ -202,7 +204,7 @@ def _build_outputs(repo: Any) -> list[Output]:
         for stage in repo.index.stages
         for out in stage.outs
         if out.hash_info and out.hash_info.name == "md5"
-        for path in _list_local_paths([out], Path(repo.root_dir))
+        for path in list_local_paths([out], Path(repo.root_dir))
     ]
 
 
@@ -221,69 +223,7 @@ def read_metrics(root: Path) -> dict[str, Any]:
     return {path: content["data"] for path, content in sorted(files.items()) if "data" in content}
 
 
-@dataclass(frozen=True)
-class Change:
-    """One parameter in two revisions; the value is None in a revision that lacks the parameter."""
-
-    key: str
-    old: Any
-    new: Any
-
-
-@waits
-def compare_params(root: Path, old: str, new: str) -> list[Change]:
-    """Compare the parameters of two revisions, as `dvc params diff` does."""
-    with open_repo(root) as repo:
-        files = repo.params.diff(old, new).get("diff", {})
-    has_several_files = len(files) > 1
-    return [
-        Change(f"{file}:{key}" if has_several_files else key, values["old"], values["new"])
-        for file, changes in sorted(files.items())
-        for key, values in sorted(changes.items())
-    ]
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The files of a revision, read from DVC's cache or from the remote; nothing is checked out."""
-
-    commit: str
-    results: list[tuple[str, str | None]]  # every metrics file, and the Parquet file that its stage writes
-    files: Any
-
-    def exists(self, path: str) -> bool:
-        """Whether the revision has the file."""
-        return bool(self.files.exists(path))
-
-    def read_file(self, path: str) -> bytes:
-        """Read a whole file. Raises FileNotFoundError, DamageError, or the remote's own error."""
-        with self.files.open(path, "rb") as file:
-            content: bytes = file.read()
-        md5 = None if self.commit == WORKSPACE else self.files.info(path).get("md5")  # Git's files have none
-        if md5 not in (None, hashlib.md5(content, usedforsecurity=False).hexdigest()):
-            way = f"`python -m pipelines.verify {self.commit[:7]} --repair` gets it back where it can"
-            raise DamageError(f"damaged, in DVC's cache or on the remote: {way}")
-        return content
-
-
-@waits
-def read_trees(root: Path, names: list[str], read: Callable[[str, Tree], Result]) -> list[Result]:
-    """Read each of the named revisions by `read`, for which its tree is open. Raises RevisionError or GraphError."""
-    results = []
-    with open_repo(root) as workspace, Repo(str(root), config=_copy_remotes(workspace)) as repo:
-        for name in names:
-            with _switch(repo, name) as commit:
-                results.append(read(name, Tree(commit, [*_list_results(repo)], repo.dvcfs)))
-    return results
-
-
-def _copy_remotes(workspace: Any) -> dict[str, Any]:
-    """Return the workspace's remotes as settings, because an old commit may have been made before there were any."""
-    remote = workspace.config["core"].get("remote")
-    return {"core": {"remote": remote}, "remote": workspace.config["remote"]} if remote else {}
-
-
-def _switch(repo: Any, name: str) -> Any:
+def switch(repo: Any, name: str) -> Any:
     """Return a context in which the repository is at a revision. Raises RevisionError if the name is unknown."""
     try:
         if name != WORKSPACE:
@@ -294,13 +234,3 @@ def _switch(repo: Any, name: str) -> Any:
             "`dvc exp list`"
         ) from None
     return repo.switch(name)
-
-
-def _list_results(repo: Any) -> Iterator[tuple[str, str | None]]:
-    """Yield every metrics file, with the Parquet file of the same stage or None."""
-    for stage in repo.index.stages:
-        outs_by_path = {
-            str(path.as_posix()): out for out in stage.outs for path in _list_local_paths([out], Path(repo.root_dir))
-        }
-        parquet_path = next((path for path in outs_by_path if path.endswith(".parquet")), None)
-        yield from ((path, parquet_path) for path, out in outs_by_path.items() if out.metric)

@@ -13,8 +13,8 @@ from pipelines.compare.differences import NOT_PAIRED, ProbeComparison, Row
 from pipelines.compare.table import show_params, show_probe
 from pipelines.flows.pages import draw_table
 from pipelines.shown import show, write_inert
-from pipelines.train.graph import Change
 from pipelines.train.summary import build_metrics_table
+from pipelines.train.trees import Change
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",

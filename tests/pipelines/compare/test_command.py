@@ -22,7 +22,7 @@ from pipelines.compare import __main__ as compare
 from pipelines.compare.differences import NOT_PAIRED
 from pipelines.compare.paired import NOISE
 from pipelines.errors import GraphError
-from pipelines.train import graph
+from pipelines.train import graph, trees
 from tests.conftest import Project, set_params
 from tests.damage import write_in_place
 
@@ -221,11 +221,11 @@ def test_predictions_come_from_the_remote_and_where_there_is_none_the_user_is_to
 def test_whatever_dvc_says_while_a_revision_is_read_is_a_line(original: Project) -> None:
     """Such as `config file error`, for a remote that is not configured."""
 
-    def fail(name: str, tree: graph.Tree) -> None:
+    def fail(name: str, tree: trees.Tree) -> None:
         raise DvcException("config file error:\nremote 'nowhere' doesn't exist")
 
     with pytest.raises(GraphError, match=r"^config file error: remote 'nowhere' doesn't exist$"):
-        graph.read_trees(original.root, ["first"], fail)
+        trees.read_trees(original.root, ["first"], fail)
 
 
 @pytest.mark.parametrize("place", ["cache", "workspace"])

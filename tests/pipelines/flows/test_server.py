@@ -14,6 +14,7 @@ import pytest
 from pipelines.errors import CANCELLED, EndedError, GraphError, LockedError, StageError
 from pipelines.flows import api, deployment, door, environment, named, password, retrain_flow, serve, server
 from pipelines.train import __main__ as train
+from pipelines.train import ending
 from tests.pipelines import tiny
 from tests.pipelines.conftest import find_free_port
 
@@ -107,13 +108,11 @@ def test_the_servers_log_begins_anew_when_it_is_long(tmp_path: Path, monkeypatch
         def end(self) -> None:
             pass
 
-    for name, value in {"Processes": Talker, "wait_for_port": lambda: None, "is_ready": lambda _: True}.items():
-        monkeypatch.setattr(server, name, value)
+    monkeypatch.setattr(server, "Processes", Talker)
     monkeypatch.setattr(server, "LOG_BYTES", 1000)
     log = tmp_path / server.LOG
     log.parent.mkdir(parents=True)
-    with server.run_server(tmp_path):
-        pass
+    server.Server(tmp_path, [], "").end()
     assert {path.name for path in log.parent.iterdir()} == {log.name, f"{log.name}.1"}
     assert log.read_text().endswith("999 %s\n")
     assert all(path.stat().st_size <= 1000 for path in log.parent.iterdir())
@@ -190,7 +189,7 @@ def test_a_time_zone_without_a_name_is_said_in_a_line(found: object, monkeypatch
 def test_whatever_ends_a_run_is_a_line_and_a_status(
     error: Exception, status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train.report_error(error) == status
+    assert ending.report_error(error, ending.KEPT) == status
     assert capsys.readouterr().err.startswith(said)
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc.data_cloud import DataCloud
 
 from pipelines.registry import __main__ as registry
-from pipelines.registry import keep, notes, prune, records
+from pipelines.registry import keep, mending, notes, prune, records
 from pipelines.registry.git import read_blobs, run_git
 from pipelines.train import settings
 from tests.pipelines.registry.pruned import PROMOTE, Cache
@@ -55,7 +56,8 @@ def test_old_retrainings_lose_their_data_and_nothing_else_does(cache: Cache, run
     assert run("prune", "--keep", "1", "--yes")[1] == lines[:-1]
     assert cache.left == {"first", "common", "v2", "v3", "rejected after v3"}
     assert run_git(cache.root, "for-each-ref") == refs
-    assert records.list_judged(cache.root).keys() == {f"{r}v{n}" for r in ("", "rejected after ") for n in (1, 2, 3)}
+    judged = records.list_judged(cache.root, PROMOTE)
+    assert judged.keys() == {f"{r}v{n}" for r in ("", "rejected after ") for n in (1, 2, 3)}
     assert run("prune", "--keep", "1")[1][2] == "  nothing"
 
 
@@ -137,6 +139,33 @@ def test_records_and_checkpoints_go_with_the_retrainings_that_they_are_of(cache:
     assert f"  1 checkpoints of interrupted trainings ({'a' * 32}): 0.0 MB" in lines
     assert {path.name for path in scratch.glob("*") if path.is_dir()} == {"b" * 32, "downloads", "snapshots"}
     assert [path.name for path in scratch.glob("snapshots/*")] == ["pinned.parquet"]
+
+
+def test_copies_of_damaged_files_go_when_nothing_needs_them(cache: Cache, run: Run) -> None:
+    """An object that has not come back keeps its copy: it may be saved by hand, and tells damage from absence."""
+    aside = cache.root / ".dvc/cache" / mending.ASIDE
+    oid, lost = cache.oids["common"], "0" * 32
+    (aside / f"{lost}.output").mkdir(parents=True)
+    for name in (oid, f"{oid}-2", lost, f"{lost}-2", f"{lost}.output/file"):
+        (aside / name).touch()
+    assert run("prune", "--keep", "1")[1][2] == "  3 damaged files that were set aside: 0.0 MB"
+    assert run("prune", "--keep", "1", "--yes")[0] == 0
+    assert {path.name for path in aside.iterdir()} == {lost, f"{lost}-2"}
+
+
+def test_a_remote_that_cannot_be_asked_shows_no_password(
+    cache: Cache, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionError("https://ada:secret@example.org/ does not answer")
+
+    for name in ("v1", "v2", "v3"):
+        cache.retrain(name, promoted=True)
+    run("prune", "--keep", "1", "--yes")
+    (cache.root / ".dvc/config.local").write_text("[core]\n    remote = far\n['remote \"far\"']\n    url = /far\n")
+    monkeypatch.setattr(DataCloud, "get_remote_odb", refuse)
+    _, lines, _ = run("promote", "v0.1.0")
+    assert lines[0] == "v0.1.0: not in DVC's cache here; far cannot be asked: https://***@example.org/ does not answer"
 
 
 def test_a_cache_that_others_may_use_asks_for_their_names(cache: Cache, run: Run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 
 from pipelines.errors import DamageError, StageError
 from pipelines.registry import __main__ as registry
-from pipelines.registry import publish, records, versions
+from pipelines.registry import publish, records, versions, worktree
 from pipelines.retrain import retraining
 from pipelines.train import graph
 from tests.conftest import Project, set_params
@@ -131,6 +131,29 @@ def test_what_a_killed_run_could_not_publish_the_next_one_does(story: Story, tmp
     said: list[str] = []
     assert publish.finish_publishing(mine.root, PROMOTE, said.append) is None
     assert said == []
+
+
+def test_a_challenger_is_not_promoted_over_a_champion_that_it_was_not_compared_with(
+    story: Story, tmp_path: Path
+) -> None:
+    """Another clone was first with its tags: nothing said whether ours is better than what is in production now."""
+    mine, branch = clone(story, tmp_path), story.branches[PROMOTED]
+    mine.run("git", "branch", "--no-track", branch, f"origin/{branch}")
+    inputs = records.read_decision(mine.root, branch)["inputs"]
+    assert records.list_judged(mine.root, PROMOTE)[inputs] == branch
+    mine.run("git", "tag", "--delete", *mine.run("git", "tag").split())
+    for name in ("encoder@v0.2.0", "encoder#prod#1"):
+        mine.run("git", "tag", "--annotate", "--message", "theirs", name, f"origin/{story.branches[POISONED]}")
+    theirs = versions.find_champion(mine.root, PROMOTE)
+    assert publish.finish_publishing(mine.root, PROMOTE, print) is None
+    with (
+        worktree.check_out(mine.root, branch) as folder,
+        pytest.raises(StageError, match="another version came into production meanwhile; the next run judges it anew"),
+    ):
+        publish.publish_branch(mine.root, folder, branch, PROMOTE, print)
+    assert versions.find_champion(mine.root, PROMOTE) == theirs is not None
+    assert inputs not in records.list_judged(mine.root, PROMOTE)
+    assert records.find_last_judged(mine.root, theirs, PROMOTE)[1] != mine.run("git", "rev-parse", branch).strip()
 
 
 def test_what_other_clones_decide_is_learnt_and_a_dead_network_stops_nothing(story: Story, tmp_path: Path) -> None:
