@@ -31,7 +31,7 @@ def main() -> int:
     """Check, and repair if asked to; print a line per damaged file, and return the exit status."""
     entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Are the files whole?")
-    parser.add_argument("revisions", nargs="*", metavar="REVISION", help="check what the cache has of these instead")
+    parser.add_argument("revisions", nargs="*", metavar="REVISION", help="check what the cache has of these, or of these versions, instead")
     parser.add_argument("--versions", action="store_true", help="also what the cache has of every registered version")
     parser.add_argument("--repair", action="store_true", help="set aside what is damaged, and get it back")
     arguments = parser.parse_args()
@@ -44,10 +44,11 @@ def main() -> int:
 
 def check(root: Path, arguments: argparse.Namespace) -> bool:
     """Check what the arguments name; return whether all of it is whole now. Raises StageError or RevisionError."""
-    revisions = list(arguments.revisions)
+    known = versions.list_versions(root, settings.read_settings(root)["promote"]["artifact"])
+    commits = {version.name: version.commit for version in known}
+    revisions = [commits.get(name, name) for name in arguments.revisions]
     if arguments.versions:
-        promote = settings.read_settings(root)["promote"]
-        revisions += [version.commit for version in versions.list_versions(root, promote["artifact"])]
+        revisions += commits.values()
     whole = True
     if not arguments.revisions:
         whole = check_checkout(root, repair=arguments.repair)
@@ -85,11 +86,11 @@ def check_revisions(root: Path, revisions: list[str], *, repair: bool) -> bool:
         say("repairing")
         damages = mending.mend_objects(root, list(outputs.values()))
         say_damages(damages)
-    absent = sum(damage.problem == MISSING for damage in found)
-    elsewhere = f", {absent:,} are not in this cache" if absent else ""
-    say(
-        f"{len(pieces) - absent:,} objects of {len(revisions)} revisions checked, {amount}{elsewhere}: {count(damages)}"
-    )
+    absent = [damage for damage in found if damage.problem == MISSING]
+    for damage in absent:
+        say(f"{damage.piece}: not in this cache, and perhaps on a remote: `dvc fetch --all-tags`")
+    end = "the others are whole" if absent and not damages else count(damages)
+    say(f"{len(pieces) - len(absent):,} objects checked, {amount}, {len(absent):,} not in this cache: {end}")
     return not damages
 
 
@@ -115,7 +116,7 @@ def advise(damage: Damage, is_in_cache: bool) -> str:
         return f"`{wholeness.REPAIR}`, and what is missing then by `dvc pull` or {again}"
     if not output.is_cached:
         return f"`git checkout -- {damage.piece.path}`, or {again}"
-    return "`dvc checkout`" if is_in_cache else f"`dvc pull`, or {again}"
+    return "`dvc checkout`" if is_in_cache else f"`{wholeness.REPAIR}` if the output is whole, `dvc pull`, or {again}"
 
 
 def inspect(pieces: list[Piece]) -> tuple[list[Damage], str]:
