@@ -31,7 +31,8 @@ def main() -> int:
     """Check, and repair if asked to; print a line per damaged file, and return the exit status."""
     entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.verify", description="Are the files whole?")
-    parser.add_argument("revisions", nargs="*", metavar="REVISION", help="check what the cache has of these, or of these versions, instead")
+    revisions = "check what the cache has of these, or of these versions, instead"
+    parser.add_argument("revisions", nargs="*", metavar="REVISION", help=revisions)
     parser.add_argument("--versions", action="store_true", help="also what the cache has of every registered version")
     parser.add_argument("--repair", action="store_true", help="set aside what is damaged, and get it back")
     arguments = parser.parse_args()

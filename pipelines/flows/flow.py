@@ -19,6 +19,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Cancelled
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from pipelines import signals
 from pipelines.errors import CANCELLED, GraphError, Say, StageError
 from pipelines.flows import artifacts, cancelling
 from pipelines.train import settings
@@ -26,15 +27,18 @@ from pipelines.train.graph import Stage
 from pipelines.train.work import Work
 
 
-def _drop_trace(record: logging.LogRecord) -> bool:
-    """Drop the traceback of an error that says why in a line, as a stage's or DVC's: our own calls would bury that."""
+def _drop_noise(record: logging.LogRecord) -> bool:
+    """Drop the traceback of an error that says why in a line, as a stage's or DVC's: our own calls would bury that.
+
+    Where a signal ends the run, what Prefect says of each stage that comes to no end would bury the one line that does.
+    """
     if record.exc_info and isinstance(record.exc_info[1], StageError | GraphError):
         record.exc_info = None
-    return True
+    return not signals.is_ending()
 
 
 for name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(name).addFilter(_drop_trace)
+    logging.getLogger(name).addFilter(_drop_noise)
 
 
 def run_graph(root: Path, _: Say) -> dict[str, str]:

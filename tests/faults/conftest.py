@@ -53,7 +53,7 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
     counted = Campaign(request.config.getoption("--whole"), request.config.getoption("--seed"))
     began = time.monotonic()
     yield counted
-    if counted.whole:
+    if counted.whole and counted.tried:
         kind = re.sub(r"\[(.*)\]", r": \1", request.node.name.removeprefix("test_"))
         record = {
             "class": request.path.stem.removeprefix("test_"),
