@@ -45,11 +45,12 @@ def main() -> int:
 
 def check(root: Path, arguments: argparse.Namespace) -> bool:
     """Check what the arguments name; return whether all of it is whole now. Raises StageError or RevisionError."""
-    known = versions.list_versions(root, settings.read_settings(root)["promote"]["artifact"])
-    commits = {version.name: version.commit for version in known}
-    revisions = [commits.get(name, name) for name in arguments.revisions]
-    if arguments.versions:
-        revisions += commits.values()
+    revisions: list[str] = []
+    if arguments.versions or arguments.revisions:
+        known = versions.list_versions(root, settings.read_settings(root)["promote"]["artifact"])
+        commits = {version.name: version.commit for version in known}
+        revisions = [commits.get(name, name) for name in arguments.revisions]
+        revisions += commits.values() if arguments.versions else ()
     whole = True
     if not arguments.revisions:
         whole = check_checkout(root, repair=arguments.repair)

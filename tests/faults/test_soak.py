@@ -16,6 +16,10 @@ NAMES = [f"object {number}" for number in range(14)]  # few, so that nights and 
 EVENTS = ("rejected", "promoted", "waits", "user commits", "user resets", "user stashes", "user tags", "rolled back")
 
 
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
 class History:
     """A history, and what must be left of it, worked out without Git."""
 
@@ -94,7 +98,7 @@ def test_what_is_left_of_drawn_histories(campaign: Campaign, tmp_path: Path, mon
             prune.prune(root, PROMOTE, keep, (), lambda _: None, removes=False)
             before, expected = history.cache.left, history.list_expected(keep)
             assert before == set(history.cache.oids) - {name for name in history.cache.oids if " of " in name}
-            with monkeypatch.context() as patch, suppress(InterruptedError):
+            with monkeypatch.context() as patch, suppress(KilledError):
                 patch.setattr(objects, "remove", kill_after(drawn.randint(0, 3)))
                 prune.prune(root, PROMOTE, keep, (), lambda _: None, removes=True)
             assert history.cache.left >= expected, "after it was killed"
@@ -109,7 +113,7 @@ def kill_after(count: int) -> object:
         nonlocal count
         for path in paths:
             if not count:
-                raise InterruptedError
+                raise KilledError
             path.unlink()
             count -= 1
 
