@@ -17,8 +17,8 @@ from types import TracebackType
 from pipelines.errors import OTHER_ERROR, USER_ERROR, StageError
 from pipelines.secrets import mask
 
-# httpx, requests, urllib, websockets and curl compare these as texts; httpx knows neither ranges nor [::1].
 INDEX_SECONDS = 5.0  # that another Git, as an editor's, may hold the index
+# httpx, requests, urllib, websockets and curl compare these as texts; httpx knows neither ranges nor [::1].
 LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 

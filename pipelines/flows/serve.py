@@ -37,7 +37,7 @@ def serve_checkout(root: Path, cron: str | None, say: Say) -> None:
         if not url:
             port, secret = server.read_port(), password.choose_password()
             environment.read_origins()
-            server.wait_for_port(port)
+            server.wait_for_free_port(port)
             os.environ[environment.URL] = server.make_url(port)
             os.environ[environment.AUTH] = secret
         from pipelines.flows import deployment  # here only: Prefect reads the address when it is imported

@@ -154,7 +154,7 @@ def read_port() -> int:
     return int(stated)
 
 
-def wait_for_port(port: int) -> None:
+def wait_for_free_port(port: int) -> None:
     """Wait until the port is free: a server that was just ended takes some seconds. Raises StageError."""
     deadline = time.monotonic() + GONE_SECONDS
     while True:

@@ -102,7 +102,7 @@ def add_prune(commands: Any) -> None:
 
 def prune_by_hand(root: Path, sections: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     """Show what may go, and remove it if told so. Raises StageError, BusyError or GraphError."""
-    count = sections["retrain"].get("keep") if arguments.keep is None else arguments.keep
+    count = sections["retrain"]["keep"] if arguments.keep is None else arguments.keep
     if count is None or count < 1:
         raise StageError("--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml", USER_ERROR)
     prune.check_shared_cache(root, arguments.projects)

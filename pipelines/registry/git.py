@@ -59,6 +59,18 @@ def read_committed(root: Path, revision: str, path: Path) -> str | None:
     return None
 
 
+def list_worktrees(root: Path) -> list[tuple[Path, str]]:
+    """List the folder of every worktree of the repository, and the commit that is checked out there."""
+    worktrees: list[tuple[Path, str]] = []
+    for line in run_git(root, "worktree", "list", "--porcelain").splitlines():
+        key, _, value = line.partition(" ")
+        if key == "worktree":
+            folder = Path(value)
+        elif key == "HEAD":
+            worktrees.append((folder, value))
+    return worktrees
+
+
 def read_blobs(root: Path, names: Sequence[str]) -> list[str | None]:
     """Read files by one process, each by its id or as `<revision>:<path from the top>`; None for what is absent."""
     output = io.BytesIO(_run(root, "cat-file", "--batch", stdin="".join(f"{name}\n" for name in names).encode()))

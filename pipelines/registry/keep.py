@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.registry import records, versions
-from pipelines.registry.git import run_git
+from pipelines.registry.git import list_worktrees, run_git
 
 SUBJECT = "Retrained: "  # followed by the outcome
 
@@ -79,9 +79,8 @@ def _read_refs(root: Path, artifact: str) -> tuple[dict[str, str], dict[str, str
             ours[ids[-1]] = records.shorten(reference)
         else:
             ours.setdefault(ids[-1], reference.removeprefix("refs/tags/"))
-    for line in run_git(root, "worktree", "list", "--porcelain").splitlines():
-        if line.startswith("HEAD "):
-            marked[line.removeprefix("HEAD ")] = "a checkout"
+    for _, commit in list_worktrees(root):
+        marked[commit] = "a checkout"
     return ours, marked
 
 

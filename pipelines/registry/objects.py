@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipelines.registry.git import read_blobs, run_git
+from pipelines.registry.git import list_worktrees, read_blobs, run_git
 
 MENTION = re.compile(r'\bmd5"?: "?([0-9a-f]{32}(?:\.dir)?)')
 FILES = (":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")  # what names objects, in the whole repository
@@ -40,9 +40,8 @@ def read_history(root: Path) -> set[str]:
     command = ("log", "--all", "--reflog", "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--format=", "--")
     ids = {part for line in run_git(root, *command, *FILES).splitlines() for part in line.split()[2:4]}
     texts = set()
-    for line in run_git(root, "worktree", "list", "--porcelain").splitlines():
-        folder = Path(line.removeprefix("worktree "))
-        if line.startswith("worktree ") and folder.is_dir():
+    for folder, _ in list_worktrees(root):
+        if folder.is_dir():
             ids |= {entry.split()[1] for entry in run_git(folder, "ls-files", "--stage", "--", *FILES).splitlines()}
             texts |= set(read_files(folder))
     return texts | {text for text in read_blobs(root, sorted(ids)) if text is not None}

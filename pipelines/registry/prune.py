@@ -99,7 +99,7 @@ def prune(
 
 def prune_before_night(root: Path, params: Mapping[str, Any], say: Say) -> None:
     """Remove what `retrain.keep` leaves no place to; a night is not lost where that fails."""
-    if (count := params["retrain"].get("keep")) is None:
+    if (count := params["retrain"]["keep"]) is None:
         return
     try:
         check_shared_cache(root, None)

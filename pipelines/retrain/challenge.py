@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def made(self) -> set[Path]:
-        """What is made anew for the champion, with its encoder."""
+        """The paths of what is made anew for the champion, its encoder included."""
         return {*self.encoder, *(path for step in self.steps for path in step.outputs)}
 
 

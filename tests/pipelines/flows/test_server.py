@@ -90,9 +90,9 @@ def test_a_port_that_is_taken_or_none_is_said_in_a_line(monkeypatch: pytest.Monk
         listener.listen()
         port = listener.getsockname()[1]
         with pytest.raises(StageError, match="is taken") as caught:
-            server.wait_for_port(port)
+            server.wait_for_free_port(port)
     assert caught.value.status == 2
-    server.wait_for_port(port)
+    server.wait_for_free_port(port)
     for stated in ("abc", "0", "65536", "-1", "٤٢", "", "4200.0"):
         monkeypatch.setenv("PREFECT_SERVER_API_PORT", stated)
         with pytest.raises(StageError, match=f"PREFECT_SERVER_API_PORT: a number from 1 to 65535, not {stated}$"):
