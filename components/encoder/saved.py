@@ -17,6 +17,7 @@ from components.stage.disk import write_beside
 from components.stage.files import write_text
 from components.stage.types import Count, Seed
 
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
 
 
@@ -29,9 +30,7 @@ class Config(BaseModel):
     images: Images
     features: Count  # D
     seed: Seed  # of the network's initial weights
-    weights: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = (
-        None  # SHA-256 of the weights; once it was left out
-    )
+    weights: Digest | None = None  # SHA-256 of the file of weights; once it was left out
     provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
 
     @field_validator("provenance")

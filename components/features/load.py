@@ -20,6 +20,7 @@ from components.encoder.normalise import normalise
 from components.encoder.saved import CONFIG, WEIGHTS, Config
 from components.features.inputs import list_images, to_square
 from components.stage.errors import InputError
+from components.stage.types import describe_mistake
 
 MADE = "`dvc repro pretrain` writes it, `python -m pipelines.verify` says whether it is damaged"
 BATCH = 256  # images that `embed` holds as squares at a time
@@ -75,9 +76,7 @@ def read_config(folder: Path) -> Config:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {f'{key}: ' if key else ''}{first['msg'][:200]}; {MADE}") from None
+        raise InputError(f"{path}: {describe_mistake(error)}; {MADE}") from None
 
 
 def plan_network(path: Path, config: Config) -> nn.Module:

@@ -19,7 +19,7 @@ from components.learning.device import choose_device, choose_precision, prepare_
 from components.learning.engine import Way, start_engine
 from components.learning.replicas import Replica
 from components.pretrain import loop
-from components.pretrain.checkpoint import Checkpoint, fingerprint
+from components.pretrain.checkpoint import Checkpoint, fingerprint, list_tensors
 from components.pretrain.feeds.choose import choose_feed, count_images, open_feed
 from components.pretrain.observer import Observer, Row
 from components.pretrain.onnx import export_onnx
@@ -94,15 +94,8 @@ def check_disk(state: loop.State, kept: Path, encoder: Path) -> None:
     """Check that there is room for checkpoints, each written beside the last two, and for weights and ONNX."""
     weights = sum(tensor.nbytes for tensor in state.objective.encoder.state_dict().values())
     there = sum(path.stat().st_size for path in kept.glob("*.pt"))
-    missing = max(0, CHECKPOINTS * measure_bytes(loop.remember(state)) - there)
+    missing = max(0, CHECKPOINTS * sum(tensor.nbytes for tensor in list_tensors(loop.remember(state))) - there)
     check_room({kept: missing, encoder: 2 * weights}, "checkpoints and the encoder")
-
-
-def measure_bytes(content: Any) -> int:
-    """Return the bytes of all tensors in nested containers."""
-    if isinstance(content, dict | list | tuple):
-        return sum(map(measure_bytes, content.values() if isinstance(content, dict) else content))
-    return content.nbytes if isinstance(content, torch.Tensor) else 0
 
 
 def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica, way: Way) -> str:

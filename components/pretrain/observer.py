@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class Observer:
         """Write an epoch's row to the live logs; drop a log that fails."""
         values = {key: value for key, value in row.items() if key != "epoch"}
         for logger in list(self.loggers):
-            self.try_log(logger, lambda logger=logger: logger.log(int(row["epoch"]), values))  # type: ignore[misc]
+            self.try_log(logger, partial(logger.log, int(row["epoch"]), values))
 
     def try_log(self, logger: Logger, action: Callable[[], None]) -> None:
         """Do something with a live log, or do without this log if that fails, as on a full disk: the run goes on."""

@@ -8,7 +8,7 @@ import difflib
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.stage.shown import show
@@ -28,6 +28,13 @@ class Params(BaseModel):
                 known = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(cls.model_fields)}"
                 raise PydanticCustomError("unknown_key", "unknown key; {known}", {"key": str(key), "known": known})
         return raw
+
+
+def describe_mistake(error: ValidationError) -> str:
+    """Describe in a line the first mistake in a file that a program wrote, with its key."""
+    slip = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in slip["loc"])
+    return f"{f'{key[:100]}: ' if key else ''}{slip['msg'][:200]}"
 
 
 def _check_device(name: str) -> str:

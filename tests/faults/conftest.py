@@ -73,6 +73,13 @@ def campaign(request: pytest.FixtureRequest) -> Iterator[Campaign]:
         pytest.fail(f"{len(counted.failed)} of {counted.tried} trials:\n" + "\n".join(counted.failed[:SHOWN]))
 
 
+@pytest.fixture
+def _whole(request: pytest.FixtureRequest) -> None:
+    """Skip a test that only `make faults` has the time for."""
+    if not request.config.getoption("--whole"):
+        pytest.skip("too long for `make test`")
+
+
 def hide_folders(text: str) -> str:
     """Leave out of a message the folders of this machine."""
     return re.sub(r"(?<![\w.])/(?:[\w.+-]+/)+", "…/", text.replace(str(ROOT), "…").replace(sys.prefix, "…"))

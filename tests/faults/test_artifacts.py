@@ -30,7 +30,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def results(whole: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, bytes]]:
-    """What every stage gives where nothing is damaged."""
+    """Every stage's results are kept from a run in which nothing is damaged."""
     found = {}
     for stage in ("embed", "evaluate", "drift", "report"):
         out = tmp_path_factory.mktemp(stage)

@@ -46,7 +46,7 @@ stages:
 
 
 class Said(NamedTuple):
-    """What a command ended with and what it said."""
+    """Holds the status with which a command ended, and what it said."""
 
     status: int
     text: str

@@ -52,12 +52,6 @@ def test_two_trains(campaign: Campaign, tmp_path: Path) -> None:
             check_toy(project)
 
 
-@pytest.fixture
-def _whole(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--whole"):
-        pytest.skip("too long for `make test`")
-
-
 @pytest.mark.usefixtures("_whole")
 def test_two_trains_with_servers(campaign: Campaign, tmp_path: Path) -> None:
     moments, toy = random.Random(campaign.seed), toys.make_toy(tmp_path / "toy")

@@ -46,12 +46,6 @@ def kill_graph(campaign: Campaign, folder: Path, command: Sequence[str], trials:
             assert not list(project.root.glob(".git/**/*.lock"))
 
 
-@pytest.fixture
-def _whole(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--whole"):
-        pytest.skip("too long for `make test`")
-
-
 def test_train(campaign: Campaign, tmp_path: Path) -> None:
     kill_graph(campaign, tmp_path, toys.TRAIN, campaign.choose(1, 26))
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.stage.errors import InputError
+from components.stage.types import describe_mistake
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Natural = Annotated[int, Field(ge=0)]
@@ -114,9 +115,7 @@ def read_metrics(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; {way}") from None
     except ValidationError as error:
-        slip = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in slip["loc"])
-        raise InputError(f"{path}: {f'{key[:100]}: ' if key else ''}{slip['msg'][:200]}; {way}") from None
+        raise InputError(f"{path}: {describe_mistake(error)}; {way}") from None
 
 
 def read_rows(path: Path, stage: str) -> list[list[str]]:

@@ -81,8 +81,6 @@ def read_preview(path: Path) -> str:
             whole = picture.convert("RGB")
     except Exception as error:  # decoders of broken files raise anything
         raise InputError(f"{path}: cannot be read as PNG ({error}); `dvc repro pretrain` writes it") from None
-    return (
-        make_data_address(encoded)
-        if len(encoded) <= PREVIEW_BYTES
-        else fit_image(whole, max(whole.size), PREVIEW_BYTES)
-    )
+    if len(encoded) <= PREVIEW_BYTES:
+        return make_data_address(encoded)
+    return fit_image(whole, max(whole.size), PREVIEW_BYTES)
