@@ -5,12 +5,13 @@ D features.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from components.encoder.params import Encoder, Images
 from components.stage.disk import write_beside
@@ -19,6 +20,19 @@ from components.stage.types import Count, Seed
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 WEIGHTS, CONFIG, ONNX = "encoder.safetensors", "config.json", "encoder.onnx"
+START = "start.safetensors"  # the weights that the training began with; no tensor in it if they were drawn at random
+
+
+class Begun(BaseModel):
+    """What a training began with, other than weights drawn at random."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Annotated[str, Field(max_length=100)]  # of `pretrain.start`
+    origin: Annotated[str, Field(max_length=1000)]  # the file, the model or the version
+    sha256: Digest  # of the origin's file of weights
+    notes: Annotated[tuple[str, ...], Field(strict=False)]  # lines: which layers were taken, adapted and left, and why
+    weights: Digest  # SHA-256 of START
 
 
 class Config(BaseModel):
@@ -31,6 +45,7 @@ class Config(BaseModel):
     features: Count  # D
     seed: Seed  # of the network's initial weights
     weights: Digest | None = None  # SHA-256 of the file of weights; once it was left out
+    start: Begun | None = None  # None if the weights were drawn at random
     provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
 
     @field_validator("provenance")
@@ -41,11 +56,19 @@ class Config(BaseModel):
         return provenance
 
 
-def save_encoder(folder: Path, network: nn.Module, config: Config) -> None:
-    """Write weights and config; tensors are laid out row by row, so that every reader of safetensors accepts them."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    content = save(weights, {"format": "pt"})
-    with write_beside(folder / WEIGHTS) as new:
+def save_encoder(folder: Path, network: nn.Module, config: Config, start: Mapping[str, Tensor] | None = None) -> None:
+    """Write weights, the weights that the training began with (none if these were drawn at random), and config."""
+    whole: dict[str, Any] = {"weights": write_weights(folder / WEIGHTS, network.state_dict())}
+    begun = write_weights(folder / START, start or {})
+    if config.start:
+        whole["start"] = config.start.model_copy(update={"weights": begun})
+    write_text(folder / CONFIG, config.model_copy(update=whole).model_dump_json(indent=2) + "\n")
+
+
+def write_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
+    """Write weights and return the file's SHA-256; tensors are laid out row by row, so that every reader of safetensors
+    accepts them."""
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, {"format": "pt"})
+    with write_beside(path) as new:
         new.write_bytes(content)  # save_file lets only the owner read it
-    whole = config.model_copy(update={"weights": hashlib.sha256(content).hexdigest()})
-    write_text(folder / CONFIG, whole.model_dump_json(indent=2) + "\n")
+    return hashlib.sha256(content).hexdigest()

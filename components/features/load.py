@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from components.encoder.build import build_encoder, count_features
 from components.encoder.normalise import normalise
-from components.encoder.saved import CONFIG, WEIGHTS, Config
+from components.encoder.saved import CONFIG, START, WEIGHTS, Config
 from components.features.inputs import list_images, to_square
 from components.stage.errors import InputError
 from components.stage.types import describe_mistake
@@ -62,7 +62,9 @@ def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Load
     folder = Path(folder)
     config = read_config(folder)
     network = plan_network(folder / CONFIG, config)
-    network.load_state_dict(read_weights(folder, config, network.state_dict()), assign=True)
+    weights = read_tensors(folder / WEIGHTS, config.weights)
+    check_weights(folder / WEIGHTS, weights, network.state_dict())
+    network.load_state_dict(weights, assign=True)
     return LoadedEncoder(network.to(device), config)
 
 
@@ -96,26 +98,43 @@ def plan_network(path: Path, config: Config) -> nn.Module:
     return network
 
 
-def read_weights(folder: Path, config: Config, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Read the weights. Raises InputError if they are damaged, not finite, or those of another network than wanted."""
-    path = folder / WEIGHTS
+def load_start(folder: str | Path, config: Config) -> nn.Module | None:
+    """Load the network that the training began with, in eval mode; None if its weights were drawn at random.
+
+    Raises InputError as `load_encoder` does.
+    """
+    if config.start is None:
+        return None
+    folder = Path(folder)
+    network = plan_network(folder / CONFIG, config)
+    weights = read_tensors(folder / START, config.start.weights)
+    check_weights(folder / START, weights, network.state_dict())
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def read_tensors(path: Path, digest: str | None) -> dict[str, Tensor]:
+    """Read the file of weights that has this SHA-256. Raises InputError if it is missing or damaged."""
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if config.weights not in (digest, None):
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest not in (found, None):
             raise InputError(f"{path}: damaged, or not the weights of {CONFIG}: its SHA-256 is another one; {MADE}")
-        weights = load_file(path)
+        return {name: tensor.clone() for name, tensor in load_file(path).items()}  # from the file, which may change
     except FileNotFoundError as error:
-        raise make_missing_error(folder, error) from None
+        raise make_missing_error(path.parent, error) from None
     except (OSError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}; {MADE}") from None
+
+
+def check_weights(path: Path, weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Check weights. Raises InputError if they are not finite, or those of another network than wanted."""
     for name in sorted(wanted.keys() | weights.keys()):
         kinds = [describe_tensor(tensors.get(name)) for tensors in (weights, wanted)]
         if kinds[0] != kinds[1]:
             raise InputError(f"{path}: not the weights of {CONFIG}: {name} is {kinds[0]}, not {kinds[1]}; {MADE}")
         if not bool(weights[name].isfinite().all()):
             raise InputError(f"{path}: {name} holds numbers that are not finite; did the training diverge? {MADE}")
-    return {name: tensor.clone() for name, tensor in weights.items()}  # from the file, which may change
 
 
 def describe_tensor(tensor: Tensor | None) -> str:

@@ -103,7 +103,7 @@ class Server:
             now = time.monotonic()
             if now - active < 1:
                 continue
-            if (worked := measure_work()) != seconds_worked:
+            if (worked := measure_work(self.processes.list_guards())) != seconds_worked:
                 seconds_worked, active = worked, now
             if now - active > IDLE_SECONDS or now - began > START_SECONDS:
                 raise self._explain(f"is not ready after {now - began:.0f} s")
@@ -136,13 +136,15 @@ def make_url(port: int | str) -> str:
     return f"http://{api.HOST}:{port}/api"
 
 
-def measure_work() -> float:
-    """Measure for how many seconds all processes below this one have used a processor."""
+def measure_work(guards: list[int]) -> float:
+    """Measure for how many seconds the processes below these have used a processor."""
     seconds = 0.0
-    for process in psutil.Process().children(recursive=True):
+    for guard in guards:
         with suppress(psutil.Error):
-            times = process.cpu_times()
-            seconds += times.user + times.system
+            for process in psutil.Process(guard).children(recursive=True):
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    seconds += times.user + times.system
     return seconds
 
 

@@ -72,6 +72,11 @@ class Processes:
             raise TimeLimitError(f"ended after its time limit of {minutes:g} minutes")
         return process.returncode
 
+    def list_guards(self) -> list[int]:
+        """List the process ids of the guards of the commands that run."""
+        with self._lock:
+            return [process.pid for process in self._running]
+
     def end(self) -> None:
         """End all running commands, and let no more start."""
         with self._lock:

@@ -40,6 +40,7 @@ def start(tmp_path: Path, runner: str, *command: str) -> tuple[subprocess.Popen[
             env=environment | {"PYTHONPATH": str(ROOT)},
             stdout=file,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # not that of the machine's first process, which might then be DVC itself
         )
     until = time.monotonic() + 30
     while not printed.read_text().endswith("\n"):
