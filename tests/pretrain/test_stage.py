@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from components.encoder.saved import CONFIG, ONNX, WEIGHTS
+from components.encoder.saved import CONFIG, ONNX, START, WEIGHTS
 from components.learning import device
 from components.learning.engine import PLAIN, Way
 from components.learning.replicas import Replica
@@ -148,7 +148,7 @@ def test_what_is_written(written: Run) -> None:
     assert float(rows[-1]["loss"]) == pytest.approx(metrics["loss"])
     assert (written.folder / "live/dvclive/metrics.json").is_file()
     assert list((written.folder / "live/tensorboard").glob("events.*"))
-    assert sorted(path.name for path in written.paths["encoder"].iterdir()) == sorted((CONFIG, ONNX, WEIGHTS))
+    assert sorted(path.name for path in written.paths["encoder"].iterdir()) == sorted((CONFIG, ONNX, START, WEIGHTS))
     made_of = json.loads((written.paths["encoder"] / CONFIG).read_text())["provenance"]
     assert (made_of["data"], len(made_of["lock"])) == (hash_shards(Store(written.store).shards), 64)
 
