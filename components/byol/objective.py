@@ -51,6 +51,10 @@ class Byol(Objective):
         return self.online.encoder
 
     @property
+    def followers(self) -> tuple[nn.Module, ...]:  # noqa: D102
+        return (self.target[0],)
+
+    @property
     def networks(self) -> dict[str, nn.Module]:  # noqa: D102
         return {"online": self.online, "target": self.target}
 

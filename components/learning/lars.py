@@ -9,8 +9,9 @@ gradient g:
     w <- w - lr * v
 
 With `trust_clip`, min(trust / lr, 1) takes the place of trust, so that the first step has the rate
-lr * min(trust / lr, 1) = min(trust, lr): no layer is ever faster than lr (solo-learn's clip_lars_lr). Nothing here
-waits for the device. L is the number of tensors in a group.
+lr * min(trust / lr, 1) = min(trust, lr): no layer is ever faster than lr (solo-learn's clip_lars_lr). A group's
+`factor`, which its lr already contains, multiplies that minimum. Nothing here waits for the device. L is the number of
+tensors in a group.
 """
 
 from collections.abc import Iterable
@@ -79,5 +80,6 @@ def compute_trust_ratios(weights: list[Tensor], updates: list[Tensor], group: di
     update_norms = torch.stack(torch._foreach_norm(updates))  # (L,)
     ratios = group["trust_coefficient"] * weight_norms / update_norms  # (L,)
     if group["trust_clip"]:
-        ratios = (ratios / rate.clamp(min=SMALLEST)).clamp(max=1)  # (L,)
+        base = rate / group["factor"] if "factor" in group else rate  # ()
+        ratios = (ratios / base.clamp(min=SMALLEST)).clamp(max=1)  # (L,)
     return torch.where((weight_norms > 0) & (update_norms > 0), ratios, 1.0)  # (L,)

@@ -65,6 +65,7 @@ class Objective(nn.Module, ABC):
     method: str  # the method's name, a comma and its source, for the encoder's provenance
     watched: ClassVar[str]  # what must not collapse, such as "projection"; see `compute_watched`
     terms: tuple[str, ...] = ()  # names, logged as loss_<name>; empty if the loss has a single term
+    still: tuple[nn.Module, ...] = ()  # parts that normalise by the statistics that they have, also in training
 
     @classmethod
     @abstractmethod
@@ -79,6 +80,11 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def encoder(self) -> nn.Module:
         """The network that is kept, exported and evaluated: (B, C, S, S) -> (B, D)."""
+
+    @property
+    def followers(self) -> tuple[nn.Module, ...]:
+        """The networks of the encoder's shape that follow it instead of learning."""
+        return ()
 
     @property
     @abstractmethod
@@ -96,6 +102,13 @@ class Objective(nn.Module, ABC):
     @abstractmethod
     def explain_collapse(self, params: Any) -> str:
         """Return the likely causes of a collapse, as keys of params.yaml with their values."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Go into the mode of training, or of evaluation, with all parts but those that are still."""
+        super().train(mode)
+        for part in self.still:
+            part.eval()
+        return self
 
     def schedule(self, step: int, steps: int) -> Mapping[str, float]:
         """Return the objective's own numbers at step `step` of `steps`, from 0, for the log and `after_step`."""

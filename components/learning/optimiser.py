@@ -1,10 +1,12 @@
 """Builds the optimiser; biases and norms are neither decayed nor adapted (arXiv 2006.07733, section 3.3)."""
 
 import warnings
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
+from components.encoder.layers import list_layers
 from components.learning.lars import LARS
 from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sgd
 
@@ -12,42 +14,79 @@ from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sg
 warnings.filterwarnings("ignore", "This instance was constructed with capturable=True", UserWarning)
 
 
-def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
-    """Build the optimiser over two groups, with and without weight decay; the schedule sets the rate at every step.
+Group = dict[str, Any]
 
-    On CUDA a step of it can be captured in a graph: it reads its rate, and whatever it counts, from the device.
+
+def build_optimiser(
+    network: nn.Module, params: Optimiser, factors: Mapping[nn.Parameter, float] | None = None
+) -> optim.Optimizer:
+    """Build the optimiser over two groups, with and without weight decay, for each factor of the learning rate.
+
+    Parameters that `factors` does not have learn at the rate itself, which the schedule sets at every step. On CUDA a
+    step of it can be captured in a graph: it reads its rate, and whatever it counts, from the device.
     """
-    decayed, plain = split_parameters(network, params.weight_decay)
+    pairs = split_by_factor(network, params.weight_decay, factors or {})
+    groups = [group for pair in pairs for group in pair]
     rate = params.learning_rate
     on_cuda = next(network.parameters()).is_cuda
     match params:
         case Lars():
             return LARS(
-                [{**decayed, "adapt": True}, {**plain, "adapt": False}],
+                [{**group, "adapt": adapt} for pair in pairs for group, adapt in zip(pair, (True, False), strict=True)],
                 lr=rate,
                 momentum=params.momentum,
                 trust_coefficient=params.trust_coefficient,
                 trust_clip=params.trust_clip,
             )
         case Sgd():
-            return optim.SGD([decayed, plain], lr=rate, momentum=params.momentum, fused=True)
+            return optim.SGD(groups, lr=rate, momentum=params.momentum, fused=True)
         case Adam():
-            return optim.Adam(
-                [decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda
-            )
+            return optim.Adam(groups, lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda)
         case AdamW():
-            return optim.AdamW(
-                [decayed, plain], lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda
-            )
+            return optim.AdamW(groups, lr=rate, betas=(params.beta1, params.beta2), fused=True, capturable=on_cuda)
         case RmsProp():
-            return optim.RMSprop(
-                [decayed, plain], lr=rate, alpha=params.smoothing, momentum=params.momentum, capturable=on_cuda
-            )
+            return optim.RMSprop(groups, lr=rate, alpha=params.smoothing, momentum=params.momentum, capturable=on_cuda)
 
 
-def split_parameters(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def compute_factors(encoder: nn.Module, layer_decay: float) -> dict[nn.Parameter, float]:
+    """Compute the factor of each parameter's rate: 1 in the last layer, and in each before it the next one's times
+    `layer_decay` (Bao et al., arXiv 2106.08254, as in MAE's util/lr_decay.py); empty for 1, which changes no rate.
+    """
+    layers = list_layers(encoder) if layer_decay < 1 else []
+    parameters = dict(encoder.named_parameters())
+    return {
+        parameters[name]: layer_decay**place
+        for place, layer in enumerate(reversed(layers))
+        for name in layer
+        if name in parameters  # and not a buffer
+    }
+
+
+def set_rate(optimiser: optim.Optimizer, rate: float | Tensor) -> None:
+    """Set the learning rate of every group: the rate itself, or, on the device if it lies there, times its factor."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"] if "factor" in group else rate
+
+
+def split_by_factor(
+    network: nn.Module, weight_decay: float, factors: Mapping[nn.Parameter, float]
+) -> list[tuple[Group, Group]]:
+    """Split the parameters that learn by their factors, and each part in two; a factor of 1 is not noted."""
+    parts: dict[float, list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            parts.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+    pairs = []
+    for factor, part in parts.items():
+        noted = {} if factor == 1 else {"factor": factor}
+        decayed, plain = split_parameters(part, weight_decay)
+        pairs.append((decayed | noted, plain | noted))
+    return pairs
+
+
+def split_parameters(parameters: Iterable[nn.Parameter], weight_decay: float) -> tuple[Group, Group]:
     """Split the parameters that learn into weights, which are decayed, and biases and norms, which are not."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
     weights = [parameter for parameter in learning if parameter.ndim > 1]
     biases_and_norms = [parameter for parameter in learning if parameter.ndim <= 1]
     return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}

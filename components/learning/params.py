@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from components.encoder.params import Encoder, Images
+from components.learning.continuing import Continuing
 from components.stage.types import (
     Device,
     Epochs,
@@ -197,4 +198,14 @@ class Training(Params):
     images: Images
     encoder: Encoder
     optimiser: Optimiser
+    continuing: Continuing
     views: Views
+
+    @model_validator(mode="after")
+    def _check_head_epochs(self) -> Self:
+        if self.continuing.head_epochs >= self.epochs:
+            raise ValueError(
+                f"continuing.head_epochs: {self.continuing.head_epochs} of {self.epochs} leave the encoder none; "
+                f"at most {self.epochs - 1}"
+            )
+        return self

@@ -8,6 +8,7 @@ L numbers per step: the loss and its terms.
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,10 +16,12 @@ from torch import Tensor, nn, optim
 
 from components.encoder.build import build_encoder
 from components.learning import schedules
+from components.learning.anchor import anchor_weights
 from components.learning.device import choose_precision, place_network
-from components.learning.engine import Engine
+from components.learning.engine import Engine, start_engine
+from components.learning.holding import hold_encoder, hold_parts
 from components.learning.objective import Feed, Objective
-from components.learning.optimiser import build_optimiser, scale_learning_rate
+from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
@@ -95,7 +98,12 @@ def start_state(objective: Objective, params: Pretrain, *, steps_per_epoch: int)
     """Return the state before the first step of an objective that lies on its device."""
     device = next(objective.parameters()).device
     losses = torch.zeros(steps_per_epoch, 1 + len(objective.terms), device=device)
-    optimiser = build_optimiser(objective, params.optimiser)
+    continuing = params.continuing
+    hold_parts(objective, continuing)
+    factors = compute_factors(objective.encoder, continuing.layer_decay)
+    optimiser = build_optimiser(objective, params.optimiser, factors)
+    if continuing.anchor:
+        anchor_weights(objective.encoder, optimiser, continuing.anchor)
     return State(objective.train(), optimiser, losses, 0, params.epochs * steps_per_epoch)
 
 
@@ -126,12 +134,35 @@ def train(
     on_step: Callable[[State], None],
     on_epoch: Callable[[State, EpochRecord], None],
 ) -> None:
-    """Train from the state's step to its last step."""
+    """Train from the state's step to its last step, in the first epochs perhaps the heads alone.
+
+    These have an engine of their own, as what has no gradient is averaged, compiled and recorded otherwise.
+    """
+    go_on = partial(train_until, state=state, feed=feed, params=params, on_step=on_step, on_epoch=on_epoch)
+    heads = params.continuing.head_epochs * feed.steps_per_epoch
+    if state.step < heads:
+        with hold_encoder(state.objective):
+            networks = state.objective.networks
+            go_on(heads, engine=start_engine(networks, params, engine.device, engine.replica, engine.way))
+    go_on(state.steps, engine=engine)
+
+
+def train_until(
+    end: int,
+    *,
+    state: State,
+    engine: Engine,
+    feed: Feed,
+    params: Pretrain,
+    on_step: Callable[[State], None],
+    on_epoch: Callable[[State, EpochRecord], None],
+) -> None:
+    """Train whole epochs from the state's step to the step `end`."""
     optimiser, epoch = params.optimiser, feed.steps_per_epoch
     run_step = choose_step(state.objective, state.optimiser, feed.maker, engine)
     warmup = round(optimiser.warmup_epochs * epoch)
     peak = scale_learning_rate(optimiser, params.batch_size)
-    while state.step < state.steps:
+    while state.step < end:
         for batch in feed.batches(state.step):
             rate = schedules.learning_rate(
                 state.step, state.steps, base=peak, warmup=warmup, decay=optimiser.decay, epoch=epoch

@@ -17,6 +17,7 @@ from torch._functorch import config as functorch_config
 from components.learning.engine import Engine
 from components.learning.graph import WARM_UP, WARM_UP_OF_SEVERAL, RepeatedStep, explain_failure
 from components.learning.objective import Batch, Draws, Loss, Number, Objective, ViewMaker
+from components.learning.optimiser import set_rate
 
 ComputeLoss = Callable[[Batch, Draws], Loss]
 RunStep = Callable[[Batch, Draws, float, Mapping[str, float]], Tensor]  # ..., learning rate, schedule -> (L,)
@@ -33,8 +34,7 @@ def train_step(
 ) -> Tensor:
     """Take one step; return the loss and its terms, (L,), without waiting for the device."""
     loss = compute_loss(batch, draws)
-    for group in optimiser.param_groups:
-        group["lr"] = learning_rate
+    set_rate(optimiser, learning_rate)
     optimiser.zero_grad(set_to_none=True)
     loss.total.backward()  # type: ignore[no-untyped-call]
     optimiser.step()

@@ -157,7 +157,7 @@ class Tuner:
         """Make the step that trains a new network, by an optimiser of its own."""
         network = self.build_network()
         optimiser = torch.optim.SGD(
-            split_parameters(network, self.params.weight_decay),
+            split_parameters(network.parameters(), self.params.weight_decay),
             lr=rate,
             momentum=self.params.momentum,
             nesterov=self.params.momentum > 0,
