@@ -204,7 +204,7 @@ class Training(Params):
     def _check_parts(self) -> Self:
         if not fits_batch(self.accumulate, self.batch_size):
             fitting = [parts for parts in range(1, self.batch_size) if fits_batch(parts, self.batch_size)]
-            near = min(fitting, key=lambda parts: abs(parts - self.accumulate))
+            near = next((parts for parts in fitting if parts > self.accumulate), fitting[-1])
             raise ValueError(
                 f"accumulate: {self.accumulate} does not cut batch_size: {self.batch_size} into equal parts of two "
                 f"images or more, as {near} would"

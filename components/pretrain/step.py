@@ -1,8 +1,8 @@
 """A step of training: what it is, and the ways in which it is run.
 
-`train_step` is the definition. A batch may be computed in equal parts, one after another, so that it needs the memory of
-one part: their gradients add up to that of the batch's mean loss, and optimiser and objective take one step for all. A
-compiler may fuse its views and its loss into fewer kernels, and a CUDA graph may repeat the whole of it without the
+`train_step` is the definition. A batch may be computed in equal parts, one after another, so that it needs the memory
+of one part: their gradients add up to that of the batch's mean loss, and optimiser and objective take one step for all.
+A compiler may fuse its views and its loss into fewer kernels, and a CUDA graph may repeat the whole of it without the
 host (learning/graph.py); both compute the same but for rounding, and where one of them cannot follow an operation, the
 step runs without it, after a line that names the operation.
 L numbers per step: the loss and its terms.
