@@ -43,16 +43,21 @@ class Replica:
 ALONE = Replica(0, 1)
 
 
-def join_processes(batch_size: int, device: torch.device) -> Replica:
-    """Join the processes that torchrun started, if any. Raises InputError if the batch cannot be shared evenly."""
+def join_processes(batch_size: int, device: torch.device, parts: int = 1) -> Replica:
+    """Join the processes that torchrun started, if any; each computes its images of a batch in so many parts.
+
+    Raises InputError if the batch cannot be shared evenly.
+    """
     if not dist.is_torchelastic_launched():
         return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"  # each handles only tensors of its device
     replica = enter_process_group(device, "pretrain.device", backend)
-    if batch_size % replica.world or batch_size // replica.world < 2:
+    shares = replica.world * parts
+    if batch_size % shares or batch_size // shares < 2:
+        each = f" in {parts} parts each (pretrain.accumulate)" if parts > 1 else ""
         raise InputError(
-            f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes: "
-            f"take a multiple of {replica.world} with two images or more for each"
+            f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes{each}: "
+            f"take a multiple of {shares} with two images or more for each{' part' if parts > 1 else ''}"
         )
     return replica
 

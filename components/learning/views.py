@@ -18,7 +18,7 @@ B images, C channels, K of them colours, R pixels per side of the image that is 
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -28,7 +28,6 @@ from components.learning.colour import apply_where
 from components.learning.geometry import Uniforms, draw_bernoulli, draw_uniform
 from components.learning.params import View
 
-Rows = TypeVar("Rows")
 AMPLE = 100  # more uniform numbers than any view needs per image
 
 
@@ -65,12 +64,27 @@ def draw_numbers(view: View, shape: Shape, generator: Generator) -> Numbers:
     return uniform, torch.randn(noisy, generator=generator, device=generator.device)
 
 
-@cache
 def count_uniforms(view: View, shape: Shape) -> int:
-    """Count the uniform numbers that a batch of views is read from, by reading them where no number is stored."""
+    """Count the uniform numbers that a batch of views is read from."""
+    return sum(list_uniforms(view, shape))
+
+
+@cache
+def list_uniforms(view: View, shape: Shape) -> tuple[int, ...]:
+    """List how many uniform numbers each draw of a batch of views takes, by reading them where no number is stored."""
     uniforms = Uniforms(torch.empty(shape.batch * AMPLE, device="meta"))
     read_draws(view, shape, uniforms, torch.empty(0, device="meta"))
-    return uniforms.used
+    return tuple(uniforms.counts)
+
+
+def select_numbers(view: View, shape: Shape, numbers: Numbers, rows: slice) -> Numbers:
+    """Select the numbers of some rows of a batch; as a batch of their own they are read into the same views."""
+    uniform, normal = numbers
+    if rows == slice(0, shape.batch):
+        return numbers
+    draws = torch.split(uniform, list(list_uniforms(view, shape)))  # (B n,) each: n numbers for each image
+    selected = [of_all.view(shape.batch, -1)[rows].flatten() for of_all in draws]
+    return torch.cat([uniform[:0], *selected]), normal[rows]
 
 
 def read_numbers(view: View, shape: Shape, numbers: Numbers) -> Drawn:
@@ -100,15 +114,6 @@ def read_draws(view: View, shape: Shape, uniforms: Uniforms, normal: Tensor) -> 
         solarise=draw_bernoulli(view.solarise, batch, uniforms) if view.solarise else None,
         noise=view.noise * normal if view.noise else None,
     )
-
-
-def select_rows(drawn: Rows, part: slice) -> Rows:
-    """Select the numbers that were drawn for a part of the batch."""
-
-    def select(value: Any) -> Any:
-        return value[part] if isinstance(value, Tensor) else value and select_rows(value, part)
-
-    return type(drawn)(**{name: select(value) for name, value in vars(drawn).items()})
 
 
 def apply_view(images: Tensor, view: View, drawn: Drawn, side: int) -> Tensor:

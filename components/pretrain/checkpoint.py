@@ -23,6 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from components.pretrain.memory import is_lack_of_memory
 from components.stage.disk import say_kept, write_beside
 from components.stage.errors import InputError
 
@@ -58,11 +59,6 @@ def list_versions() -> list[str]:
         with suppress(PackageNotFoundError):
             installed.append(f"{name} {version(name)}")
     return installed
-
-
-def is_lack_of_memory(error: Exception) -> bool:
-    """Whether the error is a lack of memory: of Python, a device, or PyTorch on the CPU, which has no own type."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class DamageError(Exception):

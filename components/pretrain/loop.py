@@ -23,6 +23,7 @@ from components.learning.holding import hold_encoder, hold_parts
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
+from components.pretrain.memory import explain_lack
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -169,7 +170,8 @@ def train_until(
             )
             schedule = state.objective.schedule(state.step, state.steps)
             place = state.step % epoch
-            losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
+            with explain_lack(params, engine.replica.world):
+                losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
             state.losses[place] = average_over_processes(losses)
             state.step += 1
             if state.step % epoch:
