@@ -46,11 +46,18 @@ def build_optimiser(network: nn.Module, params: Optimiser) -> optim.Optimizer:
 
 
 def split_parameters(network: nn.Module, weight_decay: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split the parameters that learn into weights, which are decayed, and biases and norms, which are not."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    weights = [parameter for parameter in learning if parameter.ndim > 1]
-    biases_and_norms = [parameter for parameter in learning if parameter.ndim <= 1]
-    return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
+    """Split the parameters that learn into weights, which are decayed, and others: biases, norms and exceptions."""
+    learning = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+    excepted = list_excepted(network)
+    weights = [parameter for name, parameter in learning.items() if parameter.ndim > 1 and name not in excepted]
+    others = [parameter for name, parameter in learning.items() if parameter.ndim <= 1 or name in excepted]
+    return {"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}
+
+
+def list_excepted(network: nn.Module) -> set[str]:
+    """List what networks themselves say is not to be decayed, such as a ViT's class token and positions (timm)."""
+    telling = [(place, module) for place, module in network.named_modules() if hasattr(module, "no_weight_decay")]
+    return {f"{place}.{name}".lstrip(".") for place, module in telling for name in module.no_weight_decay()}
 
 
 def scale_learning_rate(params: Optimiser, batch_size: int) -> float:

@@ -19,7 +19,9 @@ from components.learning.device import choose_precision, place_network
 from components.learning.engine import Engine
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, scale_learning_rate
+from components.learning.randomness import NETWORK, derive_seed
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
+from components.pretrain.network import hold_fixed
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -65,6 +67,7 @@ def build_objective(params: Pretrain) -> Objective:
     """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
+    hold_fixed(encoder, params.encoder)
     return load_objective(params.objective).build_around(encoder, params)
 
 
@@ -121,6 +124,7 @@ def train(
             )
             schedule = state.objective.schedule(state.step, state.steps)
             place = state.step % epoch
+            torch.manual_seed(derive_seed(params.seed, NETWORK, state.step, engine.replica.rank))  # of dropout
             losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
             state.losses[place] = average_over_processes(losses)
             state.step += 1
