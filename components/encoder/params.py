@@ -1,9 +1,11 @@
 """The types of `pretrain.encoder` and `pretrain.images`: the networks that params.yaml can name, and their input."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from components.stage.shown import show, show_name
 from components.stage.types import Params, Width
 
 Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
@@ -57,4 +59,92 @@ class ArticleNetwork(Params):
     features: Width
 
 
-Encoder = Annotated[TinyResNet | TorchvisionResNet | ArticleNetwork, Field(discriminator="name")]
+Word = Annotated[str, Field(max_length=100)]
+Single = bool | int | float | Word
+Several = Annotated[tuple[Single, ...], Field(strict=False, max_length=100)]
+Arguments = dict[Annotated[str, Field(max_length=100)], Single | Several]
+
+GIVEN = {  # what a network is told by other keys, or what would bring weights, and with them code, from elsewhere
+    "channels": "pretrain.images.mean has one number per channel",
+    "side": "pretrain.images.side says it",
+    "in_chans": "pretrain.images.mean has one number per channel",
+    "img_size": "pretrain.images.side says it",
+    "num_classes": "it is 0, as features are wanted",
+    "features_only": "one vector per image is wanted",
+}
+FETCHING = re.compile(r"pretrained|checkpoint|cache|url|hub|file")
+REPEATING = re.compile(r"depth|layers|blocks")
+MOST, MOST_LAYERS = 2**16, 200  # a slip or a damaged file should not build for hours
+
+
+def _check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    for key, value in arguments.items():
+        if not key.isidentifier():
+            raise ValueError(f"{show_name(key)}: not the name of an argument")
+        if key in GIVEN:
+            raise ValueError(f"{key}: leave it out: {GIVEN[key]}")
+        if FETCHING.search(key):
+            raise ValueError(f"{show_name(key)}: leave it out: the weights to begin with are no argument")
+        parts = value if isinstance(value, tuple) else (value,)
+        most = MOST_LAYERS if REPEATING.search(key) else MOST
+        for number in parts:
+            if isinstance(number, int | float) and not -most <= number <= most:
+                raise ValueError(f"{show_name(key)}: at most {most:,}, not {show(number)}")
+    return arguments
+
+
+def _check_function(path: str) -> str:
+    if not re.fullmatch(rf"{re.escape(OWN)}(\.[A-Za-z]\w*){{2,}}", path, re.ASCII):
+        raise ValueError(f"a function in a file of components/encoder/own, as {OWN}.mine.build, not {show(path)}")
+    return path
+
+
+OWN = "components.encoder.own"  # the package that networks of the user's own are in, and the only one
+Function = Annotated[str, Field(max_length=200), AfterValidator(_check_function)]
+
+
+class Configurable(Params):
+    """A network that is called with arguments; those that are left out are what the called function says."""
+
+    arguments: Annotated[Arguments, Field(max_length=100), AfterValidator(_check_arguments)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, raw: Any) -> Any:
+        return {"arguments": {}} | raw if isinstance(raw, dict) else raw
+
+
+class TimmNetwork(Configurable):
+    """A model of timm, without its classifier; `arguments` are passed to it, as `patch_size: 4` or `drop_path_rate`."""
+
+    name: Literal["timm"]
+    model: Word  # one of timm.list_models()
+    frozen_patch_embedding: bool  # a ViT's first layer stays as drawn, as in MoCo v3 (arXiv 2104.02057, section 4.2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_free(cls, raw: Any) -> Any:
+        return {"frozen_patch_embedding": False} | raw if isinstance(raw, dict) else raw
+
+
+class OwnNetwork(Configurable):
+    """A network of the user's own: `function(channels=, side=, **arguments)` returns it, (B, C, S, S) -> (B, D)."""
+
+    name: Literal["own"]
+    function: Function
+
+
+Encoder = Annotated[
+    TinyResNet | TorchvisionResNet | ArticleNetwork | TimmNetwork | OwnNetwork, Field(discriminator="name")
+]
+
+
+def name_network(params: Encoder) -> str:
+    """Return what people call the network."""
+    match params:
+        case TimmNetwork():
+            return f"{params.model} of timm"
+        case OwnNetwork():
+            return params.function
+        case _:
+            return params.name

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from components.encoder.build import build_encoder, count_features
+from components.encoder.build import build_encoder, check_features, plan_encoder
+from components.encoder.errors import NetworkError
 from components.encoder.normalise import normalise
 from components.encoder.saved import CONFIG, START, WEIGHTS, Config
 from components.features.inputs import list_images, to_square
@@ -88,9 +89,10 @@ def plan_network(path: Path, config: Config) -> nn.Module:
     """
     shape = {"channels": config.images.channels, "side": config.images.side}
     try:
-        with torch.device("meta"):
-            network = build_encoder(config.encoder, **shape).eval()
-            features = count_features(network, **shape)
+        network = plan_encoder(config.encoder, **shape)
+        features = check_features(network, config.encoder, **shape)
+    except NetworkError as error:
+        raise InputError(f"{error.locate(f'{path}: encoder')}; {MADE}") from None
     except RuntimeError as error:  # a size beyond 64 bits, or images that a network leaves nothing of
         raise InputError(f"{path}: encoder: no such network: {str(error).splitlines()[0]}; {MADE}") from None
     if features != config.features:

@@ -1,7 +1,7 @@
 """Builds the optimiser; biases and norms are neither decayed nor adapted (arXiv 2006.07733, section 3.3)."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from torch import Tensor, nn, optim
@@ -12,7 +12,6 @@ from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sg
 
 # PyTorch warns at the first step of such an optimiser, which always runs before one is captured.
 warnings.filterwarnings("ignore", "This instance was constructed with capturable=True", UserWarning)
-
 
 Group = dict[str, Any]
 
@@ -73,23 +72,37 @@ def split_by_factor(
 ) -> list[tuple[Group, Group]]:
     """Split the parameters that learn by their factors, and each part in two; a factor of 1 is not noted."""
     parts: dict[float, list[nn.Parameter]] = {}
+    excepted = list_excepted(network)
     for parameter in network.parameters():
         if parameter.requires_grad:
             parts.setdefault(factors.get(parameter, 1.0), []).append(parameter)
     pairs = []
     for factor, part in parts.items():
         noted = {} if factor == 1 else {"factor": factor}
-        decayed, plain = split_parameters(part, weight_decay)
+        decayed, plain = split_parameters(part, weight_decay, excepted)
         pairs.append((decayed | noted, plain | noted))
     return pairs
 
 
-def split_parameters(parameters: Iterable[nn.Parameter], weight_decay: float) -> tuple[Group, Group]:
-    """Split the parameters that learn into weights, which are decayed, and biases and norms, which are not."""
+def split_parameters(
+    parameters: Iterable[nn.Parameter], weight_decay: float, excepted: Set[nn.Parameter]
+) -> tuple[Group, Group]:
+    """Split the parameters that learn into weights, which are decayed, and others: biases, norms and exceptions."""
     learning = [parameter for parameter in parameters if parameter.requires_grad]
-    weights = [parameter for parameter in learning if parameter.ndim > 1]
-    biases_and_norms = [parameter for parameter in learning if parameter.ndim <= 1]
-    return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
+    weights = [parameter for parameter in learning if parameter.ndim > 1 and parameter not in excepted]
+    others = [parameter for parameter in learning if parameter.ndim <= 1 or parameter in excepted]
+    return {"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}
+
+
+def list_excepted(network: nn.Module) -> set[nn.Parameter]:
+    """List what networks themselves say is not to be decayed, such as a ViT's class token and positions (timm)."""
+    telling = [module for module in network.modules() if hasattr(module, "no_weight_decay")]
+    return {
+        parameter
+        for module in telling
+        for name, parameter in module.named_parameters()
+        if name in module.no_weight_decay()  # which may name what this model does not have
+    }
 
 
 def scale_learning_rate(params: Optimiser, batch_size: int) -> float:

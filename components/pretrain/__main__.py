@@ -21,6 +21,7 @@ from components.learning.replicas import Replica
 from components.pretrain import loop
 from components.pretrain.checkpoint import Checkpoint, fingerprint, list_tensors
 from components.pretrain.feeds.choose import choose_feed, count_images, open_feed
+from components.pretrain.network import check_network
 from components.pretrain.observer import Observer, Row
 from components.pretrain.onnx import export_onnx
 from components.pretrain.params import Pretrain, dump_used
@@ -56,6 +57,7 @@ def run(
 
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
+    check_network(params)
     for folder in (encoder, scratch):
         check_folder(folder)
     for file in (metrics, curve, views):

@@ -31,7 +31,15 @@ FILE, BEFORE = "state.pt", "before.pt"  # the last two that were saved
 KEPT = "the last checkpoint, if there is one, is kept, and another run goes on from it"
 DAMAGED = ".damaged"  # the suffix of a file that was set aside
 CHUNK = 1 << 20  # bytes that are hashed at a time
-DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
+DECISIVE = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pillow",
+    "albumentations",
+    "opencv-python-headless",
+)  # for a run's bits
 
 
 def fingerprint(params: str, files: list[Path], *facts: object) -> str:

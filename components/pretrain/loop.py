@@ -22,8 +22,10 @@ from components.learning.engine import Engine, start_engine
 from components.learning.holding import hold_encoder, hold_parts
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate
+from components.learning.randomness import NETWORK, derive_seed
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
 from components.pretrain.memory import explain_lack
+from components.pretrain.network import hold_fixed
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -86,6 +88,7 @@ def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) ->
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
     if start:
         encoder.load_state_dict(start, strict=False)
+    hold_fixed(encoder, params.encoder)
     return encoder
 
 
@@ -170,6 +173,7 @@ def train_until(
             )
             schedule = state.objective.schedule(state.step, state.steps)
             place = state.step % epoch
+            torch.manual_seed(derive_seed(params.seed, NETWORK, state.step, engine.replica.rank))  # of dropout
             with explain_lack(params, engine.replica.world):
                 losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
             state.losses[place] = average_over_processes(losses)

@@ -5,6 +5,7 @@ found by name, in the rooms of components/ whose params.py names an `OBJECTIVE`:
 makes no stage stale.
 """
 
+import importlib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
@@ -116,8 +117,15 @@ def dump_used(params: Pretrain) -> dict[str, Any]:
     return params.model_dump(mode="json", exclude=unused)
 
 
+def check_network(params: Pretrain) -> None:
+    """Check the network as the stage will. Ours are sound; only others are worth the seconds of an import."""
+    if params.encoder.name in ("timm", "own"):
+        importlib.import_module("components.pretrain.network").check_network(params)
+
+
 OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # parameter class by the name that `pretrain.objective` takes
 KEYS = [key for settings in (Pretrain, *OBJECTIVES.values()) for key in settings.__annotations__ if key != "objective"]
 assert len(set(KEYS)) == len(KEYS), f"two rooms define the same key of `pretrain`, among {sorted(KEYS)}"
 WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
 SECTIONS = {"pretrain": WholePretrain}
+CHECKS = {"pretrain": check_network}

@@ -33,7 +33,7 @@ from components.evaluate.supervised import SupervisedStep
 from components.features.encoders import OURS
 from components.learning import geometry
 from components.learning.graph import RepeatedStep
-from components.learning.optimiser import split_parameters
+from components.learning.optimiser import list_excepted, split_parameters
 from components.learning.params import View
 from components.learning.schedules import cosine
 from components.show.progress import Progress
@@ -157,7 +157,7 @@ class Tuner:
         """Make the step that trains a new network, by an optimiser of its own."""
         network = self.build_network()
         optimiser = torch.optim.SGD(
-            split_parameters(network.parameters(), self.params.weight_decay),
+            split_parameters(network.parameters(), self.params.weight_decay, list_excepted(network)),
             lr=rate,
             momentum=self.params.momentum,
             nesterov=self.params.momentum > 0,
