@@ -98,7 +98,7 @@ def embed_rows(store: Store, rows: np.ndarray, loaded: LoadedEncoder, params: Em
     device = choose_device(params.device, "embed.device")
     prepare_device(device, params.threads)
     precision = choose_precision(params.precision, device)
-    embedder = make_embedders(loaded, device, precision, pixels_side=params.pixels_side)[OURS]
+    embedder = make_embedders(loaded, None, device, precision, pixels_side=params.pixels_side)[OURS]
     shape = loaded.config.images
     progress = Progress("drift", len(rows), "images")
     parts = []

@@ -1,8 +1,9 @@
 """Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) uint8 -> (B, D).
 
-`byol` is the encoder; `random` is the same network with the weights that its training began with, which shows what the
-architecture alone is worth; `pixels` is the image itself, without a network and so always in float32. B images, C
-channels, S pixels per side, D features.
+`byol` is the encoder; `start` is what its training began with, where that was trained before, and shows what the
+training added; `random` is the same network with weights drawn at random, which shows what the architecture alone is
+worth; `pixels` is the image itself, without a network and so always in float32. B images, C channels, S pixels per
+side, D features.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,9 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.features.encoders import OURS, PIXELS, START, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.learning.device import compute_in, place_network
 
@@ -34,17 +35,17 @@ class Embedder:
 
 
 def make_embedders(
-    loaded: LoadedEncoder, device: torch.device, precision: torch.dtype, *, pixels_side: int
+    loaded: LoadedEncoder, start: nn.Module | None, device: torch.device, precision: torch.dtype, *, pixels_side: int
 ) -> dict[str, Embedder]:
-    """Make the embedders by name, and move their networks to the device."""
-    byol, random = loaded, LoadedEncoder(build_untrained_encoder(loaded.config), loaded.config)
-    for encoder in (byol, random):
-        place_network(encoder.network, device, precision)
-    return {
-        OURS: Embedder(byol.compute_features, device, precision),
-        UNTRAINED: Embedder(random.compute_features, device, precision),
-        PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32),
+    """Make the embedders by name, and move their networks to the device; without a `start`, none is made of it."""
+    networks = {OURS: loaded.network} | ({START: start} if start else {})
+    networks |= {UNTRAINED: build_untrained_encoder(loaded.config)}
+    placed = {name: place_network(network, device, precision) for name, network in networks.items()}
+    made = {
+        name: Embedder(LoadedEncoder(network, loaded.config).compute_features, device, precision)
+        for name, network in placed.items()
     }
+    return {**made, PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32)}
 
 
 def flatten_pixels(images: Tensor, side: int) -> Tensor:

@@ -92,7 +92,16 @@ def run(
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
     observer = Observer(
-        params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
+        params,
+        state,
+        engine,
+        checkpoint,
+        sample,
+        live,
+        processes=replica.world,
+        feed=kind,
+        begun=False,
+        remembered=remembered,
     )
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
     replicas.leave_processes()

@@ -13,7 +13,17 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 from components.learning.params import Training
 from components.stage.rooms import find_in_rooms
 from components.stage.shown import show
-from components.stage.types import Count, Epochs, Launcher, NotNegative, Params, Several, Share, Temperature
+from components.stage.types import (
+    Count,
+    Epochs,
+    Launcher,
+    NotNegative,
+    Params,
+    Probability,
+    Several,
+    Share,
+    Temperature,
+)
 
 Loaders = Annotated[int, Field(ge=0, le=1024)]
 Published = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
@@ -42,11 +52,18 @@ class Watch(Params):
     every_epochs: Epochs
     sample: Several  # images, always the same, from whose features the encoder's health is measured
     collapse: NotNegative  # the run stops when the spread that the objective watches falls below this; 0 never stops it
+    fall: Probability  # the run stops when the kNN falls so far below that of the start, if any; 0 never stops it
     knn_queries: Queries  # held-out train images that an online kNN classifies; 0 leaves it out
     knn_bank: Count  # at most this many train images vote
     knn_k: Count
     knn_temperature: Temperature
     loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False, max_length=2)]
+
+    @model_validator(mode="after")
+    def _check_fall(self) -> Self:
+        if self.fall and not self.knn_queries:
+            raise ValueError("fall: it is the kNN that falls, and knn_queries: 0 leaves it out; say fall: 0")
+        return self
 
 
 class NoStart(Params):

@@ -43,7 +43,8 @@ PORTION = 256  # images that are judged at once
 
 
 def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
-    """Judge the encoder, and the same network from scratch, by what they learn from shares of the labels."""
+    """Judge the encoder, its start (if it has one) and the same network from scratch, by what they learn from shares of
+    the labels."""
     settings, table = params.finetune, given.table(OURS)
     part, shape = select_labelled(table), given.encoder.config.images
     pictures = Pictures(

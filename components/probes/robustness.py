@@ -41,7 +41,7 @@ Compress = Callable[[Tensor, int], Tensor]  # colours (B, L, S, S) uint8 on the 
 
 
 def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
-    """Judge both networks on the same disturbed test images, each by a linear classifier on its own features."""
+    """Judge every network on the same disturbed test images, each by a linear classifier on its own features."""
     settings, seed = params.robustness, params.shared.seed
     networks = {encoder: network for encoder, network in given.networks.items() if encoder in given.encoders}
     tables = {encoder: given.table(encoder) for encoder in networks}

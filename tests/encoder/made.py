@@ -7,10 +7,11 @@ from torch import nn
 
 from components.encoder.build import build_encoder
 from components.encoder.params import Encoder, Images, TinyResNet
-from components.encoder.saved import ONNX, Config, save_encoder
+from components.encoder.saved import ONNX, Begun, Config, save_encoder
 from components.pretrain.onnx import export_onnx
 
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
+BEGUN = Begun(kind="file", origin="weights.safetensors", sha256="a" * 64, notes=(), weights="0" * 64)
 
 
 def make_encoder(encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -> tuple[nn.Module, Config]:
@@ -43,3 +44,11 @@ def write_encoder(folder: Path, encoder: Encoder = TINY, *, channels: int = 1, s
     save_encoder(folder, network, config)
     export_onnx(network, folder / ONNX, config.images)
     return config
+
+
+def save_begun(folder: Path, network: nn.Module, config: Config) -> nn.Module:
+    """Write an encoder's folder as of a training that began with other weights; return the network that has these."""
+    torch.manual_seed(2)
+    start = build_encoder(config.encoder, channels=config.images.channels, side=config.images.side).eval()
+    save_encoder(folder, network, config.model_copy(update={"start": BEGUN}), start.state_dict())
+    return start
