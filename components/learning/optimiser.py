@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Set
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn, optim
@@ -96,13 +97,12 @@ def split_parameters(
 
 def list_excepted(network: nn.Module) -> set[nn.Parameter]:
     """List what networks themselves say is not to be decayed, such as a ViT's class token and positions (timm)."""
-    telling = [module for module in network.modules() if hasattr(module, "no_weight_decay")]
-    return {
-        parameter
-        for module in telling
-        for name, parameter in module.named_parameters()
-        if name in module.no_weight_decay()  # which may name what this model does not have
-    }
+    excepted = set()
+    for module in network.modules():
+        if isinstance(list_names := getattr(module, "no_weight_decay", None), MethodType):
+            named = dict(module.named_parameters())
+            excepted |= {named[name] for name in list_names() if name in named}  # it may name what this model lacks
+    return excepted
 
 
 def scale_learning_rate(params: Optimiser, batch_size: int) -> float:
