@@ -21,7 +21,7 @@ from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, scale_learning_rate
 from components.learning.randomness import NETWORK, derive_seed
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
-from components.pretrain.network import hold_fixed
+from components.pretrain.network import hold_fixed, leave_out_unused
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -68,6 +68,7 @@ def build_objective(params: Pretrain) -> Objective:
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
     hold_fixed(encoder, params.encoder)
+    leave_out_unused(encoder, params.encoder, params.images)
     return load_objective(params.objective).build_around(encoder, params)
 
 

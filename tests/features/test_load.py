@@ -157,6 +157,24 @@ CONFIGS: dict[str, dict[str, object]] = {
 }
 
 
+VIT = {"name": "timm", "model": "test_vit", "arguments": {}, "frozen_patch_embedding": False}
+OWN = {"name": "own", "arguments": {}}
+CONFIGS |= {
+    "encoder.model: timm has no 'hf-hub:a/b'": {"encoder": VIT | {"model": "hf-hub:a/b"}},
+    "encoder.timm.arguments: Value error, checkpoint_path": {
+        "encoder": VIT | {"arguments": {"checkpoint_path": "x.pt"}}
+    },
+    "encoder.timm.arguments: Value error, depth: at most 200": {"encoder": VIT | {"arguments": {"depth": 10**6}}},
+    "encoder: there is no test_vit of timm with these arguments": {
+        "encoder": VIT | {"arguments": {"act_layer": "os.system"}}
+    },
+    "encoder.own.function: Value error, a function in a file": {"encoder": OWN | {"function": "os.system"}},
+    r"encoder.function: there is no file components/encoder/own/gone\.py": {
+        "encoder": OWN | {"function": "components.encoder.own.gone.build"}
+    },
+}
+
+
 @pytest.mark.parametrize("reason", CONFIGS)
 def test_what_is_absurd_in_the_config_is_named_before_memory_is_taken(reason: str, tmp_path: Path) -> None:
     """A width of 60,000 would ask for 130 GB for one layer."""
