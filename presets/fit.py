@@ -86,6 +86,7 @@ def fit_to_images(whole: Any, found: Found, path: Path) -> str:
     check_sources(whole["data"]["sources"], found, path)
     pretrain = whole["pretrain"]
     fit_input(pretrain["images"], found)
+    fit_patches(pretrain["images"], pretrain["encoder"])
     fit_views(pretrain["views"], side=pretrain["images"]["side"], gray=len(found.channels.mean) == 1)
     fit_length(pretrain, found.to_train_on)
     fit_votes(whole["evaluate"]["knn"], pretrain["watch"], found)
@@ -117,6 +118,13 @@ def fit_input(images: Any, found: Found) -> None:
     largest = max(found.shorter_side, SMALLEST_SIDE)
     for key in ("side", "read_side"):
         images[key] = min(images[key], largest)
+
+
+def fit_patches(images: Any, encoder: Any) -> None:
+    """Make the side a multiple of the patches that a transformer cuts, if it is as large as a patch."""
+    patch = encoder.get("arguments", {}).get("patch_size", 1)
+    if isinstance(patch, int) and 0 < patch <= images["side"]:
+        images["side"] -= images["side"] % patch
 
 
 def fit_views(views: Any, *, side: int, gray: bool) -> None:

@@ -7,6 +7,7 @@ replicas, as in the paper (arXiv 2006.07733, appendix J); PyTorch supports that 
 
 import ctypes
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -118,6 +119,15 @@ def get_local_rank() -> int:
 
 def synchronise_norms(network: Network, replica: Replica, device: torch.device) -> Network:
     """Return the network, its parameters unchanged, with BatchNorm over all replicas if the device supports it."""
-    if replica.world > 1 and device.type == "cuda":
-        return cast(Network, nn.SyncBatchNorm.convert_sync_batchnorm(network))  # type: ignore[no-untyped-call]
-    return network
+    if replica.world == 1 or device.type != "cuda":
+        return network
+    return cast(Network, choose_converter(network)(network))
+
+
+def choose_converter(network: nn.Module) -> Callable[[nn.Module], nn.Module]:
+    """Choose what converts BatchNorm: PyTorch's own would drop the activation that norms of timm hold."""
+    if not any(type(module).__module__.startswith("timm.") for module in network.modules()):
+        return nn.SyncBatchNorm.convert_sync_batchnorm
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    return convert_sync_batchnorm

@@ -25,7 +25,7 @@ from components.learning.optimiser import build_optimiser, compute_factors, scal
 from components.learning.randomness import NETWORK, derive_seed
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
 from components.pretrain.memory import explain_lack
-from components.pretrain.network import hold_fixed
+from components.pretrain.network import hold_fixed, leave_out_unused
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -89,6 +89,7 @@ def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) ->
     if start:
         encoder.load_state_dict(start, strict=False)
     hold_fixed(encoder, params.encoder)
+    leave_out_unused(encoder, params.encoder, params.images)
     return encoder
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from components.encoder.params import name_network
 from components.encoder.saved import Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
@@ -86,6 +87,7 @@ def describe_network(config: Config) -> dict[str, Any]:
     images, objective = config.images, objectives.read_objective(provenance)
     return {
         "config": config,
+        "network": write_code(name_network(config.encoder)),
         "side": images.side,
         "mean": list(images.mean),
         "std": list(images.std),

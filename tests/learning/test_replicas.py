@@ -5,13 +5,16 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
+from components.encoder.build import build_encoder
 from components.learning import replicas
 from components.learning.engine import start_engine
 from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
 from components.pretrain.loop import start_state
 from components.stage.errors import InputError
+from tests.encoder.test_from_timm import timm_network
 from tests.learning.two_processes import BATCH, BUILDERS, PARTS, STEPS
 from tests.pretrain.tiny import CPU, SGD, PretrainWith, build_byol, copy_parameters, draw_pairs
 
@@ -153,3 +156,14 @@ def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() ->
     replicas.wait_for_processes()
     replicas.leave_processes()
     assert (replicas.join_processes(7, CPU).rank, replicas.join_processes(7, CPU).world) == (0, 1)
+
+
+def test_norms_of_timm_keep_their_activation_when_they_run_over_all_replicas() -> None:
+    """PyTorch's converter takes them for plain norms: an EfficientNet on several GPUs would lose its non-linearities."""
+    with torch.device("meta"):
+        network = build_encoder(timm_network("test_efficientnet"), channels=3, side=32)
+    before = [type(module.act) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    converted = replicas.synchronise_norms(network, Replica(0, 2), torch.device("cuda"))
+    norms = [module for module in converted.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert [type(norm.act) for norm in norms] == before
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in converted.modules())

@@ -202,3 +202,8 @@ def test_statistics_of_other_images_are_pointed_out(
     presets.apply(params, names.split(), None)
     assert (f"`python -m presets {names} --from metrics/data.json`" in capsys.readouterr().out) is guesses
     assert math.isclose(read_params(params).pretrain.images.mean[0], 0.485) is (names.startswith("photos"))
+
+
+def test_a_transformers_patches_fill_the_side(params: Path) -> None:
+    sizes = {"width": {"median": 100}, "height": {"median": 75}}
+    assert fit(params, "photos vit", sizes=sizes).pretrain.images.side == 64, "of 75 pixels, in patches of 16"
