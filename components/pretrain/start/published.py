@@ -71,8 +71,8 @@ def find_timm(params: TimmStart) -> Published:
         raise InputError(f"{KEY}.model: timm has no weights of {params.model}; see timm.list_pretrained()")
     tensors = {WRAPPED.sub("", name): tensor for name, tensor in read_file(path).items()}
     overlay = {"state_dict": tensors, "custom_load": False}
-    try:  # timm's own reading of the file: it renames and reshapes what other programs have saved
-        model = timm.create_model(params.model, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0)
+    try:  # timm itself renames what other programs saved; of a model with its own head it takes all or nothing
+        model = timm.create_model(params.model, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:
         raise InputError(f"{path}: not the weights of timm's {params.model}: {shorten_error(error)}") from None
     return Published(path, model.state_dict(), digest, settings.mean, settings.std, settings.license or "")
