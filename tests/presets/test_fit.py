@@ -102,6 +102,16 @@ def test_few_images_are_seen_more_often_in_smaller_batches(images: int, params: 
     assert pretrain.watch.every_epochs >= pretrain.epochs // 10
 
 
+@pytest.mark.parametrize(("accumulate", "images", "expected"), [(8, 4975, (256, 8)), (8, 370, (64, 2)), (8, 9, (2, 1))])
+def test_smaller_batches_are_cut_into_parts_no_larger_than_before(
+    accumulate: int, images: int, expected: tuple[int, int], params: Path
+) -> None:
+    """Parts that no longer divide the batch would be refused, and larger ones might not fit into the memory."""
+    set_params(params, {"pretrain.accumulate": accumulate})
+    pretrain = fit(params, "photos", train=images, unlabelled=0).pretrain
+    assert (pretrain.batch_size, pretrain.accumulate) == expected
+
+
 def test_the_order_of_presets_decides_and_the_place_of_the_flag_does_not(params: Path) -> None:
     found = write_found(params.parent)
     written = []

@@ -120,16 +120,14 @@ def test_views_that_a_stream_has_made_are_followed_too(way: Way, device: torch.d
     assert_same(run(way, device, parts=2), run(PLAIN, device, parts=2))
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize(("way", "parts"), [(WAYS[2], 1), (WAYS[1], 2)], ids=str)
 def test_a_batch_in_parts_is_followed_too(way: Way, parts: int, device: torch.device) -> None:
     """A graph holds all parts: gradients that are left from the step before, or lost between parts, would show."""
     how: dict[str, Any] = {"accumulate": 3, "parts": parts, "views": TWO_VIEWS}
     assert_same(run(way, device, **how), run(PLAIN, device, **how))
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-@pytest.mark.parametrize("objective", ["byol", "article"])
+@pytest.mark.parametrize(("objective", "accumulate"), [("byol", 1), ("article", 1), ("byol", 3)])
 def test_no_part_after_the_first_is_compiled_anew(objective: str, accumulate: int, device: torch.device) -> None:
     """Another compilation in the middle of a run, as after a reading, takes as long as some epochs."""
     params = make_settings(views=TWO_VIEWS, batch_size=BATCH)
