@@ -25,6 +25,7 @@ from components.stage.types import (
 )
 
 Loaders = Annotated[int, Field(ge=0, le=1024)]
+Published = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
 Queries = Annotated[int, Field(ge=0, le=10**9)]
 
 
@@ -64,6 +65,43 @@ class Watch(Params):
         return self
 
 
+class NoStart(Params):
+    """All weights are drawn at random."""
+
+    kind: Literal["none"]
+
+
+class ChampionStart(Params):
+    """The weights of the encoder in production, which `python -m pipelines.registry start` brings."""
+
+    kind: Literal["champion"]
+
+
+class FileStart(Params):
+    """A file of weights: safetensors, or a state_dict that torch.save wrote."""
+
+    kind: Literal["file"]
+    path: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00\n]+$")]  # relative to the project
+
+
+class TorchvisionStart(Params):
+    """Weights that torchvision publishes, by their names there."""
+
+    kind: Literal["torchvision"]
+    model: Published
+    weights: Published
+
+
+class TimmStart(Params):
+    """Weights that timm publishes, by the name of their model."""
+
+    kind: Literal["timm"]
+    model: Published
+
+
+Start = Annotated[NoStart | ChampionStart | FileStart | TorchvisionStart | TimmStart, Field(discriminator="kind")]
+
+
 def _check_objective(name: str) -> str:
     if name not in OBJECTIVES:
         raise ValueError(f"one of {', '.join(OBJECTIVES)}, not {show(name)}")
@@ -76,6 +114,7 @@ class Pretrain(Training):
     objective: Annotated[str, Field(max_length=100), AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
+    start: Start  # what the encoder's weights are before the first step
     feed: FeedParams
     watch: Watch
 
