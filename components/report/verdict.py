@@ -145,7 +145,7 @@ def advise(inputs: Inputs, compared: list[Comparison], added: Sequence[Added]) -
     tips = []
     if collapsed := list_collapsed(pretrain):
         tips.append(f"look at its features, which have nearly collapsed ({collapsed}; docs/pretraining.md, Watching)")
-    if any(part.outcome <= 0 for part in added):
+    if any(part.outcome <= 0 and part.difference <= 0 for part in added):
         tips.append(GENTLER)
     if pretrain["epochs"] < FEW_EPOCHS and all(part.outcome >= 0 for part in added):
         tips.append(f"train longer (pretrain.epochs: it had {pretrain['epochs']:,})")
