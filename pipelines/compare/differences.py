@@ -48,7 +48,7 @@ class ProbeComparison:
     encoder: str
     rows: list[Row]
     remarks: list[str]  # about the images, and why there is nothing to compare
-    names: tuple[str, str] = ("A", "B")  # of what is compared
+    names: tuple[str, str, str] = ("A", "B", "B - A")  # of what is compared, and of the difference
 
     @property
     def same(self) -> bool:
@@ -119,7 +119,7 @@ def compare_with_start(file: str, name: str, revision: Revision) -> list[ProbeCo
     predictions = revision.predictions.get(file)
     pairs = Pairs(None, None, []) if predictions is None else pair_encoders(predictions, START, OURS)
     rows = [compare_metric(key, before.get(key), after.get(key), pairs) for key in names]
-    return [ProbeComparison(Path(file).stem, f"{OURS} beside its {START} in {name}", rows, [], (START, OURS))]
+    return [ProbeComparison(Path(file).stem, f"{OURS} beside its {START} in {name}", rows, [], (START, OURS, "added"))]
 
 
 def pair_encoders(predictions: pa.Table, a: str, b: str) -> Pairs:

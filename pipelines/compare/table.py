@@ -67,8 +67,7 @@ def show_probe(console: Console, comparison: ProbeComparison) -> None:
 
 def build_probe_table(comparison: ProbeComparison) -> Table:
     """Build a table with one row per metric, as wide as 80 columns allow."""
-    a, b = comparison.names
-    table = build_narrow_table("", a, b, f"{b} - {a}", *COLUMNS, gap=1)
+    table = build_narrow_table("", *comparison.names, *COLUMNS, gap=1)
     for column in table.columns[1:-1]:
         column.justify = "right"
     for row in comparison.rows:

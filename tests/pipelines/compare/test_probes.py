@@ -75,7 +75,11 @@ def test_what_a_run_added_to_its_start_is_compared_in_pairs_wherever_there_is_a_
     metrics = {"byol": {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}, "start": {"accuracy": 0.5}}
     a, b = make_revision({"byol": metrics["byol"]}, tables["byol"]), make_revision(metrics, *tables.values())
     first, second = compare_probes(a, b)
-    assert (first.encoder, second.encoder, second.names) == ("byol", "byol beside its start in B", ("start", "byol"))
+    assert (first.encoder, second.encoder, second.names) == (
+        "byol",
+        "byol beside its start in B",
+        ("start", "byol", "added"),
+    )
     row = second.rows[0]
     assert (row.a, row.b, row.verdict) == (0.5, 0.8, "better")
     assert row.paired is not None
@@ -83,7 +87,7 @@ def test_what_a_run_added_to_its_start_is_compared_in_pairs_wherever_there_is_a_
     console = Console(file=io.StringIO(), width=80)
     show_comparison(console, a, b, [])
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "start  byol byol - start" in text
+    assert "start  byol  added" in text
     assert [judged.encoder for judged in compare_probes(b, b)][1:] == [
         f"byol beside its start in {name}" for name in "AB"
     ]
