@@ -52,7 +52,7 @@ def draw_small_chart(table: Table, name: str, title: str, form: str) -> figure:
     source = ColumnDataSource({"epoch": [x for x, _ in points], "value": [y for _, y in points]})
     span = 0.1 * max((abs(y) for _, y in points), default=1.0) or 1.0  # of an axis on which all numbers are the same
     level = next((value for value in table.get(f"{name}_start", []) if value is not None), None)
-    title = title if level is None else f"{title}; dashed: what it began with"
+    title = title if level is None else f"{title.partition(' ')[0]} (dashed: its start)"  # there is no room for more
     plot = make_figure(title, 190, x_axis_label="epoch", y_range=DataRange1d(default_span=span))
     plot.yaxis.formatter = NumeralTickFormatter(format=form)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)

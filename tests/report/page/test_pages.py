@@ -82,10 +82,10 @@ def test_what_the_training_began_with_is_an_encoder_of_every_part_and_a_line_of_
     assert text.index("what it began with") < text.index("the pixels")
     assert text.count("its start") == 3, "a line of each tile"
     assert "byol start pixels random" in text, "the columns of the table"
-    assert "kNN on held-out train images; dashed: what it began with" in begun
+    assert "kNN (dashed: its start)" in begun
     assert "#1f9d45" in begun
     assert "start" not in extract_text(page)
-    assert "dashed: what" not in page
+    assert "(dashed" not in page
 
 
 def test_unlabelled_images_have_no_sections_and_links_of_what_needs_labels(tmp_path: Path) -> None:
