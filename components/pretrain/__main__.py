@@ -100,7 +100,7 @@ def run(
         live,
         processes=replica.world,
         feed=kind,
-        begun=False,
+        begun=begun is not None,
         remembered=remembered,
     )
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)

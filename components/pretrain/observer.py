@@ -129,7 +129,7 @@ class Observer:
 
     def save(self, state: State) -> None:
         """Save all that a later process needs to go on as if nothing had happened."""
-        observed = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read_cost()}
+        observed: dict[str, Any] = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read_cost()}
         observed |= {"start": self.start, "warned": self.warned}
         self.checkpoint.save({"state": remember(state), "feed": self.feed, "observer": observed})
         self.saved_at = time.monotonic()

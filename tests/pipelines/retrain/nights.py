@@ -55,6 +55,7 @@ promote:
   probe: vote
   metric: accuracy
   champion_within: 0.01
+  start_within: 0.01
   minimal_gain: 0.01
   minimal_gain_low: 0.0
   floor: 0.5

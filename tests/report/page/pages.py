@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.encoder.saved import Begun
 from components.report import __main__ as report
 from components.report.page.inputs import PREDICTED, Inputs, read_probes
 from components.report.params import Report
@@ -135,13 +136,14 @@ class Folder:
         probes = read_probes(metrics, list(self.probes))
         return Inputs(data, pretrain, probes, Store(self.root / "store"), **folders)
 
-    def render(self, **changes: int) -> str:
+    def render(self, start: Begun | None = None, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""
         return report.render_page(
             self.inputs,
             read_settings(**changes),
             reach_verdict(self.inputs),
             {"method": "BYOL, arXiv 2006.07733", "params": {"objective": "byol"}, "seed": 0},
+            start,
         )
 
 
