@@ -14,7 +14,7 @@ from tests.conftest import ROOT, Project
 
 GRAPH = """
 vars:
-  - path: {scratch: scratch, store: store}
+  - path: {scratch: scratch, store: store, start: models/start}
 artifacts:
   encoder: {path: models/encoder, type: model}
 stages:
@@ -48,7 +48,7 @@ learn: {rate: 1}
 vote: {k: 1}
 flow: {at_once: 2, retry_seconds: 0}
 notify: {events: [failed, crashed, cancelled, promoted, rejected], file: scratch/told.jsonl, webhook: $NOTIFY_WEBHOOK}
-retrain: {new_images: 1, drift_below: null, keep: null}
+retrain: {start: scratch, warm: {}, new_images: 1, drift_below: null, keep: null}
 promote:
   artifact: encoder
   stage: prod

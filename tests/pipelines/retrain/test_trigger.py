@@ -68,7 +68,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 def tell(told: Story) -> Story:
     """Live through all nights."""
     photos = told.root / "photos"
-    told.project.change(retrain={"new_images": LIMIT, "drift_below": 0.01, "keep": None})
+    told.project.change(retrain__new_images=LIMIT, retrain__drift_below=0.01)
     told.project.commit("Not at every image")
     told.night("first")
     nights.take_photos(photos, range(100, 110), wrong=10)
