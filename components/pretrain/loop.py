@@ -54,18 +54,35 @@ class EpochRecord:
         return {"epoch": self.epoch, "loss": self.loss, **terms, **rate}
 
 
-def build_state(params: Pretrain, device: torch.device, replica: Replica, *, steps_per_epoch: int) -> State:
+def build_state(
+    params: Pretrain,
+    device: torch.device,
+    replica: Replica,
+    *,
+    steps_per_epoch: int,
+    start: Mapping[str, Tensor] | None = None,
+) -> State:
     """Build the objective on the device and return the state before the first step."""
-    objective = synchronise_norms(build_objective(params), replica, device)
+    objective = synchronise_norms(build_objective(params, start), replica, device)
     placed = place_network(objective, device, choose_precision(params.precision, device))
     return start_state(placed, params, steps_per_epoch=steps_per_epoch)
 
 
-def build_objective(params: Pretrain) -> Objective:
-    """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective."""
+def build_objective(params: Pretrain, start: Mapping[str, Tensor] | None = None) -> Objective:
+    """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective.
+
+    The other networks get the same bits whatever the encoder starts with.
+    """
+    return load_objective(params.objective).build_around(build_first_encoder(params, start), params)
+
+
+def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) -> nn.Module:
+    """Build the encoder as it is before the first step: what the start does not bring is drawn by the seed."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
-    return load_objective(params.objective).build_around(encoder, params)
+    if start:
+        encoder.load_state_dict(start, strict=False)
+    return encoder
 
 
 def load_objective(name: str) -> type[Objective]:

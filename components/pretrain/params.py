@@ -15,6 +15,7 @@ from components.stage.shown import show
 from components.stage.types import Count, Epochs, Launcher, NotNegative, Params, Several, Share, Temperature
 
 Loaders = Annotated[int, Field(ge=0, le=1024)]
+Published = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
 Queries = Annotated[int, Field(ge=0, le=10**9)]
 
 
@@ -47,6 +48,43 @@ class Watch(Params):
     loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False, max_length=2)]
 
 
+class NoStart(Params):
+    """All weights are drawn at random."""
+
+    kind: Literal["none"]
+
+
+class ChampionStart(Params):
+    """The weights of the encoder in production, which `python -m pipelines.registry start` brings."""
+
+    kind: Literal["champion"]
+
+
+class FileStart(Params):
+    """A file of weights: safetensors, or a state_dict that torch.save wrote."""
+
+    kind: Literal["file"]
+    path: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00\n]+$")]  # relative to the project
+
+
+class TorchvisionStart(Params):
+    """Weights that torchvision publishes, by their names there."""
+
+    kind: Literal["torchvision"]
+    model: Published
+    weights: Published
+
+
+class TimmStart(Params):
+    """Weights that timm publishes, by the name of their model."""
+
+    kind: Literal["timm"]
+    model: Published
+
+
+Start = Annotated[NoStart | ChampionStart | FileStart | TorchvisionStart | TimmStart, Field(discriminator="kind")]
+
+
 def _check_objective(name: str) -> str:
     if name not in OBJECTIVES:
         raise ValueError(f"one of {', '.join(OBJECTIVES)}, not {show(name)}")
@@ -59,6 +97,7 @@ class Pretrain(Training):
     objective: Annotated[str, Field(max_length=100), AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
+    start: Start  # what the encoder's weights are before the first step
     feed: FeedParams
     watch: Watch
 
