@@ -171,7 +171,7 @@ def test_another_clone_gets_the_bytes_of_what_is_in_production(story: Story, tmp
     mine = clone(story, tmp_path)
     mine.run("dvc", "artifacts", "get", ".", "encoder", "--stage", "prod", "--out", "got")
     with Repo(str(story.root), rev="encoder@v0.1.0") as repo:
-        assert (mine.root / "got/encoder.bin").read_bytes() == repo.dvcfs.read_bytes("models/encoder/encoder.bin")
+        assert (mine.root / "got/encoder.safetensors").read_bytes() == repo.dvcfs.read_bytes("models/encoder/encoder.safetensors")
 
 
 def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def spoil_champion(mine: Project) -> Path:
     mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
     mine.run("dvc", "fetch", "--quiet", "--all-tags")
     registry.promote_by_hand(mine.root, PROMOTE, "v0.2.0")
-    encoder = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.bin")
+    encoder = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.safetensors")
     write_in_place(encoder, b"0.1")  # knows less than any
     return encoder
 
@@ -222,7 +222,7 @@ def test_against_a_damaged_champion_that_is_nowhere_whole_nothing_is_judged(stor
     mine.change(learn__rate=2)
     for _ in range(2):  # also when the damaged object has been set aside
         with pytest.raises(
-            DamageError, match=r"v0\.2\.0 \(\w{7}\) cannot be judged: models/encoder/encoder\.bin of learn"
+            DamageError, match=r"v0\.2\.0 \(\w{7}\) cannot be judged: models/encoder/encoder\.safetensors of learn"
         ):
             retraining.check_head(mine.root, said.append)
     with pytest.raises(DamageError, match="there is no remote to get it from"):

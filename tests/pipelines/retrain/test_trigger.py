@@ -37,7 +37,7 @@ class Story:
         """Retrain once, with images that look so; `only_begin` ends it where the training would begin."""
 
         def drift(judging: Path, theirs: Path) -> Mapping[str, Any]:
-            assert (theirs / "models/encoder/encoder.bin").is_file()
+            assert (theirs / "models/encoder/encoder.safetensors").is_file()
             ids = pq.read_table(judging / "store", columns=["id"])["id"].to_pylist()
             self.looked_at[name].append(ids)
             return {"p_value": p_value, "new": len(ids)}
