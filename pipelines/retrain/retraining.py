@@ -148,7 +148,8 @@ def train_and_judge(
         if error.status != USER_ERROR:
             raise
         lineage.commit_changes(folder, "Retrained")  # a stage refuses this input, and would tomorrow
-        return gate.refuse("stages", "; ".join([*error.last_lines, str(error)])), {}
+        text = "; ".join([*error.last_lines, str(error)])
+        return gate.refuse("stages", f"{text}{warm.explain_refusal(folder, text)}"), {}
     if champion is not None and lineage.has_same_lock(folder, champion.commit):
         return decide_nothing_new(f"all that a run reads is what {champion.name} was made of"), {}
     lineage.commit_changes(folder, "Retrained")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import Say
+from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.registry import records, start, worktree
 from pipelines.registry.versions import Version
 from pipelines.retrain import rewrite
@@ -35,7 +35,9 @@ def begin(root: Path, folder: Path, champion: Version | None, params: Mapping[st
     `params` are those of the worktree, the user's own. Raises StageError or DamageError.
     """
     place = worktree.read_named_path(folder, "start")
-    section = next((stage.name for stage in graph.read_stages(folder) if place in stage.inputs), None)
+    section = next((stage.name for stage in graph.read_stages(folder) if place in stage.inputs), "")
+    if not section and params["retrain"]["start"] == "champion":
+        raise StageError(f"params.yaml: retrain.start: champion: no stage of dvc.yaml reads {place}", USER_ERROR)
     own_start = rewrite.get(params, f"{section}.start")
     written = dict(_list_values(params["retrain"], champion, section, own_start, say))
     own = {key: rewrite.get(params, key) for key in written}
@@ -52,11 +54,17 @@ def begin(root: Path, folder: Path, champion: Version | None, params: Mapping[st
     return record
 
 
+def explain_refusal(folder: Path, text: str) -> str:
+    """Return the end of a line in which a stage refuses the champion that it was to begin with."""
+    place = (worktree.read_named_path(folder, "start") / start.FOLDER).as_posix()
+    return "; with `retrain.start: scratch` a training needs no champion" if place in text else ""
+
+
 def _list_values(
-    rules: Mapping[str, Any], champion: Version | None, section: str | None, own_start: Any, say: Say
+    rules: Mapping[str, Any], champion: Version | None, section: str, own_start: Any, say: Say
 ) -> Iterator[tuple[str, Any]]:
     """List what is written over the section that trains, by keys with dots."""
-    if rules["start"] != "champion" or section is None:
+    if rules["start"] != "champion":
         return
     if champion is None:
         say("there is no champion to begin with yet: the training begins from scratch")
