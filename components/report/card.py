@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.encoder.saved import Config
+from components.encoder.saved import Begun, Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
 from components.report.markdown import write_code, write_inert
@@ -97,11 +97,20 @@ def describe_network(config: Config) -> dict[str, Any]:
         "taught": objectives.describe_teaching(provenance),
         "kept": objectives.describe_kept_network(provenance),
         "tag": objective if re.fullmatch(r"\w+", objective, re.ASCII) else "byol",
+        "start": describe_start(config.start),
         "lock": write_code(str(provenance["lock"] or "unknown")),
         "images": write_code(str(provenance["data"] or "unknown")),
         # Inside a block of code nothing has a meaning but its end.
         "parameters_json": json.dumps(provenance["params"], indent=2).replace("`", "\\u0060").replace("<", "\\u003c"),
     }
+
+
+def describe_start(start: Begun | None) -> dict[str, Any] | None:
+    """Return what the template needs to say what the training began with; None if all weights were drawn at random."""
+    if start is None:
+        return None
+    notes = [write_inert(note, LONGEST_LINE) for note in start.notes]
+    return {"origin": write_code(start.origin), "sha256": write_code(start.sha256), "notes": notes}
 
 
 def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:

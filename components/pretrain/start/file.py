@@ -24,8 +24,8 @@ from components.stage.shown import escape, shorten, show, show_name
 
 Tensors = Mapping[str, Tensor]  # by their names, in which dots lead through nested dictionaries
 MOST_TENSORS = 100_000  # the largest networks have some thousands
-MOST_HEADER = 16 << 20  # bytes that name tensors: 100,000 of them
-MOST_READS = 4_000_000  # pieces in which a file of PyTorch before 1.6 is read; a network takes 60 per tensor
+MOST_HEADER = 8 << 20  # bytes that name tensors: 100,000 of them
+MOST_READS = 2_000_000  # pieces in which a file of PyTorch before 1.6 is read; a network takes 60 per tensor
 DEEPEST = 8  # dictionaries inside of each other
 ZIP, PICKLE, LFS = b"PK\x03\x04", b"\x80", b"version https://git-lfs"
 END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # what a zip archive ends with, and of those with large numbers
@@ -180,10 +180,11 @@ def check_extent(path: Path, tensors: Tensors, size: int) -> None:
 def describe(error: Exception) -> str:
     """Describe in a line why a file could not be read."""
     text = str(error)
-    asked = re.search(r"(?:GLOBAL|[Gg]lobal:?) ([\w.]+)", text) or re.search(r"module (\w+) is blocked", text)
+    asked = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"module (\w+) is blocked", text)
     if asked:
         return f"besides tensors it holds {asked[1][:100]}, which may be code and is not run"
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return "it announces more than there is memory"
+    text = text.rpartition("WeightsUnpickler error:")[2]  # where PyTorch's own reason stands, after its advice
     line = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return escape(shorten(line.strip().rstrip(".")))

@@ -1,12 +1,10 @@
 """Fits the tensors of a file to the network that params.yaml names, and says what was taken, adapted and left.
 
-The stem of other channels is adapted as timm does it (timm.models._manipulate.adapt_input_conv), and so are position
-embeddings (timm.layers.resample_abs_pos_embed). What only a head of the file needs is left.
+What only a head of the file needs is left; adapt.py has what is adapted.
 
 A start must bring nine tenths of the encoder's parameters, and no layer in another shape: a layer of random numbers in
 the middle of a network passes on noise, whatever the others know. What suits and still lacks something lacks less: a
 stem or a table of positions of another size.
-O and I channels out of and into a convolution, K pixels of its kernel's sides, T positions, D features.
 """
 
 import math
@@ -15,9 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from components.pretrain.start.adapt import (
+    adapt_stem,
+    count_prefix_tokens,
+    describe_stem,
+    is_other_channels,
+    resample_positions,
+)
 from components.pretrain.start.names import Match, Tensors, find_match
 from components.stage.errors import InputError
 from components.stage.shown import show_name
@@ -38,7 +42,7 @@ class Fitted:
     taken: list[str] = field(default_factory=list)  # unchanged but for their type
     converted: Counter[str] = field(default_factory=Counter)  # tensors by the type that they had
     adapted: list[str] = field(default_factory=list)  # lines
-    left: list[str] = field(default_factory=list)  # lines
+    left: dict[str, str] = field(default_factory=dict)  # both shapes by the name
 
 
 def fit(network: nn.Module, found: Tensors, *, channels: int, source: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -55,6 +59,7 @@ def fit(network: nn.Module, found: Tensors, *, channels: int, source: str) -> tu
         if theirs := match.names.get(name):
             take(fitted, name, tensor, found[theirs], stem=stem, channels=channels, source=source)
     check_share(network, fitted, match, found, source)
+    check_rest(fitted, match, found, source)
     return fitted.weights, list(describe(fitted, match, wanted, found))
 
 
@@ -89,7 +94,7 @@ def take(
     elif not same:
         where = f"{list(theirs.shape)} there and {list(ours.shape)} here"
         if name == stem or "pos_embed" in name or "relative_position" in name:
-            fitted.left.append(f"{name}, {where}")
+            fitted.left[name] = where
             return
         raise InputError(f"{source}: does not fit pretrain.encoder: {name} is {where}: the weights of another network")
     weights = theirs.detach().to(ours.dtype, copy=True).contiguous()
@@ -101,52 +106,6 @@ def take(
         fitted.taken.append(name)
     if theirs.dtype != ours.dtype:
         fitted.converted[name_type(theirs)] += 1
-
-
-def is_other_channels(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether two convolutions differ only in how many channels they see."""
-    return ours.ndim == theirs.ndim == 4 and (len(ours), *ours.shape[2:]) == (len(theirs), *theirs.shape[2:])
-
-
-def adapt_stem(weight: Tensor, channels: int) -> Tensor:
-    """Adapt a convolution to images of other channels, whose sum stays about what it was: (O, I, K, K) -> (O, C, K, K).
-
-    One channel gets the sum over all; several repeat those that there are, scaled by I / C.
-    """
-    weight, before = weight.float(), weight.shape[1]
-    if channels == 1:
-        return weight.sum(dim=1, keepdim=True)
-    return weight[:, torch.arange(channels) % before] * (before / channels)
-
-
-def describe_stem(weight: Tensor, channels: int) -> str:
-    """Describe what `adapt_stem` does."""
-    before = weight.shape[1]
-    how = "their sum" if channels == 1 else f"repeated or cut, times {before}/{channels}"
-    return f"from {before} channel{'s' * (before > 1)} to {channels}, {how}"
-
-
-def count_prefix_tokens(ours: Tensor, theirs: Tensor) -> int | None:
-    """Count the positions that are no place in the image, such as the class token's: (1, T, D) each.
-
-    Return None if what is left are not squares of places.
-    """
-    if not ours.ndim == theirs.ndim == 3 or len(ours) != 1 or len(theirs) != 1 or ours.shape[2] != theirs.shape[2]:
-        return None
-    for prefix in range(8):
-        places = [tensor.shape[1] - prefix for tensor in (ours, theirs)]
-        if all(place > 0 and math.isqrt(place) ** 2 == place for place in places):
-            return prefix
-    return None
-
-
-def resample_positions(positions: Tensor, side: int, prefix: int) -> Tensor:
-    """Scale a square of positions to another side: (1, T, D) -> (1, prefix + side * side, D) float32."""
-    kept, places = positions[:, :prefix].float(), positions[:, prefix:].float()
-    old = math.isqrt(places.shape[1])
-    square = places.reshape(1, old, old, -1).permute(0, 3, 1, 2)  # (1, D, old, old)
-    scaled = F.interpolate(square, (side, side), mode="bicubic", antialias=True)  # (1, D, side, side)
-    return torch.cat([kept, scaled.flatten(2).transpose(1, 2)], dim=1)
 
 
 def check_numbers(name: str, weights: Tensor, source: str) -> None:
@@ -166,6 +125,19 @@ def check_share(network: nn.Module, fitted: Fitted, match: Match, found: Tensors
             f"{source}: does not fit pretrain.encoder: {math.floor(100 * share)} % of its numbers are there, of "
             f"{LEAST:.0%} that a start must bring; expected {list_shapes(network.state_dict(), sizes)}; "
             f"found {list_shapes(found, [name for name in found if name.startswith(match.prefix)])}"
+        )
+
+
+def check_rest(fitted: Fitted, match: Match, found: Tensors, source: str) -> None:
+    """Check that the file has not much more of the same layers, as that of a deeper network has. Raises InputError."""
+    _, beside, _ = sort_rest(match, found)
+    used = {name.removeprefix(match.prefix).split(".")[0] for name in match.names.values()}
+    further = {name: found[match.prefix + name].numel() for name in beside if name.split(".")[0] in used}
+    taken = sum(tensor.numel() for tensor in fitted.weights.values())
+    if sum(further.values()) > (1 - LEAST) * (taken + sum(further.values())):
+        raise InputError(
+            f"{source}: does not fit pretrain.encoder: it has further layers, {list_groups(further)}: the weights of "
+            "another network"
         )
 
 
@@ -189,8 +161,8 @@ def describe(fitted: Fitted, match: Match, wanted: Tensors, found: Tensors) -> I
         yield f"converted to float32: {count:,} of {kind}"
     for text in fitted.adapted:
         yield f"adapted: {text}"
-    for text in fitted.left:
-        yield f"left, and drawn at random: {text}"
+    for name, where in list(fitted.left.items())[:1]:
+        yield f"left, and drawn at random: {list_groups(fitted.left)}; {name} is {where}"
     missing = [name for name in wanted if name not in match.names and not name.endswith(COUNTER)]
     if missing:
         yield f"drawn at random, as the file has none: {list_groups(missing)}"
@@ -199,17 +171,22 @@ def describe(fitted: Fitted, match: Match, wanted: Tensors, found: Tensors) -> I
 
 def describe_rest(match: Match, found: Tensors) -> Iterable[str]:
     """Yield lines about what the network does not have: heads, further layers, and what else the file holds."""
-    used = set(match.names.values())
-    rest = {name: name.removeprefix(match.prefix) for name in found if name not in used}
-    beside = [short for name, short in rest.items() if name.startswith(match.prefix)]
-    heads = [name for name in beside if name.split(".")[0] in HEADS]
-    others = [name for name in beside if name.split(".")[0] not in HEADS]
+    heads, others, elsewhere = sort_rest(match, found)
     if heads:
         yield f"left, a head: {list_groups(heads)}"
     if others:
         yield f"left, not in this network: {list_groups(others)}"
-    if elsewhere := len(rest) - len(beside):
+    if elsewhere:
         yield f"left: {elsewhere:,} tensors elsewhere in the file"
+
+
+def sort_rest(match: Match, found: Tensors) -> tuple[list[str], list[str], int]:
+    """Sort what is not taken: names without the prefix of heads, those of other layers, and how many have no prefix."""
+    used = set(match.names.values())
+    rest = [name for name in found if name not in used]
+    beside = [name.removeprefix(match.prefix) for name in rest if name.startswith(match.prefix)]
+    heads = [name for name in beside if name.split(".")[0] in HEADS]
+    return heads, [name for name in beside if name.split(".")[0] not in HEADS], len(rest) - len(beside)
 
 
 def list_groups(names: Iterable[str]) -> str:

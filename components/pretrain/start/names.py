@@ -29,14 +29,15 @@ class Match:
 
 
 def find_match(network: nn.Module, found: Tensors, stem: str | None) -> Match:
-    """Match a network's tensors with those of a file. Where no names agree, no name is matched.
+    """Match a network's tensors with those of a file; nothing is matched where most names differ.
 
     `stem` names the weight of the first convolution, whose shape may differ.
     """
     wanted = network.state_dict()
     match = match_names(network, wanted, found)
-    if len(match.names) < len(wanted) / 2:
-        return match_order(wanted, found, stem) or match
+    learned = dict(network.named_parameters()).keys()
+    if 2 * len(match.names.keys() & learned) < len(learned):
+        return match_order(wanted, found, stem) or Match("", {})
     return match
 
 
