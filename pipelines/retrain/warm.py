@@ -50,7 +50,8 @@ def begin(root: Path, folder: Path, champion: Version | None, params: Mapping[st
         values = ", ".join(f"{key} {value}" for key, value in written.items() if value != CHAMPION)
         say(f"the training begins with {champion.name}{f', with {values}' if values else ''}")
     else:
-        worktree.link_files(root / place / start.FOLDER, folder / place / start.FOLDER)  # no matter what is in it
+        # No training reads it, but the hash of the folder would differ from that in the user's checkout.
+        worktree.link_files(root / place / start.FOLDER, folder / place / start.FOLDER)
     return record
 
 
@@ -67,7 +68,7 @@ def _list_values(
     if rules["start"] != "champion":
         return
     if champion is None:
-        say("there is no champion to begin with yet: the training begins from scratch")
+        say("there is no champion to begin with yet: this night is as with `retrain.start: scratch`")
         if own_start == CHAMPION:
             yield f"{section}.start", NONE
         return
