@@ -35,11 +35,10 @@ def set_values(folder: Path, by_key: Mapping[str, Any]) -> None:
     wanted = read(folder)
     try:
         for key, value in by_key.items():
-            *parents, name = key.split(".")
-            (get(wanted, ".".join(parents)) if parents else wanted)[name] = value
+            wanted = _change(wanted, key.split("."), value)
             text = _replace(text, key.split("."), value)
         is_right = YAML(typ="safe").load(text) == wanted
-    except (YAMLError, StopIteration, TypeError):
+    except (YAMLError, LookupError, StopIteration, AttributeError, TypeError):
         is_right = False
     if not is_right:
         way = "a retraining writes them, so each must stand there as `key: value`, without anchors and aliases"
@@ -48,8 +47,14 @@ def set_values(folder: Path, by_key: Mapping[str, Any]) -> None:
         (folder / PARAMS).write_bytes(text.encode())
 
 
+def _change(params: Mapping[str, Any], names: list[str], value: Any) -> dict[str, Any]:
+    """Return parameters with another value of a key; what shares values with it by an alias keeps its own."""
+    name, *inner = names
+    return {**params, name: _change(params[name], inner, value) if inner else value}
+
+
 def _replace(text: str, names: list[str], value: Any) -> str:
-    """Return the text with another value of a key. Raises StopIteration or TypeError where there is no such key."""
+    """Return the text with another value of a key. Raises StopIteration or TypeError where there is none."""
     node = YAML().compose(text)
     for name in names:
         key, node = next((key, node) for key, node in node.value if key.value == name)
