@@ -113,7 +113,7 @@ class Given:
         if not np.array_equal(self.store.read_columns(["id"])["id"].to_numpy().astype(str), table.ids):
             raise InputError(f"{self.embeddings_folder}: not of the images in {self.store_folder}; `dvc repro embed`")
         channels = self.encoder.config.images.channels
-        return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels))
+        return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels, deep=False))
 
 
 def select_labelled(table: Embeddings) -> LabelledFeatures:

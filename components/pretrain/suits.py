@@ -49,7 +49,7 @@ def look_at_images(store: Store, splits: tuple[str, ...]) -> Look:
     sides, coloured, means, squares = [], 0, [], []
     for encoded in store.read_groups([groups[place] for place in places]):
         for place in space_evenly(len(encoded), -(-IMAGES // len(places))):
-            pixels = decode_whole(encoded[place], channels=3)  # (H, W, 3) uint8
+            pixels = decode_whole(encoded[place], channels=3, deep=False)  # (H, W, 3) uint8
             sides.append(min(pixels.shape[:2]))
             apart = max(1, sides[-1] // POINTS)
             values = pixels[::apart, ::apart] / 255

@@ -90,7 +90,7 @@ def decode_all(
 ) -> Tensor:
     """Decode all images onto the device, (N, C, R, R) uint8, with at most a row group of them on the host at a time."""
     side, channels = params.images.read_side, params.images.channels
-    square = partial(decode_square, side=side, channels=channels)
+    square = partial(decode_square, side=side, channels=channels, deep=False)
     groups = store.find_groups(splits)
     images = torch.empty((sum(group.count for group in groups), channels, side, side), dtype=torch.uint8, device=device)
     progress = Progress("decode", len(images), "images") if replica.writes else None
@@ -137,7 +137,7 @@ class Squares:
 
     def __call__(self, encoded: list[bytes], step: int) -> Batch:
         """Decode the images of a batch: (b, C, R, R) uint8."""
-        return (torch.from_numpy(np.stack([decode_square(image, **self.shape) for image in encoded])),)
+        return (torch.from_numpy(np.stack([decode_square(image, **self.shape, deep=False) for image in encoded])),)
 
 
 class Albumentations:
@@ -154,7 +154,7 @@ class Albumentations:
         """Make the views of the images of a batch: (b, C, S, S) uint8 each."""
         for number, compose in enumerate(self.composed):
             compose.set_random_seed(derive_seed(self.seed, VIEWS, step, self.rank, number) % 2**32)
-        images = [decode_whole(image, channels=self.channels) for image in encoded]
+        images = [decode_whole(image, channels=self.channels, deep=False) for image in encoded]
         return tuple(
             torch.from_numpy(np.stack([compose(image=image)["image"] for image in images]))
             .permute(0, 3, 1, 2)
