@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
+from components.encoder.params import Images
 from components.features.embeddings import EmbeddingsWriter
 from components.pretrain.params import Pretrain, WholePretrain
 from components.stage.command import read_params
@@ -17,6 +18,7 @@ from components.store.decode import decode_square
 from components.store.store import TRAIN, Row, Store, write_store
 from tests.conftest import EVERYTHING_OFF, ROOT, set_in
 
+RGB = Images(side=8, read_side=8, range=None, colours=None, mean=(0.5,) * 3, std=(0.25,) * 3)
 CLASSES = ["cat", "dog", "owl"]
 
 
@@ -57,7 +59,7 @@ def make_settings(**changes: Any) -> Pretrain:
     """Make the shipped settings for 8 x 8 grays, with views that are the image, and with changes: `feed__workers=0`."""
     section = read_params(ROOT / "params.yaml").pretrain.model_dump()
     section["views"] = {"online": 2, "first": dict(EVERYTHING_OFF), "second": {}, "target": None}
-    section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
+    section["images"] = {"side": 8, "read_side": 8, "range": None, "colours": None, "mean": (0.5,), "std": (0.25,)}
     for key, value in changes.items():
         set_in(section, key.split("__"), value)
     return WholePretrain.model_validate(section)

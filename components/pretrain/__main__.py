@@ -27,7 +27,7 @@ from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
-from components.pretrain.suits import warn_of_unsuitable
+from components.pretrain.suits import warn_of_colourless, warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.disk import check_file, check_folder, check_room, say_kept, write_beside
@@ -57,7 +57,8 @@ def run(
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     if replica.writes:
-        for line in warn_of_unsuitable(params.images, opened, SPLITS):
+        lines = warn_of_unsuitable(params.images, opened, SPLITS) + warn_of_colourless(params.views, params.images)
+        for line in lines:
             print(f"pretrain: {line}", flush=True)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
     if way.compiled and replica.writes:

@@ -25,7 +25,7 @@ def make_encoder(encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -
             norm.weight.uniform_(0.2, 2.0)
             norm.bias.uniform_(-1.0, 1.0)
     images = Images(
-        side=side, read_side=side, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
+        side=side, read_side=side, range=None, colours=None, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
     )
     provenance = {
         "method": "BYOL, arXiv 2006.07733",

@@ -34,7 +34,11 @@ def grays(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def warn(store: Store, *, side: int = 64, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
-    return "\n".join(warn_of_unsuitable(Images(side=side, read_side=side, mean=mean, std=std), store, (TRAIN,)))
+    return "\n".join(
+        warn_of_unsuitable(
+            Images(side=side, read_side=side, range=None, colours=None, mean=mean, std=std), store, (TRAIN,)
+        )
+    )
 
 
 def test_what_suits_needs_no_word(photos: Store, grays: Store) -> None:

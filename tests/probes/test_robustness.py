@@ -32,7 +32,7 @@ ATTACKS = EVALUATE.robustness.model_copy(
     }
 )
 WAYS = list_disturbances(ATTACKS, lambda pixels, quality: pixels - pixels % (100 - quality))
-SHAPE = Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,))
+SHAPE = Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.4,), std=(0.25,))
 
 
 def make_generator(seed: int = 0) -> torch.Generator:
@@ -150,7 +150,7 @@ class RecordingEncoder(nn.Module):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_never_disturbed(channels: int) -> None:
     drawn = torch.randint(0, 256, (6, channels, SIDE, SIDE), generator=make_generator()).byte()
-    shape = Images(side=SIDE, read_side=SIDE, mean=(0.0,) * channels, std=(1.0,) * channels)
+    shape = Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.0,) * channels, std=(1.0,) * channels)
     weights = torch.randn(channels * SIDE * SIDE, 3, generator=make_generator()).double()
     truth = np.arange(6) % 3
     part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
@@ -174,7 +174,7 @@ def test_an_attack_asks_for_no_value_and_mixes_no_devices() -> None:
 def make_network_on_gpu() -> JudgedNetwork:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten()).cuda()
     weights = torch.randn(8 * 14 * 14, 5, generator=make_generator(), dtype=torch.float64)
-    shape = Images(side=16, read_side=16, mean=(0.4,) * 3, std=(0.25,) * 3)
+    shape = Images(side=16, read_side=16, range=None, colours=None, mean=(0.4,) * 3, std=(0.25,) * 3)
     return JudgedNetwork(network, torch.bfloat16, Classifier(weights.cuda(), torch.zeros(5).cuda(), 1.0), shape)
 
 

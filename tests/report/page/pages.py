@@ -21,7 +21,7 @@ from components.report.verdict import reach_verdict
 from components.stage.command import read_params
 from components.store.store import TEST, TRAIN, UNLABELLED, Row, Store, write_store
 from tests.conftest import ROOT
-from tests.small import encode_png, write_embeddings
+from tests.small import RGB, encode_png, write_embeddings
 
 CLEAN: dict[str, Any] = {  # metrics/data.json
     "images": 5,
@@ -133,7 +133,7 @@ class Folder:
         data, pretrain = (json.loads((metrics / f"{name}.json").read_text()) for name in ("data", "pretrain"))
         folders = {name: self.root / name for name in ("embeddings", "predictions", "plots")}
         probes = read_probes(metrics, list(self.probes))
-        return Inputs(data, pretrain, probes, Store(self.root / "store"), **folders)
+        return Inputs(data, pretrain, probes, Store(self.root / "store"), RGB, **folders)
 
     def render(self, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""

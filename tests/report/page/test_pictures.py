@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from components.report.page.pictures import SHOWN_SIDE, make_thumbnail
-from tests.small import encode_png
+from tests.small import RGB, encode_png
 from tests.store.encoded import encode_image, encode_png16
 
 
 def read_thumbnail(encoded: bytes) -> np.ndarray:
     """Read the pixels of an image's thumbnail: (H, W, 3)."""
-    with Image.open(io.BytesIO(base64.b64decode(make_thumbnail(encoded, 10_000).split(",")[1]))) as picture:
+    with Image.open(io.BytesIO(base64.b64decode(make_thumbnail(encoded, 10_000, RGB).split(",")[1]))) as picture:
         assert picture.mode == "RGB"
         return np.asarray(picture)
 
