@@ -110,17 +110,16 @@ def run_project(
     commit_all(project, "Satellite images")
     seconds = run_line(project, "dvc repro").seconds
     check_store(Store(project / "data" / "store"), written)
-    metrics = {
-        name: json.loads((project / "metrics" / f"{name}.json").read_text()) for name in ("logistic", "pretrain")
-    }
+    measured = project / "metrics"
+    logistic, pretrain = (json.loads((measured / f"{name}.json").read_text()) for name in ("logistic", "pretrain"))
     return {
         "seconds": seconds,
         "values_checked": scenes.size,
         "logistic": {
             encoder: {key: of_encoder[key] for key in ("accuracy", "accuracy_low", "accuracy_high")}
-            for encoder, of_encoder in metrics["logistic"].items()
+            for encoder, of_encoder in logistic.items()
         },
-        "rank_me": metrics["pretrain"]["rank_me"],
+        "rank_me": pretrain["rank_me"],
     }
 
 
@@ -145,7 +144,7 @@ def make_params(folder: Path, scenes: np.ndarray, epochs: int, colours: tuple[in
 
 
 def check_store(store: Store, written: dict[str, np.ndarray]) -> None:
-    """Check that every image of the store has the values of its file. Raises RuntimeError for the first that has not."""
+    """Check the store: its images have the values of their files. Raises RuntimeError for the first that has not."""
     paths = [image["path"] for image in store.read_columns(["image"])["image"].to_pylist()]
     found = 0
     for place, encoded in store.read_images(np.arange(len(paths)), SPLITS):

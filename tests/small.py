@@ -52,7 +52,9 @@ def fill_store(
 def decode_images(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np.ndarray:
     """Decode every image of the splits as gray: (N, 1, S, S) uint8."""
     groups = store.read_groups(store.find_groups(splits))
-    return np.stack([decode_square(encoded, side=side, channels=1) for group in groups for encoded in group])
+    return np.stack(
+        [decode_square(encoded, side=side, channels=1, deep=False) for group in groups for encoded in group]
+    )
 
 
 def make_settings(**changes: Any) -> Pretrain:

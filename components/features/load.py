@@ -36,8 +36,8 @@ class LoadedEncoder:
     def embed(self, images: Any) -> np.ndarray:
         """Embed a Pillow image or a list of them, or an array (N, H, W) or (N, H, W, C) -> (N, D) float32.
 
-        Arrays are uint8; if the images have a range, or uint16. Images of any mode and size are turned upright, scaled to cover a square and cut to it, as the store's images
-        are. Raises InputError for anything else.
+        Arrays are uint8, or uint16 if the encoder's images have a range. Images of any mode and size are turned
+        upright, scaled to cover a square and cut to it, as the store's images are. Raises InputError for anything else.
         """
         shape, listed = self.config.images, list_images(images, self.config.images)
         parts = [np.empty((0, self.config.features), np.float32)]

@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from components.encoder.normalise import to_unit
+from components.encoder.params import Images
 from components.learning import views
 from components.learning.randomness import PREVIEW, derive_seed
-from components.encoder.params import Images
 from components.pretrain.params import Pretrain
 from components.stage.disk import write_beside
 from components.store.decode import to_channels

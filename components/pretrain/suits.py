@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.encoder.channels import HIGHEST
 from components.encoder.params import Images
 from components.learning.params import Views
 from components.store.decode import MODES, accept, decode_whole, read_all
@@ -62,8 +63,8 @@ def warn_of_colourless(views: Views, params: Images) -> list[str]:
     if not idle or params.coloured or params.colours is not None:
         return []
     return [
-        f"params.yaml: pretrain.views: {', '.join(idle)}: without effect, since of {params.channels} channels none has a "
-        "colour: pretrain.images.colours names those that are red, green and blue; [] says that there are none"
+        f"params.yaml: pretrain.views: {', '.join(idle)}: without effect, since of {params.channels} channels none has "
+        "a colour: pretrain.images.colours names those that are red, green and blue; [] says that there are none"
     ]
 
 
@@ -71,7 +72,8 @@ def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Loo
     """Decode images that lie evenly spaced in groups that are evenly spaced in the store."""
     encoded = list(choose_images(store, splits))
     whole = [samples for samples in (read_all(image, accept) for image in encoded) if samples]
-    deep, bands = (sum(has(samples) for samples in whole) for has in (lambda x: x.bits == 16, lambda x: x.bands))
+    deep = sum(samples.bits == 16 for samples in whole)
+    bands = sum(samples.bands for samples in whole)
     highest = max((int(samples.values.max()) for samples in whole if samples.bits == 16), default=0)
     plain = not bands and params.colours is None and params.channels in MODES
     low, high = params.limits
@@ -113,10 +115,10 @@ def check_range(params: Images, look: Look) -> list[str]:
     if not params.deep:
         if not look.deep:
             return []
+        dark = ", which are then nearly black" if look.highest < DARK * HIGHEST else ""
         return [
-            f"range: empty, so that of 16 bits the upper 8 alone are seen, but {look.deep} {of} have 16, with values up to "
-            f"{look.highest}{', which are then nearly black' if look.highest < DARK * 65535 else ''}; "
-            f"{propose_range(look.highest)} keeps them all"
+            f"range: empty, so that of 16 bits the upper 8 alone are seen, but {look.deep} {of} have 16, with values up "
+            f"to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
         ]
     low, high = params.limits
     if look.highest - low < DARK * (high - low):
@@ -124,8 +126,8 @@ def check_range(params: Images, look: Look) -> list[str]:
         return [f"range: [{low}, {high}], but the highest value {of} is {look.highest}: they are nearly black; {right}"]
     if look.cut > CUT:
         return [
-            f"range: [{low}, {high}], but {look.cut:.0%} of the values {of} are above it, and become white; the highest "
-            f"is {look.highest}: {propose_range(look.highest)}"
+            f"range: [{low}, {high}], but {look.cut:.0%} of the values {of} are above it, and become white; the "
+            f"highest is {look.highest}: {propose_range(look.highest)}"
         ]
     return []
 

@@ -12,16 +12,21 @@ H x W pixels, S pixels per side of a square, C channels: 1 gray, 2 gray and alph
 https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
 
 from components.stage.errors import InputError
 from components.store.bare import drop_metadata
-from components.store.pages import PreviewOnly, choose_page, refuse_raw
+from components.store.full import Check, Shape, find_cut, read_full
+from components.store.pages import NotRead, PreviewOnly, UnknownRange, choose_page, refuse_raw
+from components.store.samples import Samples, convert, cut_bits, draw, fit_square
 from components.store.transparent import hide_transparent
 from components.store.upright import read_orientation, turn
 
@@ -31,14 +36,12 @@ FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"] + ["A
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 HIGHEST = "highest of 16 bits"  # in `info` of gray that had 16 bits: the highest of its values
 SIGNED = 2  # in SampleFormat
+SAVE = "save it as PNG or TIFF with 16 bits"
+Read = TypeVar("Read")
 Image.MAX_IMAGE_PIXELS = None  # stage fetch refuses what is too large, by params.yaml and before it is decoded
 
 
-class UnknownRange(Exception):  # noqa: N818
-    """Says that a file does not state which pixel values are black and which are white."""
-
-
-REFUSALS = (UnknownRange, PreviewOnly)  # of files that are sound, but whose picture is not known
+REFUSALS = (UnknownRange, PreviewOnly, NotRead)  # of files that are sound, but whose picture is not known
 
 
 def open_image(encoded: bytes) -> Image.Image:
@@ -53,9 +56,7 @@ def open_image(encoded: bytes) -> Image.Image:
 def turn_upright(opened: Image.Image) -> Image.Image:
     """Decode an opened image and turn it as its metadata say. Raises what Pillow raises, and UnknownRange."""
     if opened.mode == "F" or (opened.mode == "I" and opened.format != "PPM") or is_signed(opened):
-        raise UnknownRange(
-            "pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel, unsigned"
-        )
+        raise UnknownRange
     shown = hide_transparent(opened)  # which decodes it
     return turn(keep_upper_bits(shown) if shown.mode.startswith("I") else shown, read_orientation(opened))
 
@@ -100,13 +101,21 @@ def decode_upright(encoded: bytes, check: Callable[[Image.Image], None] | None =
 
     Raises UnknownRange, PreviewOnly, whatever `check` raises, and what Pillow raises for a picture that is broken.
     """
+    return read_despite_metadata(encoded, partial(read_image, check=check))
+
+
+def read_despite_metadata(encoded: bytes, read: Callable[[bytes], Read]) -> Read:
+    """Read a file, and if that fails once more without its metadata, which are often broken.
+
+    Raises REFUSALS, and what `read` raises for a picture that is broken.
+    """
     try:
-        return read_image(encoded, check)
+        return read(encoded)
     except REFUSALS:
         raise
     except Exception as error:  # decoders of broken files raise anything
         try:
-            return read_image(drop_metadata(encoded), check)
+            return read(drop_metadata(encoded))
         except REFUSALS:
             raise
         except Exception:  # so the picture itself is broken
@@ -121,14 +130,65 @@ def read_image(encoded: bytes, check: Callable[[Image.Image], None] | None) -> I
         return turn_upright(opened)
 
 
+def accept(shape: Shape) -> None:
+    """Accept an image of the store, as stage fetch has checked it."""
+
+
+def read_all(encoded: bytes, check: Check = accept) -> Samples | None:
+    """Read all samples of a file, upright; None if `decode_upright` shows all that there is, or all that can be read.
+
+    So whatever has more than 8 bits, or other channels than Pillow shows, has `samples.bits` and `samples.channels`.
+    Raises REFUSALS, whatever `check` raises, and what decoders of broken files raise.
+    """
+    return read_despite_metadata(encoded, partial(read_full, check=check))
+
+
 def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
-    """Decode a whole image of the store, upright, in the given number of channels. Raises InputError if it is broken,
-    since stage fetch stores only what can be decoded."""
+    """Decode a whole image of the store, upright, in the given number of channels, 1..4. Raises InputError if it is
+    broken, since stage fetch stores only what can be decoded."""
+    with name_store():
+        try:
+            return to_channels(decode_upright(encoded), channels)
+        except UnidentifiedImageError:  # which Pillow does not open
+            samples = read_all(encoded)
+            if samples is None:
+                raise
+    return Image.fromarray(convert(cut_bits(samples), channels).squeeze())
+
+
+def decode_samples(encoded: bytes, *, channels: int, deep: bool) -> np.ndarray:
+    """Decode a whole image of the store, upright, if its pixels or channels are not those of Pillow's images.
+
+    (H, W, C) uint8, or uint16 if deep: the values of its file, of 8 bits or more. Raises InputError.
+    """
+    with name_store():
+        samples = read_all(encoded)
+        if samples is None:
+            if cut := find_cut(encoded):
+                raise InputError(
+                    f"pretrain.images.range: an image is a {cut}, of which only 8 bits can be read: {SAVE}"
+                )
+            samples = show_samples(decode_upright(encoded))
+    if not deep:
+        samples = cut_bits(samples)
+    return convert(samples, channels).astype(np.uint16 if deep else np.uint8)
+
+
+def show_samples(image: Image.Image) -> Samples:
+    """Return the samples of an image of Pillow, of 8 bits."""
+    colours = 1 if image.mode in ("1", "L", "LA", "La") else 3
+    pixels = np.asarray(to_channels(image, colours + image.has_transparency_data))
+    return Samples(pixels.reshape(*pixels.shape[:2], -1), str(image.format), bands=False)
+
+
+@contextmanager
+def name_store() -> Iterator[None]:
+    """Turn whatever decoders of broken files raise into InputError."""
     try:
-        return to_channels(decode_upright(encoded), channels)
-    except Exception as error:  # decoders of broken files raise anything
-        if isinstance(error, MemoryError):
-            raise
+        yield
+    except (MemoryError, InputError):
+        raise
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"the store: an image cannot be decoded ({reason}); `dvc repro fetch` writes the store, "
@@ -136,15 +196,32 @@ def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
         ) from None
 
 
-def decode_whole(encoded: bytes, *, channels: int) -> np.ndarray:
-    """Decode a whole image at its own size: bytes -> (H, W, C) uint8."""
+def decode_whole(encoded: bytes, *, channels: int, deep: bool) -> np.ndarray:
+    """Decode a whole image at its own size: bytes -> (H, W, C) uint8, or uint16 if deep."""
+    if deep or channels not in MODES:
+        return decode_samples(encoded, channels=channels, deep=deep)
     pixels = np.asarray(decode_image(encoded, channels=channels), dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def decode_square(encoded: bytes, *, side: int, channels: int) -> np.ndarray:
-    """Decode an image, scale it to cover a square and cut out its middle: bytes -> (C, S, S) uint8."""
+def decode_square(encoded: bytes, *, side: int, channels: int, deep: bool) -> np.ndarray:
+    """Decode an image, scale it to cover a square and cut out its middle: bytes -> (C, S, S) uint8, or uint16 if deep.
+
+    If deep, the values are those of the file, of up to 16 bits; if not, those of 8 bits, of more the upper ones.
+    """
+    if deep or channels not in MODES:
+        return fit_square(decode_samples(encoded, channels=channels, deep=deep), side)
     return cut_square(decode_image(encoded, channels=channels), side)
+
+
+def decode_shown(encoded: bytes, *, low: float, high: float, channels: tuple[int, ...] | None) -> Image.Image:
+    """Draw an image of the store for a person, from low..high: its channels of these numbers, three or one, as RGB.
+
+    Without numbers, gray or colours are drawn as they are, and of other channels the mean. Raises InputError.
+    """
+    with name_store():
+        samples = read_all(encoded) or show_samples(decode_upright(encoded))
+    return draw(samples, low=low, high=high, channels=channels)
 
 
 def cut_square(whole: Image.Image, side: int) -> np.ndarray:

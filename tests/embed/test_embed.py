@@ -24,7 +24,7 @@ def read_whole_store(folder: Path) -> tuple[pa.Table, torch.Tensor]:
     """Read the store's rows and images at once, without the code of the stage."""
     rows = pa.concat_tables(pq.read_table(shard) for shard in sorted((folder / "store").iterdir()))
     encoded = [image["bytes"] for image in rows["image"].to_pylist()]
-    return rows, torch.from_numpy(np.stack([decode_square(image, side=8, channels=3) for image in encoded]))
+    return rows, torch.from_numpy(np.stack([decode_square(image, side=8, channels=3, deep=False) for image in encoded]))
 
 
 def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Path, tmp_path: Path) -> None:

@@ -24,9 +24,8 @@ def make_encoder(encoder: Encoder = TINY, *, channels: int = 1, side: int = 8) -
         for norm in norms:
             norm.weight.uniform_(0.2, 2.0)
             norm.bias.uniform_(-1.0, 1.0)
-    images = Images(
-        side=side, read_side=side, range=None, colours=None, mean=(0.4, 0.5, 0.3, 0.6)[:channels], std=(0.25, 0.2, 0.3, 0.5)[:channels]
-    )
+    mean, std = (0.4, 0.5, 0.3, 0.6)[:channels], (0.25, 0.2, 0.3, 0.5)[:channels]
+    images = Images(side=side, read_side=side, range=None, colours=None, mean=mean, std=std)
     provenance = {
         "method": "BYOL, arXiv 2006.07733",
         "images": 8,

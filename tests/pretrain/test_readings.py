@@ -126,7 +126,7 @@ def test_images_are_seen_as_the_probes_will_see_them() -> None:
     """Images read at 16 x 16 and scaled to 8 x 8 differ from Pillow's scaling by at most 1.5 of 255 grays."""
     rng = np.random.default_rng(0)
     large = np.kron(rng.integers(50, 200, (5, 4, 4)), np.ones((4, 4))).astype(np.uint8)
-    expected = np.stack([decode_square(encode_png(image), side=8, channels=1) for image in large])
+    expected = np.stack([decode_square(encode_png(image), side=8, channels=1, deep=False) for image in large])
     seen = readings.scale_and_normalise(torch.from_numpy(large[:, None]), make_settings(images__read_side=16))
     np.testing.assert_allclose((seen.numpy() * STD + MEAN) * 255, expected, atol=1.5)
 

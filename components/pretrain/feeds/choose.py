@@ -88,7 +88,7 @@ def open_feed(
 def decode_all(
     store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
 ) -> Tensor:
-    """Decode all images onto the device, (N, C, R, R) uint8 or uint16, with at most a row group of them on the host at a time."""
+    """Decode all images onto the device, with at most a row group of them on the host: (N, C, R, R) uint8 or uint16."""
     side, channels, deep = params.images.read_side, params.images.channels, params.images.deep
     square = partial(decode_square, side=side, channels=channels, deep=deep)
     groups = store.find_groups(splits)

@@ -1,0 +1,145 @@
+"""Reads all samples of the files of which Pillow's 8 bits show less than there is: with more bits or more channels.
+
+Pillow cuts colours of 16 bits to 8, and cannot open more than four samples of a pixel. The samples stay as they stand
+in the file, 12 bits in 16 too. PNG: W3C, section 11.2.2 (IHDR). JPEG 2000: ITU-T T.800, section A.5.1 (SIZ). AVIF: AV1
+codec ISO media file format binding, section 2.3.3 (av1C).
+H x W pixels, N samples of each.
+"""
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from components.store.pages import TIFF_BEGINNINGS, choose_page, refuse_raw
+from components.store.samples import Samples
+from components.store.tiff import open_tiff
+from components.store.transparent import read_unpacked
+from components.store.upright import read_orientation, turn_pixels
+
+PNG_BEGINNING, PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # the place of how many bits a sample has
+NETPBM_BEGINNINGS = (b"P2", b"P3", b"P5", b"P6")
+SIZ = b"\xff\x4f\xff\x51"  # with which a stream of JPEG 2000 begins
+JPEG2000_BEGINNINGS = (b"\0\0\0\x0cjP  ", SIZ)
+COUNT_PLACE, BITS_PLACE = 40, 42  # after SIZ's beginning
+BOTH_BYTES = {  # by how Pillow unpacks 16 bits: as which mode and how all upper bytes are read, and all lower ones
+    "RGB;16B": ("RGB;16B", "RGB;16L"),
+    "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
+    "LA;16B": ("RGBA", "RGBA"),  # whose bytes are gray's upper, gray's lower, alpha's upper, alpha's lower
+}
+DEEP_AVIF = re.compile(rb"av1C..[\x40-\x7f\xc0-\xff]", re.DOTALL)
+
+
+class Shape(NamedTuple):
+    """What the header of a file says."""
+
+    format: str  # as Pillow calls it
+    width: int
+    height: int
+    channels: int
+    bits: int
+
+
+Check = Callable[[Shape], None]
+
+
+def read_full(encoded: bytes, check: Check) -> Samples | None:
+    """Read all samples, upright; None if Pillow's 8 bits are all that there is, or all that can be read.
+
+    Raises whatever `check` and decoders of broken files raise.
+    """
+    if encoded.startswith(TIFF_BEGINNINGS):
+        refuse_raw(encoded)
+        tiff = open_tiff(encoded)
+        if tiff:
+            check(Shape("TIFF", tiff.shape[1], tiff.shape[0], tiff.shape[2], tiff.bits))
+            return Samples(turn_pixels(tiff.read(), tiff.orientation), "TIFF", tiff.bands)
+    with_pillow = (
+        encoded.startswith(TIFF_BEGINNINGS)  # of 12 bits, which are packed
+        or (encoded.startswith(PNG_BEGINNING) and encoded[PNG_BITS : PNG_BITS + 1] == b"\x10")
+        or encoded.startswith(NETPBM_BEGINNINGS)
+        or (encoded.startswith(JPEG2000_BEGINNINGS) and read_precision(encoded)[1] > 8)
+    )
+    if not with_pillow:
+        return None
+    with choose_page(Image.open(BytesIO(encoded), formats=["TIFF", "PNG", "PPM", "JPEG2000"]), encoded) as opened:
+        return read_opened(opened, encoded, check)
+
+
+def read_opened(opened: Image.Image, encoded: bytes, check: Check) -> Samples | None:
+    """Read all samples of a file that Pillow has opened; None if they have 8 bits, or only 8 can be read."""
+    unpacked, channels = read_unpacked(opened), len(opened.getbands())
+    if opened.format == "PPM":
+        most = 65535 if unpacked == "I;16B" else unpacked[1] if isinstance(unpacked, tuple) else 255
+        if opened.mode == "F" or most <= 255:
+            return None
+    elif opened.format in ("TIFF", "JPEG2000") and opened.mode != "I;16":
+        return None
+    channels = 2 if unpacked == "LA;16B" else channels
+    check(Shape(str(opened.format), *opened.size, channels, 16))
+    if opened.format == "PPM" and isinstance(opened, ImageFile.ImageFile):
+        values = read_netpbm(opened, encoded, channels)
+    elif unpacked in BOTH_BYTES:
+        values = read_both_bytes(opened, encoded, unpacked)
+    else:
+        values = np.asarray(opened, np.uint16)[..., None]
+        if opened.format == "JPEG2000":  # which Pillow has scaled
+            values = values >> (16 - min(16, read_precision(encoded)[1]))
+    return Samples(turn_pixels(add_marked(values, opened), read_orientation(opened)), str(opened.format), bands=False)
+
+
+def read_netpbm(opened: ImageFile.ImageFile, encoded: bytes, channels: int) -> np.ndarray:
+    """Read samples of two bytes each, or written as text: (H, W, N) uint16."""
+    kind, begin = opened.tile[0].codec_name, opened.tile[0].offset
+    count = opened.width * opened.height * channels
+    if kind == "ppm_plain":
+        words = re.sub(rb"#[^\r\n]*", b"", encoded[begin:]).split(maxsplit=count)[:count]
+        values = np.array([int(word) for word in words], np.uint16)
+    else:
+        values = np.frombuffer(encoded, ">u2", count, begin).astype(np.uint16)
+    return values.reshape(opened.height, opened.width, channels)
+
+
+def read_both_bytes(opened: Image.Image, encoded: bytes, unpacked: str) -> np.ndarray:
+    """Decode a PNG of 16 bits twice, for the upper and the lower bytes of its samples: (H, W, N) uint16."""
+    parts = []
+    for way in BOTH_BYTES[unpacked]:
+        with Image.open(BytesIO(encoded), formats=["PNG"]) as again:
+            again.tile = [tile._replace(args=way) for tile in again.tile]
+            parts.append(np.asarray(again).astype(np.uint16))
+    upper, lower = parts
+    if unpacked == "LA;16B":
+        upper, lower = upper[..., ::2], lower[..., 1::2]
+    opened.load()  # its metadata may follow its pixels
+    return upper << 8 | lower
+
+
+def add_marked(values: np.ndarray, opened: Image.Image) -> np.ndarray:
+    """Add alpha if a PNG marks one of its grays or colours as transparent: (H, W, N) -> (H, W, N or N + 1)."""
+    marked = opened.info.get("transparency") if opened.format == "PNG" and values.shape[2] in (1, 3) else None
+    if marked is None:
+        return values
+    opaque = (values != np.asarray(marked)).any(axis=2, keepdims=True)
+    return np.concatenate([values, opaque * np.uint16(2**16 - 1)], axis=2)
+
+
+def read_precision(encoded: bytes) -> tuple[int, int]:
+    """Read how many channels of how many bits a JPEG 2000 has; 0, 0 if that cannot be read."""
+    place = encoded.find(SIZ)
+    if place < 0 or len(encoded) < place + BITS_PLACE + 1:
+        return 0, 0
+    count = int.from_bytes(encoded[place + COUNT_PLACE : place + BITS_PLACE])
+    return count, (encoded[place + BITS_PLACE] & 0x7F) + 1
+
+
+def find_cut(encoded: bytes) -> str:
+    """Say in what form more than 8 bits are that cannot be read in full; an empty text if that is not so."""
+    if encoded.startswith(JPEG2000_BEGINNINGS):
+        channels, bits = read_precision(encoded)
+        return f"JPEG 2000 with {channels} channels of {bits} bits" if channels > 1 and bits > 8 else ""
+    if encoded[4:8] == b"ftyp":
+        return "AVIF with more than 8 bits" if DEEP_AVIF.search(encoded) else ""
+    return ""

@@ -1,0 +1,217 @@
+"""Reads TIFF files with samples of 16 bits, or with more of them than Pillow opens, by tifffile.
+
+tifffile reads the structure; libtiff, by Pillow, unpacks each strip or tile, into no more bytes than its pixels need,
+so that nothing that is packed very small fills the memory. The pages of a file are the channels of one image only if
+its description says so, as ImageJ, OME and tifffile write it; else the first page that is no preview is the image.
+TIFF 6.0; https://github.com/cgohlke/tifffile. H x W pixels, N samples of each, P pages.
+"""
+
+import logging
+import math
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from components.store.described import read_axes
+from components.store.pages import CAMERA_RAW, PAGES, NotRead, PreviewOnly, UnknownRange, is_preview, is_raw
+from components.store.samples import MOST_CHANNELS
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it tells of every odd tag
+PLAIN, LIBTIFFS = 1, (5, 8, 32773, 32946, 34925, 50000)  # LZW, Deflate, PackBits, Deflate, LZMA, Zstandard
+TOLD = (254, 255, 262, 50706)  # tags that tell whether a page is a preview, or of a RAW file
+PHOTOMETRIC, WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 262, 0, 1, 2
+UNSIGNED, UNDEFINED = 1, 4  # in SampleFormat
+UNSPECIFIED = 0  # in ExtraSamples
+ORIENTATION, LONG = 274, 4
+LARGEST_TILE = 2**26  # bytes; of an image that is smaller than its tiles
+
+
+@dataclass(frozen=True)
+class Tiff:
+    """An image in a TIFF: one page, or one page per channel or row."""
+
+    encoded: bytes
+    pages: list[tifffile.TiffPage]
+    last: bool  # whether the channels lie last in pages of W x N, a page per row
+
+    @property
+    def first(self) -> tifffile.TiffPage:
+        """The page that describes all."""
+        return self.pages[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and number of samples, as they are stored."""
+        height, width, samples = (
+            int(self.first.imagelength),
+            int(self.first.imagewidth),
+            int(self.first.samplesperpixel),
+        )
+        if len(self.pages) == 1:
+            return height, width, samples
+        return (len(self.pages), height, width) if self.last else (height, width, len(self.pages))
+
+    @property
+    def bits(self) -> int:
+        """The bits of each sample."""
+        return int(self.first.bitspersample)
+
+    @property
+    def orientation(self) -> int:
+        """How the image has to be turned, 1..8."""
+        found = self.first.tags.valueof(ORIENTATION)
+        return int(found) if isinstance(found, int) else 1
+
+    @property
+    def bands(self) -> bool:
+        """Whether the samples are neither gray nor RGB, with alpha or without."""
+        if len(self.pages) > 1:
+            return True
+        samples = self.shape[2]
+        colours = 3 if read_photometric(self.first) == RGB else 1
+        extra = tuple(self.first.extrasamples)
+        return samples != colours and (samples != colours + 1 or UNSPECIFIED in extra)
+
+    def read(self) -> np.ndarray:
+        """Read all samples: (H, W, N) uint8 or uint16. Raises whatever broken files cause."""
+        pages = [read_page(self.encoded, page) for page in self.pages]  # (H, W, N) each
+        values = pages[0]
+        if len(pages) > 1:
+            values = np.stack([page[..., 0] for page in pages], axis=0 if self.last else 2)
+        inverted = read_photometric(self.first) == WHITE_IS_ZERO and self.first.samplesperpixel == 1
+        return ~values if inverted else values
+
+
+def open_tiff(encoded: bytes) -> Tiff | None:
+    """Find the image in a TIFF; None if Pillow shows all that there is of it, or may know what is wrong with it.
+
+    Raises UnknownRange, PreviewOnly and NotRead.
+    """
+    try:
+        # Of these formats it would follow all pages, which may never end.
+        file = tifffile.TiffFile(BytesIO(encoded), is_lsm=False, is_ndpi=False, is_scanimage=False)
+        page = find_picture(file)
+        axes = read_axes(page.description, int(page.imagelength), int(page.imagewidth)) if page else None
+    except Exception:  # a broken structure, of which Pillow reads more or knows the reason
+        return None
+    if page is None:
+        return None
+    if page.sampleformat not in (UNSIGNED, UNDEFINED) or np.max(page.bitspersample) > 16:
+        raise UnknownRange
+    pages = list_alike(file, page, axes.pages) if axes else []
+    if not pages and is_shown_by_pillow(page):
+        return None
+    refuse(page)
+    return Tiff(encoded, pages, axes.last) if axes and pages else Tiff(encoded, [page], last=False)
+
+
+def find_picture(file: tifffile.TiffFile) -> tifffile.TiffPage | None:
+    """Find the first page that is no preview; None if there is none. Raises PreviewOnly, and whatever is broken."""
+    for number in range(PAGES):
+        page = get_page(file, number)
+        if page is None:
+            return None
+        tags = {code: page.tags.valueof(code) for code in TOLD if code in page.tags}
+        if is_raw(tags):
+            raise PreviewOnly(CAMERA_RAW)
+        if not is_preview(tags):
+            return page
+    return None
+
+
+def get_page(file: tifffile.TiffFile, number: int) -> tifffile.TiffPage | None:
+    """Read the structure of a page; None if there is no such page, or if it is broken."""
+    try:
+        page = file.pages[number]
+    except Exception:  # whatever broken structures cause
+        return None
+    return page if isinstance(page, tifffile.TiffPage) else None
+
+
+def list_alike(file: tifffile.TiffFile, first: tifffile.TiffPage, count: int) -> list[tifffile.TiffPage]:
+    """List so many pages from the first one, of one sample each; none if they are fewer or not alike."""
+    if first.samplesperpixel != 1 or first.bitspersample not in (8, 16) or not isinstance(first.index, int):
+        return []
+    pages = [first]
+    while len(pages) < count:
+        page = get_page(file, first.index + len(pages))
+        if page is None or (page.shaped, page.dtype) != (first.shaped, first.dtype):
+            return []
+        pages.append(page)
+    return pages
+
+
+def is_shown_by_pillow(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow's 8 bits are all that there is, or all that is read: of other colours than gray and RGB."""
+    colours, extra = read_photometric(page), page.extrasamples
+    if colours not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
+        return True
+    if not isinstance(page.bitspersample, int) or page.bitspersample == 16:
+        return False
+    beyond = page.samplesperpixel - (3 if colours == RGB else 1)
+    return beyond == 0 or (beyond == 1 and UNSPECIFIED not in extra and (colours == RGB or len(extra) == 1))
+
+
+def refuse(page: tifffile.TiffPage) -> None:
+    """Raise NotRead if the pixels of a page are of a kind that is not read."""
+    if page.samplesperpixel > MOST_CHANNELS:
+        raise NotRead(f"{page.samplesperpixel:,} channels, more than {MOST_CHANNELS:,}")
+    if page.bitspersample not in (8, 16):
+        raise NotRead(f"samples of {page.bitspersample} bits: save them with 8 or 16 bits each")
+    if page.compression not in (PLAIN, *LIBTIFFS):
+        raise NotRead(
+            f"compressed with {getattr(page.compression, 'name', page.compression)}: save it with Deflate or LZW"
+        )
+    if len(page.shaped) != 5 or page.shaped[1] != 1 or page.fillorder != 1 or page.predictor not in (1, 2):
+        raise NotRead("a volume, or samples in an order that is not read: save it as an ordinary TIFF")
+
+
+def read_photometric(page: tifffile.TiffPage) -> int:
+    """Read what kind of colours the samples are."""
+    found = page.tags.valueof(PHOTOMETRIC)
+    return int(found) if isinstance(found, int) else BLACK_IS_ZERO
+
+
+def read_page(encoded: bytes, page: tifffile.TiffPage) -> np.ndarray:
+    """Read all samples of a page: (H, W, N) uint8 or uint16. Raises whatever broken files cause."""
+    planes, _, height, width, samples = page.shaped
+    values: np.ndarray = np.full((planes, height, width, samples), page.nodata, f"u{page.bitspersample // 8}")
+    tile = math.prod(page.chunks) * values.itemsize
+    count, packing = math.prod(page.chunked), int(page.compression)
+    if not len(page.dataoffsets) == len(page.databytecounts) == count:
+        raise ValueError(f"{len(page.databytecounts):,} strips or tiles, but {count:,} are needed")
+    if tile > max(values.nbytes, LARGEST_TILE):
+        raise ValueError(f"a tile of {tile:,} bytes in an image of {values.nbytes:,}")
+    page.compression = tifffile.COMPRESSION.NONE  # as libtiff unpacks what tifffile puts in its place
+    for number, (begin, size) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
+        if not begin and not size:  # not written, as all of it is the value that stands for nothing
+            continue
+        part = encoded[begin : begin + size]
+        if packing != PLAIN:
+            part = unpack(part, packing, tile if page.is_tiled else measure_strip(page, number))
+        segment, (plane, _, top, left, _), _ = page.decode(part, number)
+        assert segment is not None  # (1, h, w, N)
+        place = values[plane, top : top + segment.shape[1], left : left + segment.shape[2]]
+        place[...] = segment[0, : place.shape[0], : place.shape[1]]
+    return values[0] if planes == 1 else values[..., 0].transpose(1, 2, 0)
+
+
+def measure_strip(page: tifffile.TiffPage, number: int) -> int:
+    """Count the bytes of a strip, of which the last one of a plane may be lower than the others."""
+    _, _, height, width, samples = page.shaped
+    top = number % math.ceil(height / page.rowsperstrip) * page.rowsperstrip
+    return min(page.rowsperstrip, height - top) * width * samples * page.bitspersample // 8
+
+
+def unpack(packed: bytes, packing: int, size: int) -> bytes:
+    """Unpack a strip or tile by libtiff, as if it were one row of gray pixels. Raises what Pillow raises."""
+    tags = [(256, size), (257, 1), (258, 8), (259, packing), (262, 1), (273, 8), (277, 1), (278, 1), (279, len(packed))]
+    entries = b"".join(struct.pack("<HHII", tag, LONG, 1, value) for tag, value in tags)
+    head = struct.pack("<4sI", b"II*\0", 8 + len(packed) + len(packed) % 2)
+    file = head + packed + bytes(len(packed) % 2) + struct.pack("<H", len(tags)) + entries + bytes(4)
+    with Image.open(BytesIO(file), formats=["TIFF"]) as row:
+        return row.tobytes()
