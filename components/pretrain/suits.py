@@ -117,8 +117,8 @@ def check_range(params: Images, look: Look) -> list[str]:
             return []
         dark = ", which are then nearly black" if look.highest < DARK * HIGHEST else ""
         return [
-            f"range: empty, so that of 16 bits the upper 8 alone are seen, but {look.deep} {of} have 16, with values up "
-            f"to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
+            f"range: empty, so that of 16 bits the upper 8 alone are seen, but {look.deep} {of} have 16, with values "
+            f"up to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
         ]
     low, high = params.limits
     if look.highest - low < DARK * (high - low):
