@@ -2,11 +2,11 @@
 
 Images are turned upright as their EXIF or XMP says, whatever else of their metadata is broken. Of an animation, the
 first frame is taken, and of a TIFF the first page that is no preview. Transparent pixels are shown over white, as a
-viewer shows them, unless alpha is asked for. Of 16 bits per channel the upper 8 are kept (Pillow's own conversion of
-gray would cut off all values above 255), so that 12 bits stored in 16 become nearly black; the highest gray is noted in
-`info`, while colours of 16 bits are cut by Pillow and their highest value is not known. CMYK and palettes become RGB.
-Pixels whose range the file does not state are refused, whatever their values: floats, signed integers and integers of
-32 bits.
+viewer shows them, unless alpha is asked for. CMYK and palettes become RGB. Of 16 bits per channel the upper 8 are kept
+(Pillow's own conversion of gray would cut off all values above 255), so that 12 bits stored in 16 become nearly black,
+unless images are decoded `deep`: then pixels have the values of their file. Files of more than four channels are taken
+if exactly so many are asked for. Pixels whose range the file does not state are refused, whatever their values: floats,
+signed integers and integers of 32 bits.
 
 H x W pixels, S pixels per side of a square, C channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
 https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes
@@ -25,7 +25,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPL
 from components.stage.errors import InputError
 from components.store.bare import drop_metadata
 from components.store.full import Check, Shape, find_cut, read_full
-from components.store.pages import NotRead, PreviewOnly, UnknownRange, choose_page, refuse_raw
+from components.store.pages import TIFF_BEGINNINGS, NotRead, PreviewOnly, UnknownRange, choose_page, refuse_raw
 from components.store.samples import Samples, convert, cut_bits, draw, fit_square
 from components.store.transparent import hide_transparent
 from components.store.upright import read_orientation, turn
@@ -34,7 +34,6 @@ from components.store.upright import read_orientation, turn
 # some phones write.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"] + ["AVIF"] * bool(features.check("avif"))
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-HIGHEST = "highest of 16 bits"  # in `info` of gray that had 16 bits: the highest of its values
 SIGNED = 2  # in SampleFormat
 SAVE = "save it as PNG or TIFF with 16 bits"
 Read = TypeVar("Read")
@@ -74,7 +73,6 @@ def keep_upper_bits(decoded: Image.Image) -> Image.Image:
         scaled = scaled << (16 - decoded.tag_v2[BITSPERSAMPLE][0])  # may be 12
         scaled = ~scaled if decoded.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 else scaled  # 0 is white
     gray = Image.fromarray((scaled >> 8).astype(np.uint8))
-    gray.info[HIGHEST] = int(scaled.max())
     if "transparency" in decoded.info:
         gray.putalpha(Image.fromarray((values != decoded.info["transparency"]) * np.uint8(255)))
     return gray
@@ -140,6 +138,8 @@ def read_all(encoded: bytes, check: Check = accept) -> Samples | None:
     So whatever has more than 8 bits, or other channels than Pillow shows, has `samples.bits` and `samples.channels`.
     Raises REFUSALS, whatever `check` raises, and what decoders of broken files raise.
     """
+    if encoded.startswith(TIFF_BEGINNINGS):  # tifffile does not mind broken metadata, and their description is needed
+        return read_full(encoded, check)
     return read_despite_metadata(encoded, partial(read_full, check=check))
 
 
@@ -178,7 +178,7 @@ def show_samples(image: Image.Image) -> Samples:
     """Return the samples of an image of Pillow, of 8 bits."""
     colours = 1 if image.mode in ("1", "L", "LA", "La") else 3
     pixels = np.asarray(to_channels(image, colours + image.has_transparency_data))
-    return Samples(pixels.reshape(*pixels.shape[:2], -1), str(image.format), bands=False)
+    return Samples(pixels.reshape(*pixels.shape[:2], -1), str(image.format), bits=8, bands=False)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile
 
-from components.store.pages import TIFF_BEGINNINGS, choose_page, refuse_raw
+from components.store.pages import TIFF_BEGINNINGS, refuse_raw
 from components.store.samples import Samples
-from components.store.tiff import open_tiff
+from components.store.tiff import Tiff, has_many_bits, open_tiff
 from components.store.transparent import read_unpacked
 from components.store.upright import read_orientation, turn_pixels
 
@@ -25,6 +25,7 @@ NETPBM_BEGINNINGS = (b"P2", b"P3", b"P5", b"P6")
 SIZ = b"\xff\x4f\xff\x51"  # with which a stream of JPEG 2000 begins
 JPEG2000_BEGINNINGS = (b"\0\0\0\x0cjP  ", SIZ)
 COUNT_PLACE, BITS_PLACE = 40, 42  # after SIZ's beginning
+GRAY_PRECISIONS = [(1, bits) for bits in range(9, 17)]  # of a JPEG 2000 that Pillow reads in full
 BOTH_BYTES = {  # by how Pillow unpacks 16 bits: as which mode and how all upper bytes are read, and all lower ones
     "RGB;16B": ("RGB;16B", "RGB;16L"),
     "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
@@ -54,41 +55,49 @@ def read_full(encoded: bytes, check: Check) -> Samples | None:
     if encoded.startswith(TIFF_BEGINNINGS):
         refuse_raw(encoded)
         tiff = open_tiff(encoded)
-        if tiff:
-            check(Shape("TIFF", tiff.shape[1], tiff.shape[0], tiff.shape[2], tiff.bits))
-            return Samples(turn_pixels(tiff.read(), tiff.orientation), "TIFF", tiff.bands)
-    with_pillow = (
-        encoded.startswith(TIFF_BEGINNINGS)  # of 12 bits, which are packed
-        or (encoded.startswith(PNG_BEGINNING) and encoded[PNG_BITS : PNG_BITS + 1] == b"\x10")
+        return read_tiff(tiff, check) if tiff else None
+    if (
+        (encoded.startswith(PNG_BEGINNING) and encoded[PNG_BITS : PNG_BITS + 1] == b"\x10")
         or encoded.startswith(NETPBM_BEGINNINGS)
-        or (encoded.startswith(JPEG2000_BEGINNINGS) and read_precision(encoded)[1] > 8)
-    )
-    if not with_pillow:
+        or read_precision(encoded) in GRAY_PRECISIONS
+    ):
+        with Image.open(BytesIO(encoded), formats=["PNG", "PPM", "JPEG2000"]) as opened:
+            assert isinstance(opened, ImageFile.ImageFile)
+            return read_opened(opened, encoded, check)
+    return None
+
+
+def read_tiff(tiff: Tiff, check: Check) -> Samples | None:
+    """Read all samples of a TIFF; None if that fails but Pillow may show gray or colours."""
+    height, width, channels = tiff.shape
+    check(Shape("TIFF", width, height, channels, tiff.bits))
+    try:
+        return Samples(turn_pixels(tiff.read(), tiff.orientation), "TIFF", tiff.bits, tiff.bands)
+    except Exception:  # whatever broken files cause
+        if tiff.bands:
+            raise
         return None
-    with choose_page(Image.open(BytesIO(encoded), formats=["TIFF", "PNG", "PPM", "JPEG2000"]), encoded) as opened:
-        return read_opened(opened, encoded, check)
 
 
-def read_opened(opened: Image.Image, encoded: bytes, check: Check) -> Samples | None:
-    """Read all samples of a file that Pillow has opened; None if they have 8 bits, or only 8 can be read."""
-    unpacked, channels = read_unpacked(opened), len(opened.getbands())
+def read_opened(opened: ImageFile.ImageFile, encoded: bytes, check: Check) -> Samples | None:
+    """Read all samples of a file that Pillow has opened; None if they have 8 bits."""
+    unpacked, bits = read_unpacked(opened), 16
+    channels = 2 if unpacked == "LA;16B" else len(opened.getbands())
     if opened.format == "PPM":
-        most = 65535 if unpacked == "I;16B" else unpacked[1] if isinstance(unpacked, tuple) else 255
-        if opened.mode == "F" or most <= 255:
+        bits = 16 if unpacked == "I;16B" else unpacked[1].bit_length() if isinstance(unpacked, tuple) else 8
+        if opened.mode == "F" or bits <= 8:
             return None
-    elif opened.format in ("TIFF", "JPEG2000") and opened.mode != "I;16":
-        return None
-    channels = 2 if unpacked == "LA;16B" else channels
-    check(Shape(str(opened.format), *opened.size, channels, 16))
-    if opened.format == "PPM" and isinstance(opened, ImageFile.ImageFile):
+    elif opened.format == "JPEG2000":
+        bits = read_precision(encoded)[1]
+    check(Shape(str(opened.format), *opened.size, channels, bits))
+    if opened.format == "PPM":
         values = read_netpbm(opened, encoded, channels)
     elif unpacked in BOTH_BYTES:
         values = read_both_bytes(opened, encoded, unpacked)
     else:
-        values = np.asarray(opened, np.uint16)[..., None]
-        if opened.format == "JPEG2000":  # which Pillow has scaled
-            values = values >> (16 - min(16, read_precision(encoded)[1]))
-    return Samples(turn_pixels(add_marked(values, opened), read_orientation(opened)), str(opened.format), bands=False)
+        values = np.asarray(opened, np.uint16)[..., None] >> (16 - bits)  # Pillow scales what has fewer than 16
+    values = turn_pixels(add_marked(values, opened), read_orientation(opened))
+    return Samples(values, str(opened.format), bits, bands=False)
 
 
 def read_netpbm(opened: ImageFile.ImageFile, encoded: bytes, channels: int) -> np.ndarray:
@@ -127,19 +136,18 @@ def add_marked(values: np.ndarray, opened: Image.Image) -> np.ndarray:
 
 
 def read_precision(encoded: bytes) -> tuple[int, int]:
-    """Read how many channels of how many bits a JPEG 2000 has; 0, 0 if that cannot be read."""
-    place = encoded.find(SIZ)
-    if place < 0 or len(encoded) < place + BITS_PLACE + 1:
+    """Read how many channels of how many bits a JPEG 2000 has; 0, 0 if it is none or that cannot be read."""
+    place = encoded.find(SIZ) if encoded.startswith(JPEG2000_BEGINNINGS) else -1
+    if place < 0 or len(encoded) <= place + BITS_PLACE:
         return 0, 0
     count = int.from_bytes(encoded[place + COUNT_PLACE : place + BITS_PLACE])
     return count, (encoded[place + BITS_PLACE] & 0x7F) + 1
 
 
 def find_cut(encoded: bytes) -> str:
-    """Say in what form more than 8 bits are that cannot be read in full; an empty text if that is not so."""
-    if encoded.startswith(JPEG2000_BEGINNINGS):
-        channels, bits = read_precision(encoded)
-        return f"JPEG 2000 with {channels} channels of {bits} bits" if channels > 1 and bits > 8 else ""
-    if encoded[4:8] == b"ftyp":
-        return "AVIF with more than 8 bits" if DEEP_AVIF.search(encoded) else ""
-    return ""
+    """Say what a file is whose samples of more than 8 bits `read_full` cannot read; an empty text if it is none."""
+    if encoded.startswith(TIFF_BEGINNINGS) and has_many_bits(encoded):
+        return "TIFF of an unusual kind with more than 8 bits"
+    if read_precision(encoded)[1] > 8:
+        return "JPEG 2000 of colours with more than 8 bits"
+    return "AVIF with more than 8 bits" if encoded[4:8] == b"ftyp" and DEEP_AVIF.search(encoded) else ""

@@ -23,17 +23,13 @@ class Samples:
 
     values: np.ndarray  # (H, W, N) uint8 or uint16
     format: str  # as Pillow calls it
+    bits: int  # that the file gives each sample; from 9 on the type is uint16
     bands: bool  # whether no colour is known of the samples; else they are gray or RGB, and alpha if there is one more
 
     @property
     def channels(self) -> int:
         """The number of samples of each pixel."""
         return int(self.values.shape[2])
-
-    @property
-    def bits(self) -> int:
-        """The bits of each sample, 8 or 16."""
-        return 8 * self.values.dtype.itemsize
 
     @property
     def alpha(self) -> bool:
@@ -71,9 +67,9 @@ def describe_channels(own: int, wanted: int) -> str:
 
 
 def cut_bits(samples: Samples) -> Samples:
-    """Return the samples in 8 bits: of 16 the upper ones."""
-    values = samples.values if samples.bits == 8 else (samples.values >> 8).astype(np.uint8)
-    return Samples(values, samples.format, samples.bands)
+    """Return the samples in 8 bits: of more the upper ones."""
+    values = (samples.values >> max(0, samples.bits - 8)).astype(np.uint8)
+    return Samples(values, samples.format, 8, samples.bands)
 
 
 def fit_square(pixels: np.ndarray, side: int) -> np.ndarray:

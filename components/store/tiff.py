@@ -17,7 +17,16 @@ import tifffile
 from PIL import Image
 
 from components.store.described import read_axes
-from components.store.pages import CAMERA_RAW, PAGES, NotRead, PreviewOnly, UnknownRange, is_preview, is_raw
+from components.store.pages import (
+    CAMERA_RAW,
+    PAGES,
+    NotRead,
+    PreviewOnly,
+    UnknownRange,
+    choose_page,
+    is_preview,
+    is_raw,
+)
 from components.store.samples import MOST_CHANNELS
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it tells of every odd tag
@@ -26,6 +35,8 @@ TOLD = (254, 255, 262, 50706)  # tags that tell whether a page is a preview, or 
 PHOTOMETRIC, WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 262, 0, 1, 2
 UNSIGNED, UNDEFINED = 1, 4  # in SampleFormat
 UNSPECIFIED = 0  # in ExtraSamples
+IN_PILLOW = 4  # samples, of which Pillow says what is wrong with them
+PACKED = 12  # bits, of which two samples fill three bytes
 ORIENTATION, LONG = 274, 4
 LARGEST_TILE = 2**26  # bytes; of an image that is smaller than its tiles
 
@@ -64,7 +75,7 @@ class Tiff:
     def orientation(self) -> int:
         """How the image has to be turned, 1..8."""
         found = self.first.tags.valueof(ORIENTATION)
-        return int(found) if isinstance(found, int) else 1
+        return int(found) if isinstance(found, int) and self.bits != PACKED else 1  # which Pillow turns
 
     @property
     def bands(self) -> bool:
@@ -78,6 +89,9 @@ class Tiff:
 
     def read(self) -> np.ndarray:
         """Read all samples: (H, W, N) uint8 or uint16. Raises whatever broken files cause."""
+        if self.bits == PACKED:
+            with choose_page(Image.open(BytesIO(self.encoded), formats=["TIFF"]), self.encoded) as opened:
+                return np.asarray(opened, np.uint16)[..., None]
         pages = [read_page(self.encoded, page) for page in self.pages]  # (H, W, N) each
         values = pages[0]
         if len(pages) > 1:
@@ -101,12 +115,27 @@ def open_tiff(encoded: bytes) -> Tiff | None:
     if page is None:
         return None
     if page.sampleformat not in (UNSIGNED, UNDEFINED) or np.max(page.bitspersample) > 16:
-        raise UnknownRange
+        if page.samplesperpixel > IN_PILLOW:
+            raise UnknownRange
+        return None
     pages = list_alike(file, page, axes.pages) if axes else []
     if not pages and is_shown_by_pillow(page):
         return None
-    refuse(page)
-    return Tiff(encoded, pages, axes.last) if axes and pages else Tiff(encoded, [page], last=False)
+    tiff = Tiff(encoded, pages, axes.last) if axes and pages else Tiff(encoded, [page], last=False)
+    if reason := find_reason(page):
+        if tiff.bands:
+            raise NotRead(reason)
+        return None
+    return tiff
+
+
+def has_many_bits(encoded: bytes) -> bool:
+    """Whether the samples of a TIFF have more than 8 bits."""
+    try:
+        page = find_picture(tifffile.TiffFile(BytesIO(encoded), is_lsm=False, is_ndpi=False, is_scanimage=False))
+        return page is not None and bool(np.max(page.bitspersample) > 8)
+    except Exception:  # a broken structure
+        return False
 
 
 def find_picture(file: tifffile.TiffFile) -> tifffile.TiffPage | None:
@@ -150,24 +179,23 @@ def is_shown_by_pillow(page: tifffile.TiffPage) -> bool:
     colours, extra = read_photometric(page), page.extrasamples
     if colours not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB):
         return True
-    if not isinstance(page.bitspersample, int) or page.bitspersample == 16:
+    if not isinstance(page.bitspersample, int) or page.bitspersample > 8:
         return False
     beyond = page.samplesperpixel - (3 if colours == RGB else 1)
     return beyond == 0 or (beyond == 1 and UNSPECIFIED not in extra and (colours == RGB or len(extra) == 1))
 
 
-def refuse(page: tifffile.TiffPage) -> None:
-    """Raise NotRead if the pixels of a page are of a kind that is not read."""
+def find_reason(page: tifffile.TiffPage) -> str:
+    """Say why the pixels of a page are of a kind that is not read; an empty text if they are."""
     if page.samplesperpixel > MOST_CHANNELS:
-        raise NotRead(f"{page.samplesperpixel:,} channels, more than {MOST_CHANNELS:,}")
-    if page.bitspersample not in (8, 16):
-        raise NotRead(f"samples of {page.bitspersample} bits: save them with 8 or 16 bits each")
+        return f"{page.samplesperpixel:,} channels, more than {MOST_CHANNELS:,}"
+    if page.bitspersample not in (8, 16) and (page.bitspersample, page.samplesperpixel) != (PACKED, 1):
+        return f"samples of {page.bitspersample} bits: save them with 8 or 16 bits each"
     if page.compression not in (PLAIN, *LIBTIFFS):
-        raise NotRead(
-            f"compressed with {getattr(page.compression, 'name', page.compression)}: save it with Deflate or LZW"
-        )
-    if len(page.shaped) != 5 or page.shaped[1] != 1 or page.fillorder != 1 or page.predictor not in (1, 2):
-        raise NotRead("a volume, or samples in an order that is not read: save it as an ordinary TIFF")
+        return f"compressed with {getattr(page.compression, 'name', page.compression)}: save it with Deflate or LZW"
+    if page.shaped[1] != 1 or page.fillorder != 1 or page.predictor not in (1, 2):
+        return "a volume, or samples in an order that is not read: save it as an ordinary TIFF"
+    return ""
 
 
 def read_photometric(page: tifffile.TiffPage) -> int:

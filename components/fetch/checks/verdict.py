@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from components.fetch.checks.depths import list_depths, summarise_channels
 from components.fetch.checks.duplicates import NearCopies
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.sides import Sides, find_sides
@@ -82,14 +83,13 @@ def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
 def describe_dark(highest: int) -> str:
     """Describe gray of 16 bits whose values seem to have fewer."""
     shown = "nearly black" if highest < 2**12 else "dark"
-    return f"stored {shown}: 16-bit values no higher than {highest:,}; if they have fewer bits, scale them to 16 first"
+    return f"{shown} in 8 bits: 16-bit values no higher than {highest:,}; pretrain.images.range keeps them"
 
 
 def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
     """Return the number of kept images, their classes and sizes, and the statistics of their channels."""
     splits = facts.split_numbers
     sizes = {"width": np.asarray(facts.widths)[kept], "height": np.asarray(facts.heights)[kept]}
-    mean, deviation = facts.compute_mean_and_deviation(kept & (splits != SPLITS.index(TEST)))
     by_class = count_classes(facts, kept)
     train_counts = [row[TRAIN] for row in by_class if row[TRAIN]]
     return {
@@ -104,10 +104,8 @@ def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
         "classes_without_test": sum(not row[TEST] for row in by_class),
         "formats": dict(Counter(facts.format_names[facts.formats[row]] for row in np.flatnonzero(kept)).most_common()),
         "sizes": {name: compute_quantiles(values) for name, values in sizes.items()},
-        "channels": {
-            "mean": [round(float(value), 4) for value in mean],
-            "std": [round(float(value), 4) for value in deviation],
-        },
+        "channels": summarise_channels(facts, kept, kept & (splits != SPLITS.index(TEST))),
+        "depths": list_depths(facts, kept),
     }
 
 
