@@ -112,4 +112,7 @@ def test_what_is_written_says_what_the_input_is(made: Path) -> None:
     config = json.loads((made / "encoder" / "config.json").read_text())
     assert (config["images"]["range"], config["images"]["colours"]) == ([0, WHITE], list(COLOURS))
     card = (made / "encoder" / "README.md").read_text()
-    assert "images of 13 channels (counted from 0, red, green and blue are 3, 2 and 1) with values from 0 to 4095 and" in card
+    assert (
+        "images of 13 channels (counted from 0, red, green and blue are 3, 2 and 1) with values from 0 to 4095 and"
+        in card
+    )

@@ -70,7 +70,7 @@ def to_square(image: Any, shape: Images, name: str) -> np.ndarray:
         if pixels is None:
             samples = read_samples(image, shape, name)
         else:
-            samples = Samples(pixels, "array", bands=not has_usual_channels(shape))
+            samples = Samples(pixels, "array", 8 * pixels.itemsize, bands=not has_usual_channels(shape))
         return to_square_of_samples(samples, shape)
     except REFUSALS as error:
         raise InputError(f"{name}: {error}") from None
@@ -89,7 +89,7 @@ def read_samples(image: Image.Image, shape: Images, name: str) -> Samples:
     if encoded is not None:
         return read_all(encoded, accept) or show_samples(decode_upright(encoded))
     if image.mode.startswith("I;16"):
-        return Samples(np.asarray(image, np.uint16)[..., None], str(image.format), bands=False)
+        return Samples(np.asarray(image, np.uint16)[..., None], str(image.format), 16, bands=False)
     if image.format is not None:
         raise InputError(
             f"{name}: a {image.format} that is decoded already, by Pillow to 8 bits: pass it before it is loaded, or "

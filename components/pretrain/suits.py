@@ -9,10 +9,10 @@ H x W pixels, C channels that are looked at: of gray and coloured images three, 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from components.encoder.channels import HIGHEST
 from components.encoder.params import Images
 from components.learning.params import Views
 from components.store.decode import MODES, accept, decode_whole, read_all
@@ -25,7 +25,6 @@ SMALL_SIDE, FEW_PIXELS = 32, 3.0  # a side below the first is for images that ar
 ENLARGED = 1.5  # times the images' own size
 SHIFTED, STRETCHED = 0.4, 1.67  # of the normalised images: ImageNet's statistics keep photographs well within these
 DARK, CUT = 0.25, 0.01  # share of the range that the highest value should reach, and of values that may lie above it
-BITS = (8, 10, 12, 14, 16)  # of sensors
 CURE = "`python -m presets photos --from metrics/data.json`, with cpu after photos on a CPU, sets what suits"
 COLOURING = ("jitter", "grayscale", "solarise")  # act on channels that have a colour
 
@@ -39,10 +38,19 @@ class Look:
     shorter_side: int  # the median
     mean: np.ndarray  # (C,) in 0..1; each image has the same weight
     std: np.ndarray  # (C,)
-    deep: int  # how many of them have 16 bits
+    deep: int  # how many of them have more than 8 bits
+    bits: int  # the most that one has
     bands: int  # how many of them are neither gray nor colours
-    highest: int  # of all values, in 16 bits where `deep` is not 0
+    highest: int  # of all values, of those with more than 8 bits if there are any
     cut: float  # share of the values that lie above the range
+
+
+class Depth(NamedTuple):
+    """Describes the values of an image that has more than gray or RGB of 8 bits."""
+
+    bits: int
+    bands: bool  # whether no colour is known of its channels
+    highest: int  # value, but for alpha
 
 
 def warn_of_unsuitable(params: Images, store: Store, splits: tuple[str, ...]) -> list[str]:
@@ -71,10 +79,10 @@ def warn_of_colourless(views: Views, params: Images) -> list[str]:
 def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Look:
     """Decode images that lie evenly spaced in groups that are evenly spaced in the store."""
     encoded = list(choose_images(store, splits))
-    whole = [samples for samples in (read_all(image, accept) for image in encoded) if samples]
-    deep = sum(samples.bits == 16 for samples in whole)
-    bands = sum(samples.bands for samples in whole)
-    highest = max((int(samples.values.max()) for samples in whole if samples.bits == 16), default=0)
+    depths = [depth for depth in map(read_depth, encoded) if depth]
+    deep = [depth for depth in depths if depth.bits > 8]
+    bands = sum(depth.bands for depth in depths)
+    highest = max((depth.highest for depth in deep), default=0)
     plain = not bands and params.colours is None and params.channels in MODES
     low, high = params.limits
     sides, coloured, means, squares, cut = [], 0, [], [], []
@@ -91,8 +99,16 @@ def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Loo
         squares.append((values**2).mean((0, 1)))
     mean = np.mean(means, axis=0)
     std = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0))
-    shorter = int(np.median(sides))
-    return Look(len(sides), coloured, shorter, mean, std, deep, bands, highest, float(np.mean(cut)))
+    shorter, bits = int(np.median(sides)), max((depth.bits for depth in deep), default=8)
+    return Look(len(sides), coloured, shorter, mean, std, len(deep), bits, bands, highest, float(np.mean(cut)))
+
+
+def read_depth(encoded: bytes) -> Depth | None:
+    """Read how deep an image is; None if it is gray or RGB of 8 bits."""
+    samples = read_all(encoded, accept)
+    if samples is None:
+        return None
+    return Depth(samples.bits, samples.bands, int(samples.values[..., : samples.channels - samples.alpha].max()))
 
 
 def choose_images(store: Store, splits: tuple[str, ...]) -> Iterator[bytes]:
@@ -115,10 +131,10 @@ def check_range(params: Images, look: Look) -> list[str]:
     if not params.deep:
         if not look.deep:
             return []
-        dark = ", which are then nearly black" if look.highest < DARK * HIGHEST else ""
+        dark = ", which are then nearly black" if look.highest < DARK * 2**look.bits else ""
         return [
-            f"range: empty, so that of 16 bits the upper 8 alone are seen, but {look.deep} {of} have 16, with values "
-            f"up to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
+            f"range: empty, so that of {look.bits} bits the upper 8 alone are seen, but {look.deep} {of} have more "
+            f"than 8, with values up to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
         ]
     low, high = params.limits
     if look.highest - low < DARK * (high - low):
@@ -134,7 +150,7 @@ def check_range(params: Images, look: Look) -> list[str]:
 
 def propose_range(highest: int) -> str:
     """Propose the range of the fewest bits that hold the highest value."""
-    return f"[0, {next(2**bits - 1 for bits in BITS if highest < 2**bits)}]"
+    return f"[0, {2 ** max(8, highest.bit_length()) - 1}]"
 
 
 def check_channels(params: Images, look: Look) -> list[str]:

@@ -35,6 +35,7 @@ CLEAN: dict[str, Any] = {  # metrics/data.json
         {"class": "ant", "train": 2, "test": 1, "unlabelled": 0},
         {"class": "bee", "train": 1, "test": 0, "unlabelled": 0},
     ],
+    "depths": [],
     "class_ratio": 2.0,
     "classes_without_train": 0,
     "classes_without_test": 0,
