@@ -1,12 +1,13 @@
 """Makes stores and settings so small that a test of feeds, samples and readings takes no time."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import tifffile
 import torch
 from PIL import Image
 
@@ -28,6 +29,13 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def encode_bands(pixels: np.ndarray) -> bytes:
+    """Encode (H, W, C) uint8 or uint16 as a TIFF of so many channels, none of which has a colour."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric="minisblack", planarconfig="contig")
+    return file.getvalue()
+
+
 def make_grays(count: int) -> list[np.ndarray]:
     """Make images of 8 x 8 pixels; image n is filled with the gray n, so that it can be recognised."""
     return [np.full((8, 8), gray) for gray in range(count)]
@@ -40,11 +48,12 @@ def fill_store(
     labels: Sequence[int | None] | None = None,
     splits: Sequence[str] | None = None,
     names: list[str] = CLASSES,
+    encode: Callable[[np.ndarray], bytes] = encode_png,
 ) -> Store:
     """Write a store, by default with all images of class 0 and of the train split, and open it."""
     labels, splits = labels or [0] * len(images), splits or [TRAIN] * len(images)
     columns = zip(images, labels, splits, strict=True)
-    rows = [Row(f"{n}", encode_png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
+    rows = [Row(f"{n}", encode(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
     write_store(folder, rows, names)
     return Store(folder)
 

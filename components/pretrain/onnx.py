@@ -59,6 +59,7 @@ def describe_preprocessing(images: Images) -> dict[str, str]:
         "mean": json.dumps(images.mean),
         "std": json.dumps(images.std),
         "resize": RESIZE,
+        **({"range": json.dumps(images.range)} if images.deep else {}),
     }
 
 
