@@ -20,7 +20,13 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT, TiffImageFile
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    SAMPLEFORMAT,
+    TiffImageFile,
+)
 
 from components.stage.errors import InputError
 from components.store.bare import drop_metadata
@@ -34,7 +40,7 @@ from components.store.upright import read_orientation, turn
 # some phones write.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"] + ["AVIF"] * bool(features.check("avif"))
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-SIGNED = 2  # in SampleFormat
+SIGNED, PLANES = 2, 2  # in SampleFormat; in PlanarConfiguration
 SAVE = "save it as PNG or TIFF with 16 bits"
 Read = TypeVar("Read")
 Image.MAX_IMAGE_PIXELS = None  # stage fetch refuses what is too large, by params.yaml and before it is decoded
@@ -56,8 +62,19 @@ def turn_upright(opened: Image.Image) -> Image.Image:
     """Decode an opened image and turn it as its metadata say. Raises what Pillow raises, and UnknownRange."""
     if opened.mode == "F" or (opened.mode == "I" and opened.format != "PPM") or is_signed(opened):
         raise UnknownRange
+    if is_deep_planar(opened):
+        raise NotRead(
+            "colours of 16 bits in planes, which Pillow mixes up: save it with the colours of a pixel together"
+        )
     shown = hide_transparent(opened)  # which decodes it
     return turn(keep_upper_bits(shown) if shown.mode.startswith("I") else shown, read_orientation(opened))
+
+
+def is_deep_planar(opened: Image.Image) -> bool:
+    """Whether a TIFF holds colours of 16 bits one after the other, as Pillow decodes to noise."""
+    if not isinstance(opened, TiffImageFile) or len(opened.getbands()) == 1:
+        return False
+    return opened.tag_v2.get(PLANAR_CONFIGURATION) == PLANES and max(opened.tag_v2.get(BITSPERSAMPLE, (1,))) > 8
 
 
 def is_signed(opened: Image.Image) -> bool:
@@ -149,7 +166,7 @@ def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
     with name_store():
         try:
             return to_channels(decode_upright(encoded), channels)
-        except UnidentifiedImageError:  # which Pillow does not open
+        except (UnidentifiedImageError, NotRead):  # which Pillow does not open, or wrongly
             samples = read_all(encoded)
             if samples is None:
                 raise

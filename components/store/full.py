@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 from components.store.pages import TIFF_BEGINNINGS, refuse_raw
 from components.store.samples import Samples
 from components.store.tiff import Tiff, has_many_bits, open_tiff
-from components.store.transparent import read_unpacked
+from components.store.transparent import DEEP_COLOUR, decode_lower_bytes, read_unpacked
 from components.store.upright import read_orientation, turn_pixels
 
 PNG_BEGINNING, PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # the place of how many bits a sample has
@@ -26,11 +26,7 @@ SIZ = b"\xff\x4f\xff\x51"  # with which a stream of JPEG 2000 begins
 JPEG2000_BEGINNINGS = (b"\0\0\0\x0cjP  ", SIZ)
 COUNT_PLACE, BITS_PLACE = 40, 42  # after SIZ's beginning
 GRAY_PRECISIONS = [(1, bits) for bits in range(9, 17)]  # of a JPEG 2000 that Pillow reads in full
-BOTH_BYTES = {  # by how Pillow unpacks 16 bits: as which mode and how all upper bytes are read, and all lower ones
-    "RGB;16B": ("RGB;16B", "RGB;16L"),
-    "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
-    "LA;16B": ("RGBA", "RGBA"),  # whose bytes are gray's upper, gray's lower, alpha's upper, alpha's lower
-}
+GRAY_AND_ALPHA, DEEP_COLOUR_AND_ALPHA = "LA;16B", "RGBA;16B"  # how Pillow unpacks these
 DEEP_AVIF = re.compile(rb"av1C..[\x40-\x7f\xc0-\xff]", re.DOTALL)
 
 
@@ -82,7 +78,7 @@ def read_tiff(tiff: Tiff, check: Check) -> Samples | None:
 def read_opened(opened: ImageFile.ImageFile, encoded: bytes, check: Check) -> Samples | None:
     """Read all samples of a file that Pillow has opened; None if they have 8 bits."""
     unpacked, bits = read_unpacked(opened), 16
-    channels = 2 if unpacked == "LA;16B" else len(opened.getbands())
+    channels = 2 if unpacked == GRAY_AND_ALPHA else len(opened.getbands())
     if opened.format == "PPM":
         bits = 16 if unpacked == "I;16B" else unpacked[1].bit_length() if isinstance(unpacked, tuple) else 8
         if opened.mode == "F" or bits <= 8:
@@ -92,8 +88,8 @@ def read_opened(opened: ImageFile.ImageFile, encoded: bytes, check: Check) -> Sa
     check(Shape(str(opened.format), *opened.size, channels, bits))
     if opened.format == "PPM":
         values = read_netpbm(opened, encoded, channels)
-    elif unpacked in BOTH_BYTES:
-        values = read_both_bytes(opened, encoded, unpacked)
+    elif unpacked in (GRAY_AND_ALPHA, DEEP_COLOUR, DEEP_COLOUR_AND_ALPHA):
+        values = read_both_bytes(opened, unpacked)
     else:
         values = np.asarray(opened, np.uint16)[..., None] >> (16 - bits)  # Pillow scales what has fewer than 16
     values = turn_pixels(add_marked(values, opened), read_orientation(opened))
@@ -112,18 +108,17 @@ def read_netpbm(opened: ImageFile.ImageFile, encoded: bytes, channels: int) -> n
     return values.reshape(opened.height, opened.width, channels)
 
 
-def read_both_bytes(opened: Image.Image, encoded: bytes, unpacked: str) -> np.ndarray:
-    """Decode a PNG of 16 bits twice, for the upper and the lower bytes of its samples: (H, W, N) uint16."""
-    parts = []
-    for way in BOTH_BYTES[unpacked]:
-        with Image.open(BytesIO(encoded), formats=["PNG"]) as again:
-            again.tile = [tile._replace(args=way) for tile in again.tile]
-            parts.append(np.asarray(again).astype(np.uint16))
-    upper, lower = parts
-    if unpacked == "LA;16B":
-        upper, lower = upper[..., ::2], lower[..., 1::2]
-    opened.load()  # its metadata may follow its pixels
-    return upper << 8 | lower
+def read_both_bytes(opened: ImageFile.ImageFile, unpacked: str) -> np.ndarray:
+    """Decode the upper and the lower bytes of a PNG of 16 bits: (H, W, N) uint16."""
+    if unpacked == GRAY_AND_ALPHA:
+        opened.tile = [tile._replace(args="RGBA") for tile in opened.tile]  # its four bytes, one after the other
+        pairs = np.asarray(opened, np.uint16)
+        return pairs[..., ::2] << 8 | pairs[..., 1::2]
+    lower = decode_lower_bytes(opened)
+    values: np.ndarray = np.asarray(opened).astype(np.uint16)
+    values <<= 8
+    values |= lower
+    return values
 
 
 def add_marked(values: np.ndarray, opened: Image.Image) -> np.ndarray:

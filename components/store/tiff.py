@@ -242,4 +242,7 @@ def unpack(packed: bytes, packing: int, size: int) -> bytes:
     head = struct.pack("<4sI", b"II*\0", 8 + len(packed) + len(packed) % 2)
     file = head + packed + bytes(len(packed) % 2) + struct.pack("<H", len(tags)) + entries + bytes(4)
     with Image.open(BytesIO(file), formats=["TIFF"]) as row:
-        return row.tobytes()
+        try:
+            return row.tobytes()
+        except OSError:
+            raise ValueError("a strip or tile cannot be unpacked, or is cut off") from None
