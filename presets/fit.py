@@ -117,6 +117,8 @@ def fit_input(images: Any, found: Found) -> None:
     alpha = slice(len(images["mean"]) - 1, None) if has_alpha else slice(0, 0)
     if images.get("range") != found.channels.range:
         images["range"] = write_list(found.channels.range) if found.channels.range else None
+    if len(found.channels.mean) in (2, 4):  # alpha has no statistics, so that the last is none
+        images["colours"] = write_list(images["colours"] or [])
     images["mean"] = write_list([*found.channels.mean, *images["mean"][alpha]])
     images["std"] = write_list([*found.channels.std, *images["std"][alpha]])
     largest = max(found.shorter_side, SMALLEST_SIDE)

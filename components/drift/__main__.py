@@ -105,7 +105,7 @@ def embed_rows(store: Store, rows: np.ndarray, loaded: LoadedEncoder, params: Em
     for first in range(0, len(rows), params.batch_size):
         batch = rows[first : first + params.batch_size]
         squares = read_squares(
-            store, SPLITS, batch, side=shape.side, channels=shape.channels, deep=False
+            store, SPLITS, batch, side=shape.side, channels=shape.channels, deep=shape.deep
         )  # (B, C, S, S)
         parts.append(embedder(torch.from_numpy(squares)).cpu().numpy())
         progress.advance(len(batch))

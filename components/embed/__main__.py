@@ -158,8 +158,8 @@ def read_share(store: Store, share: range) -> Iterator[pa.Table]:
 def decode_groups(
     store: Store, tables: Iterable[pa.Table], shape: Images, workers: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) uint8; decode the next one ahead."""
-    square = partial(decode_square, side=shape.side, channels=shape.channels, deep=False)
+    """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) pixels; decode the next one ahead."""
+    square = partial(decode_square, side=shape.side, channels=shape.channels, deep=shape.deep)
     ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         for table in tables:

@@ -5,13 +5,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.encoder.channels import HIGHEST, find_coloured, has_alpha
 from components.stage.shown import show, show_name
 from components.stage.types import Params, Width
 
+MOST_CHANNELS = 1024
 Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
 Statistic = Annotated[float, Field(ge=-1e6, le=1e6)]
 Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
-PerChannel = Annotated[tuple[Statistic, ...], Field(strict=False, min_length=1, max_length=4)]
+Level = Annotated[int, Field(ge=0, le=HIGHEST)]
+Channel = Annotated[int, Field(ge=0, lt=MOST_CHANNELS)]
 
 
 class Images(Params):
@@ -19,8 +22,10 @@ class Images(Params):
 
     side: Side
     read_side: Side  # of the square to which images are decoded, and from which views are cut
-    mean: PerChannel  # one number: gray, two: gray and alpha, three: RGB, four: RGBA
-    std: Annotated[tuple[Deviation, ...], Field(strict=False, min_length=1, max_length=4)]
+    range: Annotated[tuple[Level, Level], Field(strict=False)] | None  # become 0 and 1; None: 8 bits, 0 and 255
+    colours: Annotated[tuple[Channel, ...], Field(strict=False, max_length=3)] | None  # components/encoder/channels.py
+    mean: Annotated[tuple[Statistic, ...], Field(strict=False, min_length=1, max_length=MOST_CHANNELS)]
+    std: Annotated[tuple[Deviation, ...], Field(strict=False, min_length=1, max_length=MOST_CHANNELS)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -30,10 +35,46 @@ class Images(Params):
             raise ValueError(f"read_side is at least side, {self.side}")
         return self
 
+    @model_validator(mode="after")
+    def _check_pixels(self) -> Self:
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError(f"range needs two different numbers, the smaller first, not {list(self.range)}")
+        if self.colours is None:
+            return self
+        if len(self.colours) == 2 or len(set(self.colours)) < len(self.colours):
+            raise ValueError(
+                "colours needs the numbers of three different channels: red, green and blue; or that of a gray one; or "
+                f"none, []; not {list(self.colours)}"
+            )
+        if max(self.colours, default=0) >= self.channels:
+            last = self.channels - 1
+            raise ValueError(f"colours names channel {max(self.colours)}, but mean has channels 0 to {last}")
+        return self
+
     @property
     def channels(self) -> int:
         """The number of image channels."""
         return len(self.mean)
+
+    @property
+    def deep(self) -> bool:
+        """Whether pixels keep the values of their file, up to 16 bits, and are not brought to 8 bits."""
+        return self.range is not None
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The pixel values that become 0 and 1."""
+        return self.range or (0, 255)
+
+    @property
+    def coloured(self) -> tuple[int, ...]:
+        """The channels that have a colour."""
+        return find_coloured(self.channels, self.colours)
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return has_alpha(self.channels, self.colours)
 
 
 class TinyResNet(Params):

@@ -108,12 +108,15 @@ class Given:
             ) from None
 
     def read_images(self, table: Embeddings, rows: np.ndarray, side: int) -> Tensor:
-        """Read images of the store, scaled to cover a square and cropped to it: (n, C, side, side) uint8. Raises
-        InputError if the embeddings are of other images."""
+        """Read images of the store, scaled to cover a square and cropped to it: (n, C, side, side) pixels.
+
+        Raises InputError if the embeddings are of other images.
+        """
         if not np.array_equal(self.store.read_columns(["id"])["id"].to_numpy().astype(str), table.ids):
             raise InputError(f"{self.embeddings_folder}: not of the images in {self.store_folder}; `dvc repro embed`")
-        channels = self.encoder.config.images.channels
-        return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels, deep=False))
+        shape = self.encoder.config.images
+        squares = read_squares(self.store, SPLITS, rows, side=side, channels=shape.channels, deep=shape.deep)
+        return torch.from_numpy(squares)
 
 
 def select_labelled(table: Embeddings) -> LabelledFeatures:

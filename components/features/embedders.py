@@ -1,4 +1,4 @@
-"""Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) uint8 -> (B, D).
+"""Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) pixels -> (B, D).
 
 `byol` is the encoder; `start` is what its training began with, where that was trained before, and shows what the
 training added; `random` is the same network with weights drawn at random, which shows what the architecture alone is
@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from components.encoder.normalise import to_unit
+from components.encoder.params import Images
 from components.features.encoders import OURS, PIXELS, START, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.learning.device import compute_in, place_network
@@ -29,7 +31,7 @@ class Embedder:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute features: (B, C, S, S) uint8 -> (B, D) float32."""
+        """Compute features: (B, C, S, S) pixels -> (B, D) float32."""
         with compute_in(self.precision, self.device):
             return self.compute(images).float()
 
@@ -45,12 +47,13 @@ def make_embedders(
         name: Embedder(LoadedEncoder(network, loaded.config).compute_features, device, precision)
         for name, network in placed.items()
     }
-    return {**made, PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32)}
+    pixels = partial(flatten_pixels, side=pixels_side, params=loaded.config.images)
+    return {**made, PIXELS: Embedder(pixels, device, torch.float32)}
 
 
-def flatten_pixels(images: Tensor, side: int) -> Tensor:
-    """Flatten the pixels to features, averaged down to `side` if S is larger: (B, C, S, S) uint8 -> (B, C side^2)."""
-    values = images.float() / 255
+def flatten_pixels(images: Tensor, side: int, params: Images) -> Tensor:
+    """Flatten pixels to features in 0..1, averaged down to `side` if S is larger: (B, C, S, S) -> (B, C side^2)."""
+    values = to_unit(images, params)
     if values.shape[-1] > side:
         values = F.adaptive_avg_pool2d(values, side)
     return values.flatten(1)

@@ -35,16 +35,16 @@ class LoadedEncoder:
     config: Config
 
     def embed(self, images: Any) -> np.ndarray:
-        """Embed a Pillow image or a list of them, or an array (N, H, W) or (N, H, W, C) of uint8 -> (N, D) float32.
+        """Embed a Pillow image or a list of them, or an array (N, H, W) or (N, H, W, C) -> (N, D) float32.
 
-        Images of any mode and size are turned upright, scaled to cover a square and cut to it, as the store's images
-        are. Raises InputError for anything else.
+        Arrays are uint8, or uint16 if the encoder's images have a range. Images of any mode and size are turned
+        upright, scaled to cover a square and cut to it, as the store's images are. Raises InputError for anything else.
         """
-        shape, listed = self.config.images, list_images(images)
+        shape, listed = self.config.images, list_images(images, self.config.images)
         parts = [np.empty((0, self.config.features), np.float32)]
         for first in range(0, len(listed), BATCH):
             squares = [
-                to_square(image, side=shape.side, channels=shape.channels, name=f"images[{number}]")
+                to_square(image, shape, f"images[{number}]")
                 for number, image in enumerate(listed[first : first + BATCH], first)
             ]
             with torch.inference_mode():
@@ -52,7 +52,7 @@ class LoadedEncoder:
         return np.concatenate(parts)
 
     def compute_features(self, squares: Tensor) -> Tensor:
-        """Compute the features of squares on the network's device: (B, C, S, S) uint8 -> (B, D)."""
+        """Compute the features of squares on the network's device: (B, C, S, S) pixels -> (B, D)."""
         device = next(self.network.parameters()).device
         features: Tensor = self.network(normalise(squares.to(device), self.config.images))
         return features

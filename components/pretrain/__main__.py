@@ -29,7 +29,7 @@ from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
 from components.pretrain.start.begin import Beginning, read_start
-from components.pretrain.suits import warn_of_unsuitable
+from components.pretrain.suits import warn_of_colourless, warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.disk import check_file, check_folder, check_room, say_kept, write_beside
@@ -70,7 +70,8 @@ def run(
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     if replica.writes:
-        for line in [*warn_of_unsuitable(params.images, opened, SPLITS), *(begun.list_lines() if begun else [])]:
+        lines = warn_of_unsuitable(params.images, opened, SPLITS) + warn_of_colourless(params.views, params.images)
+        for line in [*lines, *(begun.list_lines() if begun else [])]:
             print(f"pretrain: {line}", flush=True)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
     if way.compiled and replica.writes:

@@ -121,8 +121,13 @@ class Pretrain(Training):
 
     @model_validator(mode="after")
     def _check_executor(self) -> Self:
-        if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
-            raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
+        images = self.images
+        usual = images.channels in (1, 3) and images.colours is None and not images.deep
+        if self.feed.executor == "albumentations" and not usual:
+            raise ValueError(
+                "feed.executor: albumentations knows only 1 or 3 channels of 8 bits, without images.range or "
+                "images.colours; say batched"
+            )
         return self
 
 

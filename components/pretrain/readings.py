@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.learning import health
 from components.learning.device import choose_double_device
 from components.learning.engine import Engine
@@ -37,7 +37,7 @@ GENTLER = (
 
 @dataclass(frozen=True)
 class Sample:
-    """The images that readings are taken on, the same all through the run, on the host: (N, C, R, R) uint8."""
+    """The images that readings are taken on, the same all through the run, on the host: (N, C, R, R) pixels."""
 
     images: Tensor  # for the health
     queries: Tensor  # for the online kNN; may be empty
@@ -132,7 +132,7 @@ def measure_knn_accuracy(state: State, engine: Engine, sample: Sample, params: P
 
 
 def embed_images(encoder: torch.nn.Module, images: Tensor, engine: Engine, params: Pretrain) -> Tensor:
-    """Embed whole images as the probes will see them: (N, C, R, R) uint8 -> (N, D)."""
+    """Embed whole images as the probes will see them: (N, C, R, R) pixels -> (N, D)."""
     features = [
         embed_views(encoder, scale_and_normalise(portion.to(engine.device), params), engine)
         for portion in split_into_portions(images)
@@ -146,9 +146,9 @@ def split_into_portions(rows: Tensor) -> list[Tensor]:
 
 
 def scale_and_normalise(images: Tensor, params: Pretrain) -> Tensor:
-    """Scale whole images down to the network's side and normalise them: (N, C, R, R) uint8 -> (N, C, S, S)."""
+    """Scale whole images down to the network's side and normalise them: (N, C, R, R) pixels -> (N, C, S, S)."""
     side = params.images.side
-    pixels = images.float() / 255
+    pixels = to_unit(images, params.images)
     if images.shape[-1] != side:
         pixels = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     return normalise(pixels, params.images)

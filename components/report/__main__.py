@@ -70,7 +70,7 @@ def run(
     probes = read_probes(metrics, evaluate.probes)
     check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
-    inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
+    inputs = Inputs(data, pretrain, probes, Store(store), config.images, embeddings, predictions, plots)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance, config.start)
     write_text(report, page)

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.encoder.params import name_network
+from components.encoder.params import Images, name_network
 from components.encoder.saved import Begun, Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
@@ -91,9 +91,10 @@ def describe_network(config: Config) -> dict[str, Any]:
         "side": images.side,
         "mean": list(images.mean),
         "std": list(images.std),
-        "channels": CHANNELS[images.channels],
-        "mode": MODES[images.channels],
-        "alpha": images.channels in (2, 4),
+        "channels": describe_channels(images),
+        "limits": images.limits,
+        "mode": None if images.deep or images.colours is not None else MODES.get(images.channels),
+        "alpha": images.alpha,
         "method": write_inert(str(provenance["method"])),
         "torch": write_inert(str(provenance["torch"])),
         "taught": objectives.describe_teaching(provenance),
@@ -113,6 +114,19 @@ def describe_start(start: Begun | None) -> dict[str, Any] | None:
         return None
     notes = [write_inert(note, LONGEST_LINE) for note in start.notes]
     return {"origin": write_code(start.origin), "sha256": write_code(start.sha256), "notes": notes}
+
+
+def describe_channels(images: Images) -> str:
+    """Describe the channels of the network's input, and their values if these have more than 8 bits."""
+    if images.colours is None and images.channels in CHANNELS:
+        kinds = CHANNELS[images.channels]
+    else:
+        kinds = f"{images.channels} channel{'s' * (images.channels > 1)}"
+        if len(images.coloured) == 3:
+            kinds += " (counted from 0, red, green and blue are {}, {} and {})".format(*images.coloured)
+        elif images.coloured:
+            kinds += f" (counted from 0, gray is {images.coloured[0]})"
+    return f"{kinds} with values from {images.limits[0]} to {images.limits[1]}" if images.deep else kinds
 
 
 def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:

@@ -179,7 +179,7 @@ def test_workers_that_would_colour_alpha_are_refused(channels: int, tmp_path: Pa
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("channels", [0, 5])
+@pytest.mark.parametrize("channels", [0, 1025])
 def test_other_numbers_of_channels_are_refused(channels: int) -> None:
     with pytest.raises(ValidationError, match="mean"):
         make_settings(**images_with(channels))

@@ -72,3 +72,12 @@ def test_no_path_of_this_machine_is_in_it(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in written
     assert (tmp_path / "b.onnx").read_bytes() == written
     onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
+
+
+def test_the_file_says_which_values_of_which_channels_it_takes(tmp_path: Path) -> None:
+    network, config = make_encoder(channels=13, range=(10, 4105), colours=(3, 2, 1))
+    export_onnx(network, tmp_path / ONNX, config.images)
+    said = onnxruntime.InferenceSession(tmp_path / ONNX).get_modelmeta().custom_metadata_map
+    assert said["layout"] == "NCHW float32: (clip((pixel - 10) / 4095, 0, 1) - mean) / std, a channel"
+    assert said["channels"] == "13, counted from 0; 3, 2, 1 are R, G, B"
+    assert json.loads(said["range"]) == [10, 4105]

@@ -7,7 +7,7 @@ side, read and seen.
 import torch
 from torch import Generator
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.encoder.params import Images
 from components.learning import views
 from components.learning.objective import Batch, Draws, ViewSet
@@ -29,7 +29,7 @@ class BatchedMaker:
     ) -> None:
         self.online, self.target = views.list_online(), views.list_target()
         self.params, self.seed, self.device, self.rows = params, seed, device, replica.slice_batch(batch_size)
-        self.shape = Shape(batch_size, len(params.mean), params.read_side, params.side)
+        self.shape = Shape(batch_size, params.channels, params.read_side, params.side, params.colours)
 
     def draw(self, step: int) -> Draws:
         """Draw the numbers of all views of this process's images: uniform and normal ones of each view by turns."""
@@ -47,13 +47,13 @@ class BatchedMaker:
         return tuple(numbers for of_view in selected for numbers in of_view)
 
     def make(self, batch: Batch, draws: Draws) -> ViewSet:
-        """Make the views of the images that the numbers are for: (b, C, R, R) uint8 -> (b, C, S, S) each."""
-        pixels = batch[0].float() / 255
+        """Make the views of the images that the numbers are for: (b, C, R, R) pixels -> (b, C, S, S) each."""
+        pixels = to_unit(batch[0], self.params)
         shape = self.shape._replace(batch=len(pixels))
         made = []
         for place, view in enumerate((*self.online, *self.target)):
             drawn = views.read_numbers(view, shape, (draws[2 * place], draws[2 * place + 1]))
-            seen = views.apply_view(pixels, view, drawn, self.params.side)
+            seen = views.apply_view(pixels, view, drawn, *shape[3:])
             made.append(normalise(seen, self.params))
         return ViewSet(tuple(made[: len(self.online)]), tuple(made[len(self.online) :]))
 

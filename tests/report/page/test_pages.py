@@ -12,7 +12,7 @@ from components.report.page.pictures import SHOWN_SIDE, find_nearest_rows, make_
 from components.stage.errors import InputError
 from tests.encoder.made import BEGUN
 from tests.report.page import pages
-from tests.small import encode_png
+from tests.small import RGB, encode_png
 
 SECTIONS = ["few", "atlas", "confused", "alike", "numbers", "training", "images", "made"]
 NAMES = ["ant", "bee", "</script><b>x"]
@@ -148,12 +148,12 @@ def test_the_page_stays_small_with_as_many_large_images_as_params_allow(
 @pytest.mark.parametrize("limit", [20_000, 2_000, 500])
 def test_a_picture_keeps_to_its_share(limit: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 200, 3))
-    address = make_thumbnail(encode_png(noise), limit)
+    address = make_thumbnail(encode_png(noise), limit, RGB)
     assert len(address) < 4 / 3 * limit + 40
 
 
 def test_a_small_image_keeps_every_pixel() -> None:
-    assert make_thumbnail(encode_png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000).startswith("data:image/png")
+    assert make_thumbnail(encode_png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000, RGB).startswith("data:image/png")
 
 
 def test_neighbours_are_by_direction_not_by_length() -> None:
