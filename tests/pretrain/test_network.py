@@ -50,7 +50,7 @@ def test_what_is_wrong_with_the_network_is_named_with_its_key(
 
 def test_a_network_without_weights_is_refused(write: Write, pretrain_with: PretrainWith) -> None:  # noqa: F811
     params = write("from torch import nn\ndef build(*, channels, side, width):\n    return nn.Flatten()")
-    with pytest.raises(InputError, match="mine.build has no weights that learn"):
+    with pytest.raises(InputError, match="build has no weights that learn"):
         check_network(pretrain_with(encoder=params))
 
 
