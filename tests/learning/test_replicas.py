@@ -159,7 +159,7 @@ def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() ->
 
 
 def test_norms_of_timm_keep_their_activation_when_they_run_over_all_replicas() -> None:
-    """PyTorch's converter takes them for plain norms: an EfficientNet on several GPUs would be linear."""
+    """PyTorch's converter takes them for plain norms: an EfficientNet would lose its non-linearities."""
     with torch.device("meta"):
         network = build_encoder(timm_network("test_efficientnet"), channels=3, side=32)
     before = [type(module.act) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -1,6 +1,7 @@
 """A network that cannot be trained is named before any work, and what it draws while it trains can be drawn again."""
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from components.learning.replicas import ALONE
 from components.pretrain.loop import State, build_state, remember, restore, train
 from components.pretrain.network import check_network, leave_out_unused
 from components.pretrain.params import Pretrain
+from components.stage.__main__ import check_further
 from components.stage.errors import InputError
 from tests.encoder.test_from_own import Write, write  # noqa: F401  (a fixture)
 from tests.encoder.test_from_timm import timm_network
@@ -48,9 +50,14 @@ def test_what_is_wrong_with_the_network_is_named_with_its_key(
         check_network(pretrain_with(encoder=encoder))
 
 
+def test_the_check_of_params_looks_at_the_network_before_the_images_are_fetched(pretrain_with: PretrainWith) -> None:
+    with pytest.raises(InputError, match="timm has no 'test_resne'"):
+        check_further(SimpleNamespace(pretrain=pretrain_with(encoder=timm_network("test_resne"))))
+
+
 def test_a_network_without_weights_is_refused(write: Write, pretrain_with: PretrainWith) -> None:  # noqa: F811
     params = write("from torch import nn\ndef build(*, channels, side, width):\n    return nn.Flatten()")
-    with pytest.raises(InputError, match=r"mine\.build has no weights that learn"):
+    with pytest.raises(InputError, match="build has no weights that learn"):
         check_network(pretrain_with(encoder=params))
 
 
