@@ -191,7 +191,7 @@ def test_no_room_of_the_flows_stands_on_one_above_it() -> None:
 
 def test_paths_stand_in_vars_only() -> None:
     paths = from_yaml(ROOT / "dvc.yaml")["vars"][0]["path"]
-    text = (ROOT / "dvc.yaml").read_text().split("stages:", 1)[1]
+    text = (ROOT / "dvc.yaml").read_text().split("\nstages:", 1)[1].split("\nplots:", 1)[0]  # where DVC has no vars
     for path in paths.values():
         assert not re.search(rf"(?<![\w./}}{{@]){re.escape(path)}/", text), f"{path} is written out"
 
