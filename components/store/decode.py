@@ -20,13 +20,6 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
-from PIL.TiffImagePlugin import (
-    BITSPERSAMPLE,
-    PHOTOMETRIC_INTERPRETATION,
-    PLANAR_CONFIGURATION,
-    SAMPLEFORMAT,
-    TiffImageFile,
-)
 
 from components.stage.errors import InputError
 from components.store.bare import drop_metadata
@@ -34,13 +27,13 @@ from components.store.full import Check, Shape, find_cut, read_full
 from components.store.pages import TIFF_BEGINNINGS, NotRead, PreviewOnly, UnknownRange, choose_page, refuse_raw
 from components.store.samples import Samples, convert, cut_bits, draw, fit_square
 from components.store.transparent import hide_transparent
+from components.store.upper import is_deep_planar, is_signed, keep_upper_bits
 from components.store.upright import read_orientation, turn
 
 # No format that runs another program (EPS) or is recognised by its file name alone (TGA). JPEG includes the MPO that
 # some phones write.
 FORMATS = ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"] + ["AVIF"] * bool(features.check("avif"))
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-SIGNED, PLANES = 2, 2  # in SampleFormat; in PlanarConfiguration
 SAVE = "save it as PNG or TIFF with 16 bits"
 Read = TypeVar("Read")
 Image.MAX_IMAGE_PIXELS = None  # stage fetch refuses what is too large, by params.yaml and before it is decoded
@@ -68,31 +61,6 @@ def turn_upright(opened: Image.Image) -> Image.Image:
         )
     shown = hide_transparent(opened)  # which decodes it
     return turn(keep_upper_bits(shown) if shown.mode.startswith("I") else shown, read_orientation(opened))
-
-
-def is_deep_planar(opened: Image.Image) -> bool:
-    """Whether a TIFF holds colours of 16 bits one after the other, as Pillow decodes to noise."""
-    if not isinstance(opened, TiffImageFile) or len(opened.getbands()) == 1:
-        return False
-    return opened.tag_v2.get(PLANAR_CONFIGURATION) == PLANES and max(opened.tag_v2.get(BITSPERSAMPLE, (1,))) > 8
-
-
-def is_signed(opened: Image.Image) -> bool:
-    """Whether a TIFF says that its samples are signed, which Pillow does not heed in 8 bits."""
-    return isinstance(opened, TiffImageFile) and SIGNED in np.atleast_1d(opened.tag_v2.get(SAMPLEFORMAT, 1))
-
-
-def keep_upper_bits(decoded: Image.Image) -> Image.Image:
-    """Turn 16-bit gray into 8-bit gray, with alpha if the file marks one of its grays as transparent."""
-    values = np.asarray(decoded)  # (H, W)
-    scaled = values
-    if isinstance(decoded, TiffImageFile):  # with more than 8 bits per pixel Pillow ignores both of these tags
-        scaled = scaled << (16 - decoded.tag_v2[BITSPERSAMPLE][0])  # may be 12
-        scaled = ~scaled if decoded.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0 else scaled  # 0 is white
-    gray = Image.fromarray((scaled >> 8).astype(np.uint8))
-    if "transparency" in decoded.info:
-        gray.putalpha(Image.fromarray((values != decoded.info["transparency"]) * np.uint8(255)))
-    return gray
 
 
 def to_channels(image: Image.Image, channels: int) -> Image.Image:
@@ -160,17 +128,17 @@ def read_all(encoded: bytes, check: Check = accept) -> Samples | None:
     return read_despite_metadata(encoded, partial(read_full, check=check))
 
 
-def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
-    """Decode a whole image of the store, upright, in the given number of channels, 1..4. Raises InputError if it is
-    broken, since stage fetch stores only what can be decoded."""
+def decode_picture(encoded: bytes, channels: int) -> Image.Image | None:
+    """Decode a whole image of the store with Pillow, upright, in the given number of channels, 1..4.
+
+    None if Pillow does not open it, or opens it wrongly. Raises InputError if it is broken, since stage fetch stores
+    only what can be decoded.
+    """
     with name_store():
         try:
             return to_channels(decode_upright(encoded), channels)
-        except (UnidentifiedImageError, NotRead):  # which Pillow does not open, or wrongly
-            samples = read_all(encoded)
-            if samples is None:
-                raise
-    return Image.fromarray(convert(cut_bits(samples), channels).squeeze())
+        except (UnidentifiedImageError, NotRead):
+            return None
 
 
 def decode_samples(encoded: bytes, *, channels: int, deep: bool) -> np.ndarray:
@@ -213,6 +181,15 @@ def name_store() -> Iterator[None]:
         ) from None
 
 
+def decode_image(encoded: bytes, *, channels: int) -> Image.Image:
+    """Decode a whole image of the store in 8 bits, upright, in the given number of channels, 1..4. Raises InputError if
+    it is broken, or has other channels."""
+    if picture := decode_picture(encoded, channels):
+        return picture
+    pixels = decode_samples(encoded, channels=channels, deep=False)
+    return Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
+
+
 def decode_whole(encoded: bytes, *, channels: int, deep: bool) -> np.ndarray:
     """Decode a whole image at its own size: bytes -> (H, W, C) uint8, or uint16 if deep."""
     if deep or channels not in MODES:
@@ -226,9 +203,10 @@ def decode_square(encoded: bytes, *, side: int, channels: int, deep: bool) -> np
 
     If deep, the values are those of the file, of up to 16 bits; if not, those of 8 bits, of more the upper ones.
     """
-    if deep or channels not in MODES:
-        return fit_square(decode_samples(encoded, channels=channels, deep=deep), side)
-    return cut_square(decode_image(encoded, channels=channels), side)
+    picture = None if deep or channels not in MODES else decode_picture(encoded, channels)
+    if picture:
+        return cut_square(picture, side)
+    return fit_square(decode_samples(encoded, channels=channels, deep=deep), side)
 
 
 def decode_shown(encoded: bytes, *, low: float, high: float, channels: tuple[int, ...] | None) -> Image.Image:

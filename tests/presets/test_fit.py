@@ -14,7 +14,7 @@ from components.stage.command import read_params
 from components.stage.errors import InputError
 from presets import __main__ as presets
 from presets.apply import list_presets, make_yaml
-from presets.fit import read_found
+from presets.fit import fit_input, fit_views, read_found
 from tests.conftest import ROOT, set_params
 
 SOURCES = [
@@ -83,6 +83,18 @@ def test_gray_photographs_have_one_channel_and_views_without_colours(
     assert (pretrain.images.mean, pretrain.images.std) == ((0.4,), (0.2,))
     first = pretrain.views.first
     assert (first.saturation, first.hue, first.grayscale, first.contrast) == (0, 0, 0, 0.4)
+
+
+@pytest.mark.parametrize("asked", [[0.1], [0.1, 0.5], [0.1, 0.1, 0.1, 0.5]])
+def test_many_channels_bring_their_range_and_leave_no_alpha(asked: list[float], tmp_path: Path) -> None:
+    """A mean left over from RGBA would be one number too many for 13 bands."""
+    channels = {"mean": [0.4] * 13, "std": [0.2] * 13, "range": [0, 4095]}
+    images: dict[str, Any] = {"side": 32, "read_side": 32, "colours": None, "mean": asked, "std": asked}
+    fit_input(images, read_found(write_found(tmp_path, channels=channels)))
+    assert {key: images[key] for key in channels} == channels
+    views: dict[str, Any] = {"first": dict.fromkeys(("saturation", "hue", "grayscale", "blur"), 1.0), "second": None}
+    fit_views(views | {"target": None}, side=96, colours=False)
+    assert views["first"] == {"saturation": 0, "hue": 0, "grayscale": 0, "blur": 1.0}
 
 
 def test_alpha_stays_where_it_was_asked_for(params: Path) -> None:

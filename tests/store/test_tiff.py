@@ -175,3 +175,15 @@ def test_what_is_not_read_says_what_would_be_right(kind: str) -> None:
         read_all(make())
     with pytest.raises(Image.UnidentifiedImageError):
         decode_upright(make())
+
+
+def test_four_bands_are_no_colours_with_alpha() -> None:
+    """Scaled as RGBA, their first three would be weighed by the fourth."""
+    bands = np.zeros((32, 32, 4), np.uint8)
+    bands[..., 0], bands[:16, :, 3] = 200, 255
+    square = decode_square(write_bands(bands), side=16, channels=4, deep=False)
+    assert (square[0] == 200).all()
+    assert (square[1] == 0).all()
+    assert decode_whole(write_bands(bands[:1]), channels=4, deep=False).shape == (1, 32, 4)
+    with pytest.raises(InputError, match="3 numbers, but an image has 4 channels"):
+        decode_square(write_bands(bands), side=16, channels=3, deep=False)

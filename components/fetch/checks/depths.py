@@ -76,8 +76,8 @@ def describe_depths(metrics: dict[str, Any]) -> Iterator[str]:
     if bits > 8 and limit:
         needed += "; without it, only the upper 8 bits are seen" + ", nearly black" * (limit[1] < 2**12)
     yield (
-        f"warning: {count:,} images have up to {channels} channel{'s' * (channels > 1)} of up to {bits} bits, "
-        f"the highest value {highest:,}: {needed}"
+        f"warning: {count:,} image{'s have' if count > 1 else ' has'} up to {channels} channel{'s' * (channels > 1)} "
+        f"of up to {bits} bits, the highest value {highest:,}: {needed}"
     )
     kinds = {depth["channels"] if depth["bands"] else 0: depth for depth in reversed(depths)}
     if len(kinds) > 1:

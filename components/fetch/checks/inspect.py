@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import imagehash
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from components.fetch.checks.decoded import BombError, UnknownFormatError, decode
 from components.fetch.checks.deep import (
     Full,
     count_bits,
@@ -24,19 +25,15 @@ from components.fetch.checks.deep import (
     list_digested,
     measure,
 )
-from components.fetch.checks.named import is_picture, name_content
+from components.fetch.checks.named import is_picture
 from components.fetch.kinds import SUFFIXES, SUFFIXES_BY_FORMAT
 from components.fetch.params import Limits, Reencode
 from components.fetch.sources.candidate import Candidate
-from components.store.decode import REFUSALS, decode_upright, read_all, to_channels
-from components.store.full import Shape
-from components.store.pages import refuse_raw
-from components.store.samples import Samples
+from components.store.decode import REFUSALS, to_channels
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
 THUMBNAIL = 16  # pixels per side
-DEEPEST = 8  # bytes of a pixel, as of RGBA of 16 bits, for which data.limits.max_pixels stands
 
 
 class ImageFacts(NamedTuple):
@@ -67,14 +64,6 @@ class Fault(NamedTuple):
 
 class UnreadableError(Exception):
     """Nothing is known of the file's content; the message says why."""
-
-
-class UnknownFormatError(Exception):
-    """The file is no image of a format that is read; the message says what it is."""
-
-
-class BombError(Exception):
-    """The image would take more memory than params.yaml allows."""
 
 
 def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> ImageFacts | Fault:
@@ -141,38 +130,6 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),
     )
-
-
-def decode(encoded: bytes, path: str, limits: Limits) -> tuple[Image.Image, str, Samples | None]:
-    """Decode an image whole and upright, and return it with its format, and all its samples if it holds more.
-
-    Raises as `inspect_content` does.
-    """
-    kinds = []
-
-    def check(opened: Image.Image) -> None:
-        kinds.append(str(opened.format))
-        width, height = opened.size
-        if width * height > limits.max_pixels:
-            raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
-
-    def check_shape(shape: Shape) -> None:
-        size = f"{shape.width} x {shape.height} pixels"
-        if shape.width * shape.height > limits.max_pixels:
-            raise BombError(f"a decompression bomb: {size} are more than data.limits.max_pixels")
-        if shape.width * shape.height * shape.channels * (1 + (shape.bits > 8)) > DEEPEST * limits.max_pixels:
-            raise BombError(
-                f"a decompression bomb: {size} of {shape.channels:,} channels are more than {DEEPEST} bytes for "
-                "each of data.limits.max_pixels"
-            )
-
-    try:
-        refuse_raw(encoded, path)
-        if samples := read_all(encoded, check_shape):
-            return draw_eight(samples, samples.bits), samples.format, samples
-        return decode_upright(encoded, check), kinds[-1], None
-    except UnidentifiedImageError:
-        raise UnknownFormatError(name_content(encoded, path)) from None
 
 
 def is_gray(rgb: Image.Image) -> bool:
