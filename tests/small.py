@@ -32,7 +32,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
 def encode_bands(pixels: np.ndarray) -> bytes:
     """Encode (H, W, C) uint8 or uint16 as a TIFF of so many channels, none of which has a colour."""
     file = io.BytesIO()
-    tifffile.imwrite(file, pixels, photometric="minisblack", planarconfig="contig")
+    tifffile.imwrite(file, pixels, photometric="minisblack", planarconfig="contig" if pixels.shape[2] > 1 else None)
     return file.getvalue()
 
 

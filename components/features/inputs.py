@@ -71,16 +71,18 @@ def to_square(image: Any, shape: Images, name: str) -> np.ndarray:
             samples = read_samples(image, shape, name)
         else:
             samples = Samples(pixels, "array", 8 * pixels.itemsize, bands=not has_usual_channels(shape))
-        return to_square_of_samples(samples, shape)
+        return to_square_of_samples(samples, shape, name)
     except REFUSALS as error:
         raise InputError(f"{name}: {error}") from None
 
 
-def to_square_of_samples(samples: Samples, shape: Images) -> np.ndarray:
+def to_square_of_samples(samples: Samples, shape: Images, name: str) -> np.ndarray:
     """Turn all samples of an image into (C, S, S) uint8, or uint16 if there is a range. Raises InputError."""
-    if shape.deep:
-        return fit_square(convert(samples, shape.channels).astype(np.uint16), shape.side)
-    return fit_square(convert(cut_bits(samples), shape.channels), shape.side)
+    try:
+        pixels = convert(samples if shape.deep else cut_bits(samples), shape.channels)
+    except InputError:
+        raise InputError(f"{name}: {samples.channels} channels; {describe_wanted(shape)}") from None
+    return fit_square(pixels.astype(np.uint16) if shape.deep else pixels, shape.side)
 
 
 def read_samples(image: Image.Image, shape: Images, name: str) -> Samples:
