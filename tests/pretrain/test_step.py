@@ -66,7 +66,7 @@ class NumberedFeed:
 
     def batches(self, step: int) -> Iterator[Batch]:
         """Yield the batches from this step on."""
-        for number in range(step, STEPS):
+        for number in range(step, step - step % STEPS + STEPS):
             generator = torch.Generator().manual_seed(number)
             shape = (self.parts, BATCH, 1, 8, 8)
             yield tuple(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(self.device))
