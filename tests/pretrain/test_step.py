@@ -115,6 +115,13 @@ def test_more_views_and_views_of_the_targets_own_are_followed_too(way: Way, devi
     assert_same(run(way, device, views=MANY_VIEWS), run(PLAIN, device, views=MANY_VIEWS))
 
 
+def test_a_careful_training_is_followed_too(device: torch.device) -> None:
+    """The heads alone are one recording, the whole another; rates, anchor and still norms are in them."""
+    care = {"layer_decay": 0.5, "frozen_layers": 1, "norms": "frozen", "anchor": 0.5, "head_epochs": 1}
+    how = {"optimiser": "adamw", "views": STILL_VIEWS, "epochs": 2, "continuing": care}
+    assert_same(run(Way(compiled=True, recorded=True), device, **how), run(PLAIN, device, **how))
+
+
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_views_that_a_stream_has_made_are_followed_too(way: Way, device: torch.device) -> None:
     assert_same(run(way, device, parts=2), run(PLAIN, device, parts=2))
