@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn, optim
 
 from components.encoder.layers import list_layers
+from components.learning.continuing import Continuing
 from components.learning.lars import LARS
 from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sgd
 
@@ -48,14 +49,17 @@ def build_optimiser(
             return optim.RMSprop(groups, lr=rate, alpha=params.smoothing, momentum=params.momentum, capturable=on_cuda)
 
 
-def compute_factors(encoder: nn.Module, layer_decay: float) -> dict[nn.Parameter, float]:
-    """Compute the factor of each parameter's rate: 1 in the last layer, and in each before it the next one's times
-    `layer_decay` (Bao et al., arXiv 2106.08254, as in MAE's util/lr_decay.py); empty for 1, which changes no rate.
+def compute_factors(encoder: nn.Module, params: Continuing) -> dict[nn.Parameter, float]:
+    """Compute the factor of each rate in the encoder: 1 in the last layer, in each before it the next one's times
+    `layer_decay` (Bao et al., arXiv 2106.08254, as in MAE's util/lr_decay.py).
+
+    It is empty if nothing sets the encoder apart from the heads. Heads that learn first need groups of their own too,
+    as PyTorch's fused SGD takes no group of which a part has momentum.
     """
-    layers = list_layers(encoder) if layer_decay < 1 else []
+    layers = list_layers(encoder) if params.layer_decay < 1 or params.head_epochs else []
     parameters = dict(encoder.named_parameters())
     return {
-        parameters[name]: layer_decay**place
+        parameters[name]: params.layer_decay**place
         for place, layer in enumerate(reversed(layers))
         for name in layer
         if name in parameters  # and not a buffer
@@ -71,15 +75,15 @@ def set_rate(optimiser: optim.Optimizer, rate: float | Tensor) -> None:
 def split_by_factor(
     network: nn.Module, weight_decay: float, factors: Mapping[nn.Parameter, float]
 ) -> list[tuple[Group, Group]]:
-    """Split the parameters that learn by their factors, and each part in two; a factor of 1 is not noted."""
-    parts: dict[float, list[nn.Parameter]] = {}
+    """Split the parameters that learn by their factors, if they have one, and each part in two."""
+    parts: dict[float | None, list[nn.Parameter]] = {}
     excepted = list_excepted(network)
     for parameter in network.parameters():
         if parameter.requires_grad:
-            parts.setdefault(factors.get(parameter, 1.0), []).append(parameter)
+            parts.setdefault(factors.get(parameter), []).append(parameter)
     pairs = []
     for factor, part in parts.items():
-        noted = {} if factor == 1 else {"factor": factor}
+        noted = {} if factor is None else {"factor": factor}
         decayed, plain = split_parameters(part, weight_decay, excepted)
         pairs.append((decayed | noted, plain | noted))
     return pairs

@@ -65,6 +65,7 @@ def run(
     device = choose_device(params.device, "pretrain.device")
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
+    loop.check_parts(params)
     replica = replicas.join_processes(params.batch_size, device, params.accumulate)
     begun = read_start(params, starts, replica)
     opened = Store(store)

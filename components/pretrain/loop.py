@@ -93,6 +93,12 @@ def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) ->
     return encoder
 
 
+def check_parts(params: Pretrain) -> None:
+    """Check, before any work, that something is left to learn. Raises InputError if not."""
+    if params.continuing.frozen_layers or params.continuing.head_epochs:
+        hold_parts(build_objective(params), params.continuing)
+
+
 def load_objective(name: str) -> type[Objective]:
     """Import the objective that params.yaml names; by name, so that an edit of another one makes nothing stale."""
     objective: type[Objective] = importlib.import_module(f"components.{name}.objective").OBJECTIVE
@@ -105,7 +111,7 @@ def start_state(objective: Objective, params: Pretrain, *, steps_per_epoch: int)
     losses = torch.zeros(steps_per_epoch, 1 + len(objective.terms), device=device)
     continuing = params.continuing
     hold_parts(objective, continuing)
-    factors = compute_factors(objective.encoder, continuing.layer_decay)
+    factors = compute_factors(objective.encoder, continuing)
     optimiser = build_optimiser(objective, params.optimiser, factors)
     if continuing.anchor:
         anchor_weights(objective.encoder, optimiser, continuing.anchor)

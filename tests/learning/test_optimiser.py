@@ -8,8 +8,9 @@ from components.byol.objective import Byol
 from components.byol.params import Head
 from components.encoder.build import build_encoder
 from components.encoder.params import TinyResNet, TorchvisionResNet
+from components.learning.continuing import Continuing
 from components.learning.lars import LARS
-from components.learning.optimiser import build_optimiser, scale_learning_rate
+from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate, set_rate
 from components.learning.params import Adam, AdamW, Cosine, Lars, Optimiser, RmsProp, Sgd
 from tests.encoder.test_from_timm import timm_network
 from tests.pretrain.tiny import PretrainWith, build_byol
@@ -18,6 +19,7 @@ TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
 RESNET18 = TorchvisionResNet(name="resnet18", stem="small")
 
 
+CARELESS = Continuing(layer_decay=1.0, frozen_layers=0, norms="batch", anchor=0.0, head_epochs=0)
 COMMON = {"learning_rate": 0.05, "weight_decay": 0.1, "warmup_epochs": 0.0, "decay": Cosine(name="cosine")}
 SETTINGS: dict[str, Optimiser] = {
     "adam": Adam(name="adam", beta1=0.9, beta2=0.999, **COMMON),
@@ -175,3 +177,57 @@ def test_the_stated_rate_is_that_of_a_batch_of_256() -> None:
     assert scale_learning_rate(paper, 4096) == pytest.approx(3.2)
     assert scale_learning_rate(paper, 256) == 0.2
     assert scale_learning_rate(paper, 64) == pytest.approx(0.05)
+
+
+def list_rates(byol: Byol, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+    """List the rate of each parameter of the online network by its name."""
+    names = {id(parameter): name for name, parameter in byol.online.named_parameters()}
+    return {names[id(p)]: float(group["lr"]) for group in optimiser.param_groups for p in group["params"]}
+
+
+@pytest.mark.parametrize("rate", [0.8, torch.tensor(0.8)], ids=["number", "tensor"])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_each_layer_learns_at_the_rate_of_the_next_times_the_decay(name: str, rate: float | torch.Tensor) -> None:
+    """The tiny network has a stem and two blocks; with a decay of a half they have 1/4, 1/2 and 1 of the rate."""
+    byol = build_byol()
+    optimiser = build_optimiser(
+        byol, SETTINGS[name], compute_factors(byol.encoder, CARELESS.model_copy(update={"layer_decay": 0.5}))
+    )
+    set_rate(optimiser, rate)
+    rates = list_rates(byol, optimiser)
+    by_hand = {"encoder.0.": 0.2, "encoder.1.": 0.2, "encoder.3.": 0.4, "encoder.4.": 0.8, "projector": 0.8}
+    expected = {
+        key: next((value for begin, value in by_hand.items() if key.startswith(begin)), 0.8)
+        for key, _ in byol.online.named_parameters()
+    }
+    assert rates == pytest.approx(expected)
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == len(rates), "two steps for one parameter"
+    for group in optimiser.param_groups:
+        assert {parameter.ndim > 1 for parameter in group["params"]} == {group["weight_decay"] > 0}
+        assert group.get("adapt", group["weight_decay"] > 0) is (group["weight_decay"] > 0)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_without_a_decay_the_groups_are_those_of_a_training_from_nothing(name: str) -> None:
+    """Their number, order and keys stand in every checkpoint."""
+    byol = build_byol()
+    optimiser = build_optimiser(byol, SETTINGS[name], compute_factors(byol.encoder, CARELESS))
+    weights, others = optimiser.param_groups
+    assert [id(p) for p in weights["params"]] == [id(p) for p in byol.online.parameters() if p.ndim > 1]
+    assert [id(p) for p in others["params"]] == [id(p) for p in byol.online.parameters() if p.ndim <= 1]
+    assert "factor" not in weights.keys() | others.keys()
+    set_rate(optimiser, rate := torch.tensor(0.1))
+    assert weights["lr"] is rate
+    assert others["lr"] is rate
+
+
+def test_a_clipped_trust_ratio_does_not_undo_the_decay_of_a_layer() -> None:
+    """|w| = 3 and |u| = 4 make a trust of 0.02 * 3 / 4 = 0.015, less than the rate 0.05; half of it is 0.0075."""
+    params = Lars(name="lars", momentum=0.0, trust_coefficient=0.02, trust_clip=True, **COMMON | {"weight_decay": 0.0})
+    layer = nn.Linear(1, 1, bias=False).double()
+    nn.init.constant_(layer.weight, 3.0)
+    optimiser = build_optimiser(layer, params, {layer.weight: 0.5})
+    layer.weight.grad = torch.full_like(layer.weight, 4.0)
+    set_rate(optimiser, 0.05)
+    optimiser.step()
+    assert layer.weight.item() == pytest.approx(3 - 0.0075 * 4, rel=1e-12)

@@ -84,6 +84,18 @@ def test_gradients_are_exchanged_once_a_batch(ranks: list[dict]) -> None:
     ]
 
 
+def test_heads_that_learn_first_do_so_in_both(ranks: list[dict]) -> None:
+    """What learns changes in the middle of the run, and with it what the processes have to average."""
+    begun, between, after = ranks[0]["heads first"]
+    for ours, theirs in zip(ranks[0]["heads first"], ranks[1]["heads first"], strict=True):
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    encoder = {name for name in begun if name.startswith(("online.encoder.", "target.0."))}
+    weights = {name for name in begun if begun[name].ndim > 1}
+    assert {name for name in weights if torch.equal(begun[name], between[name])} == encoder & weights
+    assert all(torch.equal(begun[name], between[name]) for name in encoder)
+    assert not [name for name in weights if torch.equal(between[name], after[name])]
+
+
 def test_what_the_first_process_says_holds_for_both(ranks: list[dict]) -> None:
     """Each process is asked whether it is the first, and whether it is the second."""
     assert [rank["agreed"] for rank in ranks] == [[True, False]] * 2

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -181,13 +182,21 @@ class KilledError(Exception):
     """Stands for a signal that no process can catch."""
 
 
+CAREFUL = {"layer_decay": 0.5, "frozen_layers": 1, "norms": "frozen", "anchor": 0.5, "head_epochs": 1}
+
+
+@pytest.mark.parametrize("care", [{}, CAREFUL], ids=["careless", "careful"])
 @pytest.mark.parametrize("optimiser", [SGD, ADAMW, LARS], ids=lambda params: params.name)
 @pytest.mark.parametrize("killed_at", [1, 2, 3, 5])
 def test_a_run_that_goes_on_from_any_step_ends_with_the_same_bits(
-    killed_at: int, optimiser: Optimiser, pretrain_with: PretrainWith, make_feed: MakeFeed
+    killed_at: int, optimiser: Optimiser, care: dict[str, Any], pretrain_with: PretrainWith, make_feed: MakeFeed
 ) -> None:
-    """A run has three epochs of two steps. The state is stored and read as in a checkpoint: without unpickling code."""
+    """A run has three epochs of two steps. The state is stored and read as in a checkpoint: without unpickling code.
+
+    With care the heads learn alone in the first of them, and the encoder is drawn to what it was at the very beginning.
+    """
     params = pretrain_with(optimiser=optimiser, epochs=3, tau_base=0.9, batch_size=6)
+    params = params.model_copy(update={"continuing": params.continuing.model_copy(update=care)})
 
     def train_to_the_end(on_step: Callable[[State], None], remembered: bytes = b"") -> tuple[State, list[EpochRecord]]:
         state, engine = begin_training(params, steps_per_epoch=2)

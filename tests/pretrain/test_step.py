@@ -66,7 +66,7 @@ class NumberedFeed:
 
     def batches(self, step: int) -> Iterator[Batch]:
         """Yield the batches from this step on."""
-        for number in range(step, STEPS):
+        for number in range(step, step - step % STEPS + STEPS):
             generator = torch.Generator().manual_seed(number)
             shape = (self.parts, BATCH, 1, 8, 8)
             yield tuple(torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(self.device))
@@ -113,6 +113,13 @@ def test_compiled_and_recorded_steps_give_the_losses_and_weights_of_the_definiti
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_more_views_and_views_of_the_targets_own_are_followed_too(way: Way, device: torch.device) -> None:
     assert_same(run(way, device, views=MANY_VIEWS), run(PLAIN, device, views=MANY_VIEWS))
+
+
+def test_a_careful_training_is_followed_too(device: torch.device) -> None:
+    """The heads alone are one recording, the whole another; rates, anchor and still norms are in them."""
+    care = {"layer_decay": 0.5, "frozen_layers": 1, "norms": "frozen", "anchor": 0.5, "head_epochs": 1}
+    how = {"optimiser": "adamw", "views": STILL_VIEWS, "epochs": 2, "continuing": care}
+    assert_same(run(Way(compiled=True, recorded=True), device, **how), run(PLAIN, device, **how))
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
