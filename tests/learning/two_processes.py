@@ -13,10 +13,10 @@ from components.learning.replicas import Replica
 from components.pretrain.loop import start_state
 from components.pretrain.params import Pretrain
 from components.stage.command import read_params
-from tests.pretrain.tiny import CPU, SGD, build_article, build_byol, draw_pairs, take_step
+from tests.pretrain.tiny import CPU, SGD, build_article, build_byol, build_vit, draw_pairs, take_step
 
 BATCH, STEPS = 8, 3
-BUILDERS = {"byol": build_byol, "article": build_article}
+BUILDERS = {"byol": build_byol, "article": build_article, "vit": build_vit}
 
 
 def main(folder: Path) -> None:
