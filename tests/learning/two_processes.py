@@ -15,11 +15,21 @@ from components.learning.replicas import Replica
 from components.pretrain.loop import start_state, train
 from components.pretrain.params import Pretrain
 from components.stage.command import read_params
-from tests.pretrain.tiny import CPU, SGD, SameViews, build_article, build_byol, copy_parameters, draw_pairs, take_step
+from tests.pretrain.tiny import (
+    CPU,
+    SGD,
+    SameViews,
+    build_article,
+    build_byol,
+    build_vit,
+    copy_parameters,
+    draw_pairs,
+    take_step,
+)
 
 BATCH, STEPS, PARTS = 8, 3, (1, 2)
 DTYPE = torch.float64  # norms over two images blow up what float32 rounds
-BUILDERS = {"byol": build_byol, "article": build_article}
+BUILDERS = {"byol": build_byol, "article": build_article, "vit": build_vit}
 
 
 def main(folder: Path) -> None:

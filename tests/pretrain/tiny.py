@@ -55,6 +55,13 @@ def build_article() -> Objective:
     return build_objective(make_settings(objective="article", article=weights, encoder=encoder))
 
 
+def build_vit() -> Objective:
+    """Build BYOL around a transformer of timm whose patch embedding is held."""
+    vit = {"patch_size": 4, "depth": 1}
+    encoder = {"name": "timm", "model": "test_vit", "arguments": vit, "frozen_patch_embedding": True}
+    return build_objective(make_settings(encoder=encoder, head=HEAD.model_dump()))
+
+
 def begin_training(
     params: Pretrain, *, steps_per_epoch: int = 1, objective: Objective | None = None, way: Way = PLAIN
 ) -> tuple[State, Engine]:
