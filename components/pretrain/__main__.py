@@ -55,6 +55,8 @@ def run(
 ) -> None:
     """Train the encoder; write it, its curves, a picture of the views, and its metrics.
 
+    `starts` is the folder of weights to begin with (--start would be an option of torchrun).
+
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
     check_network(params)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from components.encoder.saved import Config
+from components.encoder.saved import Begun, Config
 from components.features.load import load_encoder
 from components.report.card import write_card
 from tests.encoder.made import make_encoder, write_encoder
@@ -197,3 +197,13 @@ def test_the_snippets_for_many_or_deep_channels_give_what_the_project_gives(
         variables: dict[str, Any] = {}
         exec(code, variables)
         np.testing.assert_allclose(variables["features"], expected, rtol=0, atol=0.02 if not pixels else 1e-4)
+
+
+def test_what_the_training_began_with_is_told(config: Config, tmp_path: Path) -> None:
+    """Whoever uses the weights must know whose these were, and their licence; a name of a file does no harm."""
+    assert "began with" not in render_card(tmp_path, config)
+    notes = ("taken: layer1.*: 20 tensors", "left, a head: <b>fc</b>")
+    begun = Begun(kind="file", origin="models/start/w.pt", sha256="a" * 64, notes=notes, weights="b" * 64)
+    text = render_card(tmp_path, config.model_copy(update={"start": begun}))
+    assert f"began with the weights of `models/start/w.pt` (sha256 `{'a' * 64}`)" in text
+    assert "- left, a head: &lt;b&gt;fc&lt;/b&gt;\n\n| file | what it is |" in text

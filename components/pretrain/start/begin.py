@@ -68,8 +68,14 @@ def read_start(params: Pretrain, folder: Path, replica: Replica) -> Beginning | 
     """
     if isinstance(params.start, NoStart):
         return None
-    beginning = prepare(params, folder) if replica.writes else None  # which downloads before the others look
-    replicas.wait_for_processes()
+    beginning, fault = None, ""
+    if replica.writes:  # which downloads before the others look
+        try:
+            beginning = prepare(params, folder)
+        except InputError as error:
+            fault = str(error)
+    if fault := replicas.broadcast_value(fault):
+        raise InputError(fault)
     beginning = beginning or prepare(params, folder)
     if replicas.broadcast_value(beginning.begun.sha256) != beginning.begun.sha256:
         raise InputError(

@@ -110,7 +110,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(weights: Path, monkeypa
 
 
 def test_processes_that_find_other_files_do_not_begin(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(begin.replicas, "broadcast_value", lambda _: "0" * 64)
+    monkeypatch.setattr(begin.replicas, "broadcast_value", lambda value: value and "0" * 64)
     with pytest.raises(InputError, match="not what the first process has there"):
         read_start(begin_with_file(weights), weights.parent, Replica(1, 2))
 
