@@ -51,8 +51,8 @@ def is_by_encoder(content: Any) -> bool:
 
 
 def build_metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """Build a table with one row per metric and one column per encoder, with 95 % intervals where there are any; of more
-    than three encoders, for which 80 columns have no room, the first alone has its intervals."""
+    """Build a table with one row per metric and one column per encoder, with 95 % intervals where there are any; of
+    more than three encoders, for which 80 columns have no room, the first alone has its intervals."""
     encoders = sorted({encoder for by_encoder in by_probe.values() for encoder in by_encoder})
     table = build_narrow_table("", *(escape(show(encoder)) for encoder in encoders), gap=2)
     for probe, by_encoder in by_probe.items():
