@@ -18,7 +18,7 @@ from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
 from components.features.embeddings import ABOUT, Embeddings, read_about, read_embeddings
-from components.features.encoders import ORDER, OURS, START, UNTRAINED
+from components.features.encoders import ORDER, OURS, START, UNTRAINED, order_encoders
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder, load_start, read_config
 from components.learning.device import place_network
 from components.learning.params import Views
@@ -41,7 +41,8 @@ class Given:
         """The names of the encoders that have embeddings. Raises InputError if the trained encoder has none."""
         if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
-        found = sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        names = sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
+        found = list(order_encoders(dict.fromkeys(names)))
         for name in (name for name in ORDER if name not in found and (name != START or self.has_start)):
             print(f"{self.embeddings_folder / name}.parquet: missing, so it is not judged; `dvc repro embed` writes it")
         return found

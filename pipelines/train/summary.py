@@ -15,6 +15,7 @@ from pipelines.shown import show
 from pipelines.train.graph import Stage
 
 WHOLE = 999.5  # from here on three significant digits would need an exponent
+WITH_INTERVALS = 3  # encoders, at most, whose intervals 80 columns have room for
 SKIPPED = "skipped"  # the key under which a probe says why it measured nothing
 
 
@@ -50,7 +51,8 @@ def is_by_encoder(content: Any) -> bool:
 
 
 def build_metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
-    """Build a table with one row per metric and one column per encoder, with 95 % intervals where there are any."""
+    """Build a table with one row per metric and one column per encoder, with 95 % intervals where there are any; of
+    more than three encoders, for which 80 columns have no room, the first alone has its intervals."""
     encoders = sorted({encoder for by_encoder in by_probe.values() for encoder in by_encoder})
     table = build_narrow_table("", *(escape(show(encoder)) for encoder in encoders), gap=2)
     for probe, by_encoder in by_probe.items():
@@ -63,7 +65,11 @@ def build_metrics_table(by_probe: Mapping[str, Mapping[str, Mapping[str, Any]]])
         if keys:
             table.add_row(f"[bold]{escape(show(probe))}[/bold]")
         for key in dict.fromkeys(keys):
-            cells = [format_cell(by_encoder.get(encoder, {}), key) for encoder in encoders]
+            measured = [by_encoder.get(encoder, {}) for encoder in encoders]
+            cells = [
+                format_cell(metrics, key, interval=place == 0 or len(encoders) <= WITH_INTERVALS)
+                for place, metrics in enumerate(measured)
+            ]
             table.add_row(f"  {escape(format_metric_name(key))}", *cells)
     return table
 
@@ -98,12 +104,14 @@ def format_metric_name(metric: str) -> str:
     return show(metric.replace("_", " "))
 
 
-def format_cell(metrics: Mapping[str, Any], key: str) -> str:
-    """Format a metric's value with its interval, or a dash if the metric is missing."""
+def format_cell(metrics: Mapping[str, Any], key: str, *, interval: bool) -> str:
+    """Format a metric's value, with its interval if asked for, or a dash if the metric is missing."""
     if key not in metrics:
         return "–"
     if f"{key}_low" not in metrics:
         return format_number(metrics[key])
+    if not interval:
+        return f"{metrics[key]:.3f}"
     low, high = (format_interval_end(metrics[f"{key}_{end}"]) for end in ("low", "high"))
     return f"{metrics[key]:.3f} {low}-{high}"
 

@@ -51,6 +51,17 @@ def test_three_encoders_with_intervals_fit_80_columns_and_no_metric_is_broken_or
     assert find_row(lines, "true accept rate at 0.001")[:2] == ["0.500", ".400-.600"]
 
 
+def test_four_encoders_fit_80_columns_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that began with trained weights has one encoder more; folded cells are hard to read."""
+    monkeypatch.setenv("COLUMNS", "80")
+    by_encoder = METRICS["metrics/logistic.json"] | {"start": METRICS["metrics/logistic.json"]["byol"]}
+    summary.show_summary([], {"fetch": "ran"}, {"metrics/logistic.json": by_encoder}, Path())
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert find_row(lines, "accuracy") == ["0.982", ".965-1.00", "0.982", "–", "0.982"]
+    assert find_row(lines, "true accept rate at 0.001") == ["0.500", ".400-.600", "–", "–", "0.500"]
+
+
 def test_numbers_without_an_interval_keep_three_digits_and_are_never_shown_as_nothing(lines: list[str]) -> None:
     assert find_row(lines, "accuracy 1 percent") == ["0.87", "–", "–"]
     assert find_row(lines, "c") == ["1e-05", "–", "–"]
