@@ -82,3 +82,14 @@ def test_the_page_on_reliability_shows_the_records() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text()
     shown = page.partition("<!-- records -->")[2].partition("<!-- /records -->")[0].strip()
     assert shown == tabulate_faults(), f"put this between the marks:\n{tabulate_faults()}"
+
+
+def test_the_page_of_nights_says_what_the_record_of_a_second_night_says() -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "second_night.json").read_text())
+    page, params = (ROOT / "docs/retrain.md").read_text(), read_params(ROOT / "params.yaml")
+    assert record["settings"]["warm"] == params.retrain.warm.model_dump(mode="json"), "measured with the shipped values"
+    for name, mean in record["mean"].items():
+        cells = [
+            f"{100 * mean[key]:.1f} ± {100 * record['spread'][name][key]:.1f}" for key in ("logistic", "linear", "knn")
+        ]
+        assert f" | {' | '.join(cells)} |\n" in page, name

@@ -57,7 +57,8 @@ def compute_fingerprint(folder: Path, rules: Sequence[Any], *, images: bool) -> 
                 if isinstance(dep, ParamsDependency):
                     parts.append(dep.read_params() if images else _drop_pin(dep.read_params()))
                 elif not any(_overlap(Path(dep.fs_path), output) for output in outputs):
-                    parts.append([str(dep.def_path), str(dep.get_hash()) if dep.exists else None])
+                    # Not the kind of the hash: DVC takes another for a dep that no dvc.lock names yet.
+                    parts.append([str(dep.def_path), dep.get_hash().value if dep.exists else None])
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

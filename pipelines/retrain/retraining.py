@@ -105,7 +105,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
             "inputs": inputs,
             "without_images": records.compute_fingerprint(folder, rules, images=False),
             "champion": None if champion is None else asdict(champion),
-            "start": warm.begin(root, folder, champion, own, say),
+            "start": warm.begin(root, folder, champion, say),
         }
         decision, details["numbers"] = train_and_judge(root, folder, champion, promote, tools)
         if not decision.judged:

@@ -29,11 +29,12 @@ def restore_own(folder: Path) -> None:
         rewrite.set_values(folder, own)
 
 
-def begin(root: Path, folder: Path, champion: Version | None, params: Mapping[str, Any], say: Say) -> dict[str, Any]:
-    """Write into the worktree what its training begins with, and return the record of it.
+def begin(root: Path, folder: Path, champion: Version | None, say: Say) -> dict[str, Any]:
+    """Write into the worktree, which has the user's own parameters, what its training begins with; return the record.
 
-    `params` are those of the worktree, the user's own. Raises StageError or DamageError.
+    Raises StageError or DamageError.
     """
+    params = rewrite.read(folder)  # as they are written: a type makes 8.0 of 8, and DVC's hash would tell them apart
     place = worktree.read_named_path(folder, "start")
     section = next((stage.name for stage in graph.read_stages(folder) if place in stage.inputs), "")
     if not section and params["retrain"]["start"] == "champion":

@@ -134,7 +134,9 @@ SETTINGS = """
 import json
 from pathlib import Path
 from ruamel.yaml import YAML
-print(json.dumps(YAML(typ="safe").load(Path("params.yaml"))))
+params = YAML(typ="safe").load(Path("params.yaml"))
+params["learn"]["epochs"] = float(params["learn"]["epochs"])  # as the real ones' types may do
+print(json.dumps(params))
 """
 SNAPSHOT = """
 import hashlib
