@@ -35,6 +35,7 @@ UNSPECIFIED = 0  # in ExtraSamples
 IN_PILLOW = 4  # samples, of which Pillow says what is wrong with them
 PACKED = 12  # bits, of which two samples fill three bytes
 ORIENTATION = 274
+MOST_STRIPS = 2**21  # of all pages
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,16 @@ def get_page(file: tifffile.TiffFile, number: int) -> tifffile.TiffPage | None:
 
 
 def list_alike(file: tifffile.TiffFile, first: tifffile.TiffPage, count: int) -> list[tifffile.TiffPage]:
-    """List so many pages from the first one, of one sample each; none if they are fewer or not alike."""
+    """List so many pages from the first one, of one sample each; none if they are fewer, not alike, or in a circle."""
     if first.samplesperpixel != 1 or first.bitspersample not in (8, 16) or not isinstance(first.index, int):
         return []
-    pages = [first]
+    pages, strips = [first], len(first.dataoffsets)
     while len(pages) < count:
         page = get_page(file, first.index + len(pages))
-        if page is None or (page.shaped, page.dtype) != (first.shaped, first.dtype):
+        if page is None or (page.shaped, page.dtype) != (first.shaped, first.dtype) or page.offset == first.offset:
+            return []
+        strips += len(page.dataoffsets)
+        if strips > MOST_STRIPS:  # which a small file can claim by pages that share a list of them
             return []
         pages.append(page)
     return pages

@@ -10,8 +10,6 @@ from components.fetch.checks.inspect import DIGEST, THUMBNAIL, Fault, ImageFacts
 from components.fetch.sources.candidate import Candidate
 from components.store.store import SPLITS, UNLABELLED
 
-DARK = 2**14  # of 16 bits, what has no value as high as that is at less than a quarter of the brightness in 8 bits
-
 
 @dataclass(frozen=True)
 class RejectedFile:
@@ -40,7 +38,6 @@ class Facts:
     format_names: list[str] = field(default_factory=list)  # in the order in which formats came
     flat: list[int] = field(default_factory=list)  # rows of images of a single colour
     full: dict[int, Full] = field(default_factory=dict)  # by row, of images with more bits or channels than Pillow's
-    dark: list[tuple[int, int]] = field(default_factory=list)  # rows of 16 bits with low values, the highest
     misnamed: list[int] = field(default_factory=list)  # rows of files with the suffix of another format
     stored_bytes: "array[int]" = field(default_factory=lambda: array("L"))  # of the encoded image
     grays: "array[int]" = field(default_factory=lambda: array("b"))  # whether the image is gray
@@ -66,8 +63,6 @@ class Facts:
         self.channels.extend((*image.means, *image.squares))
         if image.full:
             self.full[row] = image.full
-            if image.full.bits == 16 and 0 < image.full.highest < DARK:
-                self.dark.append((row, image.full.highest))
         if image.misnamed:
             self.misnamed.append(row)
         if image.flat:

@@ -16,6 +16,7 @@ from components.stage.shown import show_name
 from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
 
 RARE = 0.01  # a format that fewer of the images have is odd
+DARK, BLACK = 4, 16  # an image without a value of this part of the highest that can be is dark, or nearly black
 LISTED = 1000  # files and images that metrics/data.json names at most; the findings name all
 
 
@@ -36,10 +37,11 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     kept, repeated = sides.kept, near.copies.find_repeated(~sides.merged)
     test_count = int((facts.split_numbers == SPLITS.index(TEST)).sum())
     others = int(((facts.split_numbers == SPLITS.index(UNLABELLED)) & ~sides.merged).sum())
-    odd = list(find_odd(facts))
+    images = summarise_images(facts, kept)
+    odd = list(find_odd(facts, images["channels"].get("range")))
     unreadable = sum(rejected.image for rejected in facts.rejected)
     metrics: dict[str, Any] = {
-        **summarise_images(facts, kept),
+        **images,
         "rejected": len(facts.rejected),
         "unreadable": unreadable,
         "unreadable_fraction": compute_fraction(unreadable, len(kept) + unreadable),
@@ -65,25 +67,29 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     return Verdict(sides, near, odd, metrics, list_objections(metrics, checks))
 
 
-def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Yield images that can be read but are hardly intended: each id and why."""
+def find_odd(facts: Facts, range_: list[int] | None) -> Iterator[tuple[str, str]]:
+    """Yield images that can be read but are hardly intended: each id and why; `range_` is that of all images."""
     counts = np.bincount(np.asarray(facts.formats, dtype=np.int64), minlength=len(facts.format_names))
     rare = np.flatnonzero(counts < RARE * counts.sum())
     usual = facts.format_names[int(counts.argmax())] if len(counts) else ""
     for row in np.flatnonzero(np.isin(np.asarray(facts.formats), rare)).tolist():
         yield facts.ids[row], f"a {facts.format_names[facts.formats[row]]} where nearly all are {usual}"
-    for row, highest in facts.dark:
-        yield facts.ids[row], describe_dark(highest)
+    for row, full in facts.full.items():
+        limit = range_[1] if range_ else 2**full.bits - 1
+        if full.bits > 8 and 0 < full.highest < (limit + 1) // DARK:
+            yield facts.ids[row], describe_dark(full.highest, limit, ranged=range_ is not None)
     for row in facts.flat:
         yield facts.ids[row], "one colour all over"
     for row in facts.misnamed:
         yield facts.ids[row], f"has another suffix than a {facts.format_names[facts.formats[row]]} has"
 
 
-def describe_dark(highest: int) -> str:
-    """Describe gray of 16 bits whose values seem to have fewer."""
-    shown = "nearly black" if highest < 2**12 else "dark"
-    return f"{shown} in 8 bits: 16-bit values no higher than {highest:,}; pretrain.images.range keeps them"
+def describe_dark(highest: int, limit: int, *, ranged: bool) -> str:
+    """Describe an image that is far from white."""
+    shown = "nearly black" if highest < (limit + 1) // BLACK else "dark"
+    if ranged:
+        return f"{shown}: values no higher than {highest:,}, where a training on all images takes them up to {limit:,}"
+    return f"{shown} in 8 bits: values no higher than {highest:,} of {limit:,}; pretrain.images.range keeps them"
 
 
 def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:

@@ -140,10 +140,12 @@ def test_a_hostile_file_is_one_reason(kind: str) -> None:
 
 
 def test_pages_in_a_circle_end() -> None:
-    """The first is the picture; what follows is not walked through."""
-    circle = make_cycle(write_tiff(TWELVE.transpose(2, 0, 1), metadata=None))
-    assert see(circle).full is not None
-    described = make_cycle(write_tiff(TWELVE[..., :5].transpose(2, 0, 1)).replace(b"[5, 40", b"[9, 40"))
-    facts = see(described)
-    assert facts.full is not None
-    assert facts.full.channels == 9, "as it says, and the circle is gone round once"
+    """The first is the picture, whatever the description says."""
+    circles = [
+        make_cycle(write_tiff(TWELVE.transpose(2, 0, 1), metadata=None)),
+        make_cycle(write_tiff(TWELVE[..., :5].transpose(2, 0, 1)).replace(b"[5, 40", b"[9, 40")),
+    ]
+    for circle in circles:
+        facts = see(circle)
+        assert facts.full is not None
+        assert facts.full.channels == 1

@@ -43,13 +43,24 @@ def test_16_bits_that_hold_fewer_are_named_before_all_else() -> None:
     for number, highest in enumerate((4095, 250, 16_000, 16_384, 65_535, 0)):
         full = make_full(channels=1, highest=highest)
         add(facts, 10 + number, "cell", full=full, flat=highest == 4095)
-    add(facts, 20, "cell", full=make_full(channels=5, highest=200, bits=8))
+    add(facts, 20, "cell", full=make_full(channels=5, highest=20, bits=8))
     keeps = "pretrain.images.range keeps them"
     assert verdict(facts).odd == [
-        ("s/10.jpg", f"nearly black in 8 bits: 16-bit values no higher than 4,095; {keeps}"),
-        ("s/11.jpg", f"nearly black in 8 bits: 16-bit values no higher than 250; {keeps}"),
-        ("s/12.jpg", f"dark in 8 bits: 16-bit values no higher than 16,000; {keeps}"),
+        ("s/10.jpg", f"nearly black in 8 bits: values no higher than 4,095 of 65,535; {keeps}"),
+        ("s/11.jpg", f"nearly black in 8 bits: values no higher than 250 of 65,535; {keeps}"),
+        ("s/12.jpg", f"dark in 8 bits: values no higher than 16,000 of 65,535; {keeps}"),
         ("s/10.jpg", "one colour all over"),
+    ]
+
+
+def test_where_all_images_have_12_bits_only_those_that_are_dark_among_them_are_odd() -> None:
+    """A line says which range they need; a list of all of them would say no more."""
+    facts = Facts()
+    for number, highest in enumerate((4000, 1024, 1000, 200)):
+        add(facts, number, "cell", full=make_full(channels=1, highest=highest))
+    assert verdict(facts).odd == [
+        ("s/2.jpg", "dark: values no higher than 1,000, where a training on all images takes them up to 4,095"),
+        ("s/3.jpg", "nearly black: values no higher than 200, where a training on all images takes them up to 4,095"),
     ]
 
 
