@@ -45,9 +45,9 @@ SATURATION = 30  # of 255, by which the channels of a coloured picture differ
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All that the stages make of 48 scenes."""
+    """All that the stages make of 32 scenes."""
     root = tmp_path_factory.mktemp("satellite")
-    scenes, classes = draw_scenes(48, seed=0)
+    scenes, classes = draw_scenes(32, seed=0)
     written = write_files(root / "scenes", scenes, classes)
     whole = make_yaml().load(ROOT / "params.yaml")
     for changes in (make_params(root / "scenes", scenes, 1, COLOURS), SMALL):
@@ -87,7 +87,7 @@ def read_shown(page: str) -> list[np.ndarray]:
 
 def test_every_picture_of_the_report_is_coloured_and_none_is_black(made: Path) -> None:
     shown = read_shown((made / "index.html").read_text())
-    assert len(shown) > 48, "the map, the neighbours and the views"
+    assert len(shown) > 32, "the map, the neighbours and the views"
     assert min(picture.mean() for picture in shown) > 50
     assert min((picture.max(axis=2) - picture.min(axis=2)).mean() for picture in shown) > 1
 

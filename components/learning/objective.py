@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from components.learning.engine import Engine
 
-Batch = tuple[Tensor, ...]  # what a feed gives at a step: images, (B, C, R, R) uint8, or views of them made before
+Batch = tuple[Tensor, ...]  # what a feed gives at a step: images, (B, C, R, R) integers, or views of them made before
 Draws = tuple[Tensor, ...]  # the random numbers that the views of a batch are read from
 Number = float | Tensor  # a tensor () on the device where a CUDA graph repeats the step
 
