@@ -14,7 +14,7 @@ from components.stage.types import NotNegative, Params
 class Continuing(Params):
     """The ways of being careful with a start. With 1.0, 0, `batch`, 0.0 and 0 there is none."""
 
-    layer_decay: Annotated[float, Field(gt=0, le=1)]  # a layer's rate is that of the next one times this
+    layer_decay: Annotated[float, Field(ge=0.01, le=1)]  # a layer's rate is that of the next one times this
     frozen_layers: Annotated[int, Field(ge=0, le=10**4)]  # so many layers, from the input, do not learn
     norms: Literal[
         "batch", "frozen"

@@ -80,6 +80,6 @@ def compute_trust_ratios(weights: list[Tensor], updates: list[Tensor], group: di
     update_norms = torch.stack(torch._foreach_norm(updates))  # (L,)
     ratios = group["trust_coefficient"] * weight_norms / update_norms  # (L,)
     if group["trust_clip"]:
-        base = rate / group["factor"] if "factor" in group else rate  # ()
-        ratios = (ratios / base.clamp(min=SMALLEST)).clamp(max=1)  # (L,)
+        own = ratios * group["factor"] if "factor" in group else ratios  # (L,)
+        ratios = (own / rate.clamp(min=SMALLEST)).clamp(max=1)  # (L,)
     return torch.where((weight_norms > 0) & (update_norms > 0), ratios, 1.0)  # (L,)
