@@ -139,10 +139,11 @@ def test_each_image_is_learned_with_its_own_label(monkeypatch: pytest.MonkeyPatc
 def test_images_read_larger_are_judged_as_they_are_seen() -> None:
     """A gray slope stays a slope at half its size; an image of the size that is seen is not resampled."""
     slope = torch.arange(0, 256, 16).byte().expand(1, 1, 16, 16)
-    small = scale_plain(slope, 8) * 255
+    shape = Images(side=8, read_side=16, range=None, colours=None, mean=(0.4,), std=(0.25,))
+    small = scale_plain(slope, shape) * 255
     assert small.shape == (1, 1, 8, 8)
     np.testing.assert_allclose(small[0, 0, 0, 2:-2], np.arange(8, 256, 32)[2:-2], atol=1)
-    assert torch.equal(scale_plain(slope, 16), slope.float() / 255)
+    assert torch.equal(scale_plain(slope, shape.model_copy(update={"side": 16})), slope.float() / 255)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
