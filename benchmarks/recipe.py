@@ -83,7 +83,7 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
 def place_pretrain_outputs(root: Path) -> dict[str, Path]:
     """Return where the stage `pretrain` is to write, by flag."""
     files = {"metrics": "pretrain.json", "curve": "curve.csv", "views": "views.png"}
-    folders = {name: name for name in ("encoder", "scratch", "live")}
+    folders = {name: name for name in ("starts", "encoder", "scratch", "live")}
     return {flag: root / name for flag, name in (files | folders).items()}
 
 

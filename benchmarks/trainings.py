@@ -30,6 +30,10 @@ class ReadyViews:
         """Draw nothing: the views are there."""
         return ()
 
+    def select(self, draws: Draws, rows: slice) -> Draws:
+        """Select nothing of nothing."""
+        return ()
+
     def make(self, batch: Batch, draws: Draws) -> ViewSet:
         """Tell the views of the online network from those of the target: (B, C, S, S) each."""
         return ViewSet(batch[: self.online], batch[self.online :])

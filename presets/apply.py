@@ -2,8 +2,8 @@
 
 Mappings are merged key by key, and everything else is replaced. A mapping that has a `name` (an encoder, an optimiser)
 has other keys under another name, so it is replaced whole when the name changes. `views.second` and `views.target`
-state only differences from the first view, so they are always replaced whole. `also` in a preset lists the presets that
-are applied before it.
+state only differences from the first view, and each kind of `start` has keys of its own, so they are always replaced
+whole. `also` in a preset lists the presets that are applied before it.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from components.stage.shown import show, show_name
 from components.stage.yaml_file import read_yaml, read_yaml_text
 
 FOLDER = Path(__file__).parent
-WHOLE = ("second", "target")  # keys whose mappings are never merged
+WHOLE = ("second", "target", "start")  # keys whose mappings are never merged
 
 
 def list_presets() -> list[str]:

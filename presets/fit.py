@@ -36,8 +36,9 @@ class Sizes(BaseModel):
 
 
 class Channels(BaseModel):
-    """The statistics of the images to train on: one number each if all are gray, else three."""
+    """The statistics of the images to train on: one number each if all are gray, else one per channel."""
 
+    range: list[int] | None = None  # of images with more than 8 bits, or other channels than gray and RGB
     mean: list[float] = Field(min_length=1)
     std: list[float] = Field(min_length=1)
 
@@ -86,7 +87,8 @@ def fit_to_images(whole: Any, found: Found, path: Path) -> str:
     check_sources(whole["data"]["sources"], found, path)
     pretrain = whole["pretrain"]
     fit_input(pretrain["images"], found)
-    fit_views(pretrain["views"], side=pretrain["images"]["side"], gray=len(found.channels.mean) == 1)
+    fit_patches(pretrain["images"], pretrain["encoder"])
+    fit_views(pretrain["views"], side=pretrain["images"]["side"], colours=len(found.channels.mean) == 3)
     fit_length(pretrain, found.to_train_on)
     fit_votes(whole["evaluate"]["knn"], pretrain["watch"], found)
     fit_floor(whole["promote"], found)
@@ -111,7 +113,12 @@ def check_sources(sources: list[Any], found: Found, path: Path) -> None:
 
 def fit_input(images: Any, found: Found) -> None:
     """Take the images' statistics, and make no image larger than it is; a channel for alpha stays."""
-    alpha = slice(len(images["mean"]) - 1, None) if len(images["mean"]) in (2, 4) else slice(0, 0)
+    has_alpha = len(images["mean"]) in (2, 4) and len(found.channels.mean) in (1, 3)
+    alpha = slice(len(images["mean"]) - 1, None) if has_alpha else slice(0, 0)
+    if images.get("range") != found.channels.range:
+        images["range"] = write_list(found.channels.range) if found.channels.range else None
+    if len(found.channels.mean) in (2, 4):  # alpha has no statistics, so that the last is none
+        images["colours"] = write_list(images["colours"] or [])
     images["mean"] = write_list([*found.channels.mean, *images["mean"][alpha]])
     images["std"] = write_list([*found.channels.std, *images["std"][alpha]])
     largest = max(found.shorter_side, SMALLEST_SIDE)
@@ -119,9 +126,16 @@ def fit_input(images: Any, found: Found) -> None:
         images[key] = min(images[key], largest)
 
 
-def fit_views(views: Any, *, side: int, gray: bool) -> None:
-    """Leave out what does nothing to gray images, and the blur of images that have few pixels."""
-    left_out = (["saturation", "hue", "grayscale"] if gray else []) + (["blur"] if side <= BLURRED_ABOVE else [])
+def fit_patches(images: Any, encoder: Any) -> None:
+    """Make the side a multiple of the patches that a transformer cuts, if it is as large as a patch."""
+    patch = encoder.get("arguments", {}).get("patch_size", 1)
+    if isinstance(patch, int) and 0 < patch <= images["side"]:
+        images["side"] -= images["side"] % patch
+
+
+def fit_views(views: Any, *, side: int, colours: bool) -> None:
+    """Leave out what does nothing to images without colours, and the blur of images that have few pixels."""
+    left_out = ([] if colours else ["saturation", "hue", "grayscale"]) + (["blur"] if side <= BLURRED_ABOVE else [])
     for key in left_out:
         views["first"][key] = 0.0
         for other in (views["second"], views["target"]):
@@ -132,7 +146,11 @@ def fit_views(views: Any, *, side: int, gray: bool) -> None:
 def fit_length(pretrain: Any, images: int) -> None:
     """Make batches small enough for some steps an epoch, and let few images be seen more often."""
     most = max(2, images // FEWEST_STEPS_PER_EPOCH)
-    pretrain["batch_size"] = min(pretrain["batch_size"], 2 ** int(math.log2(most)))
+    part = pretrain["batch_size"] // pretrain["accumulate"]  # images that the memory is known to hold
+    batch = pretrain["batch_size"] = min(pretrain["batch_size"], 2 ** int(math.log2(most)))
+    pretrain["accumulate"] = next(
+        parts for parts in range(1, batch + 1) if batch % parts == 0 and batch // parts <= part
+    )
     epochs = math.ceil(FEWEST_STEPS / max(1, images // pretrain["batch_size"]))
     if epochs > pretrain["epochs"]:
         part = math.ceil(epochs / SHORT_PART)

@@ -1,15 +1,17 @@
 """Makes stores and settings so small that a test of feeds, samples and readings takes no time."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import tifffile
 import torch
 from PIL import Image
 
+from components.encoder.params import Images
 from components.features.embeddings import EmbeddingsWriter
 from components.pretrain.params import Pretrain, WholePretrain
 from components.stage.command import read_params
@@ -17,12 +19,20 @@ from components.store.decode import decode_square
 from components.store.store import TRAIN, Row, Store, write_store
 from tests.conftest import EVERYTHING_OFF, ROOT, set_in
 
+RGB = Images(side=8, read_side=8, range=None, colours=None, mean=(0.5,) * 3, std=(0.25,) * 3)
 CLASSES = ["cat", "dog", "owl"]
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def encode_bands(pixels: np.ndarray) -> bytes:
+    """Encode (H, W, C) uint8 or uint16 as a TIFF of so many channels, none of which has a colour."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, pixels, photometric="minisblack", planarconfig="contig" if pixels.shape[2] > 1 else None)
     return file.getvalue()
 
 
@@ -38,11 +48,12 @@ def fill_store(
     labels: Sequence[int | None] | None = None,
     splits: Sequence[str] | None = None,
     names: list[str] = CLASSES,
+    encode: Callable[[np.ndarray], bytes] = encode_png,
 ) -> Store:
     """Write a store, by default with all images of class 0 and of the train split, and open it."""
     labels, splits = labels or [0] * len(images), splits or [TRAIN] * len(images)
     columns = zip(images, labels, splits, strict=True)
-    rows = [Row(f"{n}", encode_png(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
+    rows = [Row(f"{n}", encode(image), f"{n}.png", label, split) for n, (image, label, split) in enumerate(columns)]
     write_store(folder, rows, names)
     return Store(folder)
 
@@ -50,14 +61,16 @@ def fill_store(
 def decode_images(store: Store, splits: tuple[str, ...], *, side: int = 8) -> np.ndarray:
     """Decode every image of the splits as gray: (N, 1, S, S) uint8."""
     groups = store.read_groups(store.find_groups(splits))
-    return np.stack([decode_square(encoded, side=side, channels=1) for group in groups for encoded in group])
+    return np.stack(
+        [decode_square(encoded, side=side, channels=1, deep=False) for group in groups for encoded in group]
+    )
 
 
 def make_settings(**changes: Any) -> Pretrain:
     """Make the shipped settings for 8 x 8 grays, with views that are the image, and with changes: `feed__workers=0`."""
     section = read_params(ROOT / "params.yaml").pretrain.model_dump()
     section["views"] = {"online": 2, "first": dict(EVERYTHING_OFF), "second": {}, "target": None}
-    section["images"] = {"side": 8, "read_side": 8, "mean": (0.5,), "std": (0.25,)}
+    section["images"] = {"side": 8, "read_side": 8, "range": None, "colours": None, "mean": (0.5,), "std": (0.25,)}
     for key, value in changes.items():
         set_in(section, key.split("__"), value)
     return WholePretrain.model_validate(section)

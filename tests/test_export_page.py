@@ -18,9 +18,10 @@ from components.encoder.saved import save_encoder
 from components.features.load import load_encoder
 from tests.conftest import ROOT
 from tests.encoder.made import make_encoder, write_encoder
+from tests.small import encode_bands
 
 PAGE = (ROOT / "docs" / "export.md").read_text()
-LOADER, FRAMES, ONNX, TORCHVISION = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+LOADER, FRAMES, ONNX, DEEP, TORCHVISION = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 GET, REGISTER, GET_VERSION = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 ADDRESS = "git@example.org:team/byol-pipeline.git"
 
@@ -52,6 +53,15 @@ def test_the_loader_and_onnx_agree(channels: int, tmp_path: Path, monkeypatch: p
 def test_the_frames_of_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_inputs(tmp_path, monkeypatch, 3)
     assert execute(FRAMES.replace("(1000, 480, 640, 3)", "(3, 48, 64, 3)"))["features"].shape == (3, 8)
+
+
+def test_onnx_takes_many_channels_of_16_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_encoder(tmp_path / "models" / "encoder", channels=13, range=(0, 4095), colours=(3, 2, 1))
+    scene = np.random.default_rng(0).integers(0, 5000, (21, 33, 13), np.uint16)
+    (tmp_path / "scene.tif").write_bytes(encode_bands(scene))
+    monkeypatch.chdir(tmp_path)
+    expected = load_encoder("models/encoder").embed(scene[None])
+    np.testing.assert_allclose(execute(DEEP)["features"], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize(("stem", "side"), [("auto", 16), ("auto", 72), ("small", 72)])

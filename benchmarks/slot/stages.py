@@ -93,7 +93,7 @@ def pretrain(folder: Path, changes: dict[str, Any], launcher: tuple[str, ...] = 
     return run_stage(folder, "pretrain", *PRETRAIN_FILES, launcher=launcher)
 
 
-PRETRAIN_FILES = ("store", "encoder", "metrics", "curve", "views", "scratch", "live")
+PRETRAIN_FILES = ("store", "starts", "encoder", "metrics", "curve", "views", "scratch", "live")
 
 
 def evaluate(folder: Path, probe: str) -> Numbers:

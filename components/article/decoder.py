@@ -4,7 +4,8 @@ The article's decoder (section 5.2) has two layers and two transposed convolutio
 corrected here: its output passes a ReLU, though many pixels of a normalised image are below 0; its kernel of 3 with
 stride 2 and padding 1 makes 2 s - 1 pixels of s, so that 8 x 8 becomes 29 x 29 and not 32 x 32; and 128 * 6 * 6 fits no
 input (components/encoder/article.py). A residual network, which the article does not treat, is mirrored by upsampling
-and a convolution for every halving. B images, C channels, S pixels per side, D features.
+and a convolution for every halving; for a network of timm or of the user's own the decoder is that of a ResNet-18.
+B images, C channels, S pixels per side, D features.
 """
 
 from itertools import pairwise
@@ -12,8 +13,10 @@ from itertools import pairwise
 from torch import nn
 
 from components.encoder.article import WIDTHS
-from components.encoder.params import ArticleNetwork, Encoder, TinyResNet, TorchvisionResNet
+from components.encoder.params import ArticleNetwork, Encoder, OwnNetwork, TimmNetwork, TinyResNet, TorchvisionResNet
 from components.encoder.resnet import has_small_stem
+
+RESNET18 = TorchvisionResNet(name="resnet18", stem="auto")
 
 
 def build_decoder(params: Encoder, *, features: int, channels: int, side: int) -> nn.Module:
@@ -24,6 +27,8 @@ def build_decoder(params: Encoder, *, features: int, channels: int, side: int) -
         case TinyResNet():
             maps = list_tiny_maps(params, side)
             return build_mirrored_resnet(maps, features=features, channels=channels, side=side)
+        case TimmNetwork() | OwnNetwork():
+            return build_decoder(RESNET18, features=features, channels=channels, side=side)
         case TorchvisionResNet():
             maps = list_torchvision_maps(params, side)
             return build_mirrored_resnet(maps, features=features, channels=channels, side=side)

@@ -98,13 +98,15 @@ def embed_rows(store: Store, rows: np.ndarray, loaded: LoadedEncoder, params: Em
     device = choose_device(params.device, "embed.device")
     prepare_device(device, params.threads)
     precision = choose_precision(params.precision, device)
-    embedder = make_embedders(loaded, device, precision, pixels_side=params.pixels_side)[OURS]
+    embedder = make_embedders(loaded, None, device, precision, pixels_side=params.pixels_side)[OURS]
     shape = loaded.config.images
     progress = Progress("drift", len(rows), "images")
     parts = []
     for first in range(0, len(rows), params.batch_size):
         batch = rows[first : first + params.batch_size]
-        squares = read_squares(store, SPLITS, batch, side=shape.side, channels=shape.channels)  # (B, C, S, S)
+        squares = read_squares(
+            store, SPLITS, batch, side=shape.side, channels=shape.channels, deep=shape.deep
+        )  # (B, C, S, S)
         parts.append(embedder(torch.from_numpy(squares)).cpu().numpy())
         progress.advance(len(batch))
     return np.concatenate(parts)

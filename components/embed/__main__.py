@@ -26,7 +26,8 @@ from components.embed.params import Embed
 from components.encoder.params import Images
 from components.features.embedders import Embedder, make_embedders
 from components.features.embeddings import ABOUT, EmbeddingsWriter, read_tables
-from components.features.load import load_encoder
+from components.features.encoders import ORDER
+from components.features.load import load_encoder, load_start
 from components.learning import replicas
 from components.learning.device import choose_device, choose_precision, prepare_device
 from components.learning.replicas import Replica
@@ -39,20 +40,22 @@ from components.store.store import SPLITS, Store
 
 
 def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
-    """Embed every image of the store by the encoder and by two baselines, and write one Parquet file for each."""
+    """Embed every image of the store by the encoder, by two baselines and, unless its training began at random, by what
+    it began with, and write one Parquet file for each."""
     check_folder(embeddings)
     device = choose_device(params.device, "embed.device")
     prepare_device(device, params.threads)
     loaded, opened = load_encoder(encoder), Store(store)
-    embedders = make_embedders(
-        loaded, device, choose_precision(params.precision, device), pixels_side=params.pixels_side
-    )
+    start, precision = load_start(encoder, loaded.config), choose_precision(params.precision, device)
+    embedders = make_embedders(loaded, start, device, precision, pixels_side=params.pixels_side)
     replica = join_processes(device)
     shares = share_out(count_images(opened), params.batch_size, replica.world)
     if replica.writes:
         clear_leftovers(embeddings)
         shape = loaded.config.images
-        width = 2 * loaded.config.features + shape.channels * min(shape.side, params.pixels_side) ** 2
+        width = (len(embedders) - 1) * loaded.config.features + shape.channels * min(
+            shape.side, params.pixels_side
+        ) ** 2
         check_room({embeddings: 4 * width * count_images(opened)}, "the embeddings")  # float32
     replicas.wait_for_processes()
     with ExitStack() as stack:
@@ -64,7 +67,9 @@ def run(params: Embed, *, store: Path, encoder: Path, embeddings: Path) -> None:
         if replica.writes:
             replicas.wait_for_processes()
             join_parts(embeddings, writers, shares)
-    if not replica.writes:
+    if replica.writes:
+        remove_others(embeddings, embedders)
+    else:
         replicas.wait_for_processes()
     replicas.leave_processes()
 
@@ -104,6 +109,13 @@ def clear_leftovers(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path in [*folder.glob("*.parquet.new"), *folder.glob("*.parquet.part-*")]:
             path.unlink()
+
+
+def remove_others(folder: Path, embedders: dict[str, Embedder]) -> None:
+    """Remove what an earlier run wrote of an encoder that this one has not: it is of other weights."""
+    for path in [folder / f"{name}.parquet" for name in ORDER if name not in embedders]:
+        with name_faults(path):
+            path.unlink(missing_ok=True)
 
 
 def embed_share(
@@ -146,8 +158,8 @@ def read_share(store: Store, share: range) -> Iterator[pa.Table]:
 def decode_groups(
     store: Store, tables: Iterable[pa.Table], shape: Images, workers: int
 ) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) uint8; decode the next one ahead."""
-    square = partial(decode_square, side=shape.side, channels=shape.channels)
+    """Yield each row group's ids, splits and labels, and its images, (n, C, S, S) pixels; decode the next one ahead."""
+    square = partial(decode_square, side=shape.side, channels=shape.channels, deep=shape.deep)
     ahead: deque[tuple[pa.Table, Iterator[np.ndarray]]] = deque()
     with ThreadPoolExecutor(workers) as threads:
         for table in tables:

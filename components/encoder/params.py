@@ -1,15 +1,20 @@
 """The types of `pretrain.encoder` and `pretrain.images`: the networks that params.yaml can name, and their input."""
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from components.encoder.channels import HIGHEST, find_coloured, has_alpha
+from components.stage.shown import show, show_name
 from components.stage.types import Params, Width
 
+MOST_CHANNELS = 1024
 Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
 Statistic = Annotated[float, Field(ge=-1e6, le=1e6)]
 Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
-PerChannel = Annotated[tuple[Statistic, ...], Field(strict=False, min_length=1, max_length=4)]
+Level = Annotated[int, Field(ge=0, le=HIGHEST)]
+Channel = Annotated[int, Field(ge=0, lt=MOST_CHANNELS)]
 
 
 class Images(Params):
@@ -17,8 +22,10 @@ class Images(Params):
 
     side: Side
     read_side: Side  # of the square to which images are decoded, and from which views are cut
-    mean: PerChannel  # one number: gray, two: gray and alpha, three: RGB, four: RGBA
-    std: Annotated[tuple[Deviation, ...], Field(strict=False, min_length=1, max_length=4)]
+    range: Annotated[tuple[Level, Level], Field(strict=False)] | None  # become 0 and 1; None: 8 bits, 0 and 255
+    colours: Annotated[tuple[Channel, ...], Field(strict=False, max_length=3)] | None  # components/encoder/channels.py
+    mean: Annotated[tuple[Statistic, ...], Field(strict=False, min_length=1, max_length=MOST_CHANNELS)]
+    std: Annotated[tuple[Deviation, ...], Field(strict=False, min_length=1, max_length=MOST_CHANNELS)]
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -28,10 +35,46 @@ class Images(Params):
             raise ValueError(f"read_side is at least side, {self.side}")
         return self
 
+    @model_validator(mode="after")
+    def _check_pixels(self) -> Self:
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError(f"range needs two different numbers, the smaller first, not {list(self.range)}")
+        if self.colours is None:
+            return self
+        if len(self.colours) == 2 or len(set(self.colours)) < len(self.colours):
+            raise ValueError(
+                "colours needs the numbers of three different channels: red, green and blue; or that of a gray one; or "
+                f"none, []; not {list(self.colours)}"
+            )
+        if max(self.colours, default=0) >= self.channels:
+            last = self.channels - 1
+            raise ValueError(f"colours names channel {max(self.colours)}, but mean has channels 0 to {last}")
+        return self
+
     @property
     def channels(self) -> int:
         """The number of image channels."""
         return len(self.mean)
+
+    @property
+    def deep(self) -> bool:
+        """Whether pixels keep the values of their file, up to 16 bits, and are not brought to 8 bits."""
+        return self.range is not None
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The pixel values that become 0 and 1."""
+        return self.range or (0, 255)
+
+    @property
+    def coloured(self) -> tuple[int, ...]:
+        """The channels that have a colour."""
+        return find_coloured(self.channels, self.colours)
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return has_alpha(self.channels, self.colours)
 
 
 class TinyResNet(Params):
@@ -57,4 +100,92 @@ class ArticleNetwork(Params):
     features: Width
 
 
-Encoder = Annotated[TinyResNet | TorchvisionResNet | ArticleNetwork, Field(discriminator="name")]
+Word = Annotated[str, Field(max_length=100)]
+Single = bool | int | float | Word
+Several = Annotated[tuple[Single, ...], Field(strict=False, max_length=100)]
+Arguments = dict[Annotated[str, Field(max_length=100)], Single | Several]
+
+GIVEN = {  # what a network is told by other keys, or what would bring weights, and with them code, from elsewhere
+    "channels": "pretrain.images.mean has one number per channel",
+    "side": "pretrain.images.side says it",
+    "in_chans": "pretrain.images.mean has one number per channel",
+    "img_size": "pretrain.images.side says it",
+    "num_classes": "it is 0, as features are wanted",
+    "features_only": "one vector per image is wanted",
+}
+FETCHING = re.compile(r"pretrained|checkpoint|cache|url|hub|file")
+REPEATING = re.compile(r"depth|layers|blocks")
+MOST, MOST_LAYERS = 2**16, 200  # a slip or a damaged file should not build for hours
+
+
+def _check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    for key, value in arguments.items():
+        if not key.isidentifier():
+            raise ValueError(f"{show_name(key)}: not the name of an argument")
+        if key in GIVEN:
+            raise ValueError(f"{key}: leave it out: {GIVEN[key]}")
+        if FETCHING.search(key):
+            raise ValueError(f"{show_name(key)}: leave it out: the weights to begin with are no argument")
+        parts = value if isinstance(value, tuple) else (value,)
+        most = MOST_LAYERS if REPEATING.search(key) else MOST
+        for number in parts:
+            if isinstance(number, int | float) and not -most <= number <= most:
+                raise ValueError(f"{show_name(key)}: at most {most:,}, not {show(number)}")
+    return arguments
+
+
+def _check_function(path: str) -> str:
+    if not re.fullmatch(rf"{re.escape(OWN)}(\.[A-Za-z]\w*){{2,}}", path, re.ASCII):
+        raise ValueError(f"a function in a file of components/encoder/own, as {OWN}.mine.build, not {show(path)}")
+    return path
+
+
+OWN = "components.encoder.own"  # the package that networks of the user's own are in, and the only one
+Function = Annotated[str, Field(max_length=200), AfterValidator(_check_function)]
+
+
+class Configurable(Params):
+    """A network that is called with arguments; those that are left out are what the called function says."""
+
+    arguments: Annotated[Arguments, Field(max_length=100), AfterValidator(_check_arguments)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, raw: Any) -> Any:
+        return {"arguments": {}} | raw if isinstance(raw, dict) else raw
+
+
+class TimmNetwork(Configurable):
+    """A model of timm, without its classifier; `arguments` are passed to it, as `patch_size: 4` or `drop_path_rate`."""
+
+    name: Literal["timm"]
+    model: Word  # one of timm.list_models()
+    frozen_patch_embedding: bool  # a ViT's first layer stays as drawn, as in MoCo v3 (arXiv 2104.02057, section 4.2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_free(cls, raw: Any) -> Any:
+        return {"frozen_patch_embedding": False} | raw if isinstance(raw, dict) else raw
+
+
+class OwnNetwork(Configurable):
+    """A network of the user's own: `function(channels=, side=, **arguments)` returns it, (B, C, S, S) -> (B, D)."""
+
+    name: Literal["own"]
+    function: Function
+
+
+Encoder = Annotated[
+    TinyResNet | TorchvisionResNet | ArticleNetwork | TimmNetwork | OwnNetwork, Field(discriminator="name")
+]
+
+
+def name_network(params: Encoder) -> str:
+    """Return what people call the network."""
+    match params:
+        case TimmNetwork():
+            return f"{params.model} of timm"
+        case OwnNetwork():
+            return params.function
+        case _:
+            return params.name

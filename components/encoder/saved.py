@@ -48,6 +48,12 @@ class Config(BaseModel):
     start: Begun | None = None  # None if the weights were drawn at random
     provenance: dict[str, Any]  # the parameters, data and versions that made the encoder
 
+    @field_validator("images", mode="before")
+    @classmethod
+    def _complete_images(cls, images: Any) -> Any:
+        """Take an encoder that was saved when images always had 8 bits for what it is."""
+        return {"range": None, "colours": None} | images if isinstance(images, dict) else images
+
     @field_validator("provenance")
     @classmethod
     def _check_method(cls, provenance: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.probe import LabelledFeatures
 from components.features.embeddings import ABOUT, Embeddings, read_about, read_embeddings
-from components.features.encoders import ORDER, OURS, UNTRAINED
-from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder
+from components.features.encoders import ORDER, OURS, START, UNTRAINED
+from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder, load_start, read_config
 from components.learning.device import place_network
 from components.learning.params import Views
 from components.stage.errors import InputError
@@ -42,9 +42,14 @@ class Given:
         if not (self.embeddings_folder / f"{OURS}.parquet").is_file():
             raise InputError(f"{self.embeddings_folder}: no {OURS}.parquet; `dvc repro embed` writes it")
         found = sorted(file.stem for file in self.embeddings_folder.glob("*.parquet"))
-        for name in (name for name in ORDER if name not in found):
+        for name in (name for name in ORDER if name not in found and (name != START or self.has_start)):
             print(f"{self.embeddings_folder / name}.parquet: missing, so it is not judged; `dvc repro embed` writes it")
         return found
+
+    @property
+    def has_start(self) -> bool:
+        """Whether the training began with weights that were not drawn at random."""
+        return (self.encoder_folder / CONFIG).is_file() and read_config(self.encoder_folder).start is not None
 
     def table(self, encoder: str) -> Embeddings:
         """Read one encoder's embeddings; they are not cached, since all together may not fit in memory.
@@ -82,9 +87,12 @@ class Given:
 
     @cached_property
     def networks(self) -> dict[str, nn.Module]:
-        """The trained and the untrained network in eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
-        both = {OURS: self.encoder.network, UNTRAINED: build_untrained_encoder(self.encoder.config)}
-        return {name: place_network(network, self.device, torch.float32) for name, network in both.items()}
+        """The trained network, what its training began with (unless that was drawn at random) and the untrained one, in
+        eval mode, on the device: (B, C, S, S), normalised -> (B, D)."""
+        start = load_start(self.encoder_folder, self.encoder.config)
+        networks = {OURS: self.encoder.network} | ({START: start} if start else {})
+        networks |= {UNTRAINED: build_untrained_encoder(self.encoder.config)}
+        return {name: place_network(network, self.device, torch.float32) for name, network in networks.items()}
 
     @cached_property
     def views(self) -> Views:
@@ -100,12 +108,15 @@ class Given:
             ) from None
 
     def read_images(self, table: Embeddings, rows: np.ndarray, side: int) -> Tensor:
-        """Read images of the store, scaled to cover a square and cropped to it: (n, C, side, side) uint8. Raises
-        InputError if the embeddings are of other images."""
+        """Read images of the store, scaled to cover a square and cropped to it: (n, C, side, side) pixels.
+
+        Raises InputError if the embeddings are of other images.
+        """
         if not np.array_equal(self.store.read_columns(["id"])["id"].to_numpy().astype(str), table.ids):
             raise InputError(f"{self.embeddings_folder}: not of the images in {self.store_folder}; `dvc repro embed`")
-        channels = self.encoder.config.images.channels
-        return torch.from_numpy(read_squares(self.store, SPLITS, rows, side=side, channels=channels))
+        shape = self.encoder.config.images
+        squares = read_squares(self.store, SPLITS, rows, side=side, channels=shape.channels, deep=shape.deep)
+        return torch.from_numpy(squares)
 
 
 def select_labelled(table: Embeddings) -> LabelledFeatures:

@@ -23,4 +23,4 @@ def _compress_image(image: np.ndarray, quality: int) -> np.ndarray:
     file = BytesIO()
     pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
     Image.fromarray(pixels).save(file, format="JPEG", quality=quality)
-    return decode_whole(file.getvalue(), channels=len(image)).transpose(2, 0, 1)
+    return decode_whole(file.getvalue(), channels=len(image), deep=False).transpose(2, 0, 1)

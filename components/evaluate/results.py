@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from components.evaluate.outcome import Outcome
 from components.evaluate.statistics import Estimate
+from components.features.encoders import START
 from components.stage.disk import name_faults, write_beside
 from components.stage.files import write_json
 from components.store.sealed import write_sealed
@@ -70,7 +71,11 @@ def merge_left_out(outcomes: Outcomes) -> dict[str, str]:
 
 def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
     """Write a CSV per curve with a column per encoder, confusion.csv of the encoder that is `drawn`, and left_out.csv,
-    which says why a metric that params.yaml asks for was not measured, if there is one."""
+    which says why a metric that params.yaml asks for was not measured, if there is one.
+
+    The curve of the start has a second file, without a row where there is no start: `dvc plots` draws nothing of a file
+    that lacks a column which dvc.yaml names, and nothing but an error of a file that is not there.
+    """
     with name_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob("*.csv"):  # of a run that measured more, or left out more
@@ -85,7 +90,9 @@ def write_plots(folder: Path, outcomes: Outcomes, drawn: str) -> None:
         }
         places = sorted({x for of_encoder in values.values() for x in of_encoder})
         rows = [[x, *(of_encoder.get(x, "") for of_encoder in values.values())] for x in places]
-        _write_csv(folder / f"{name}.csv", [next(iter(curves.values())).x_name, *values], rows)
+        x_name = next(iter(curves.values())).x_name
+        _write_csv(folder / f"{name}.csv", [x_name, *values], rows)
+        _write_csv(folder / f"{name}_start.csv", [x_name, START], [[*row] for row in values.get(START, {}).items()])
     judged = outcomes.get(drawn)
     if judged is not None and judged.actual is not None and judged.predicted is not None:
         pairs = np.stack([judged.actual, judged.predicted], axis=1).tolist()

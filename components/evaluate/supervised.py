@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.encoder.params import Images
 from components.learning import views
 from components.learning.objective import Batch, Draws, Number
@@ -32,7 +32,7 @@ class SupervisedStep:
         return views.draw_numbers(self.view, self._shape_of(size), self.generator)
 
     def __call__(self, batch: Batch, numbers: Draws, rate: Number, schedule: Mapping[str, Number]) -> Tensor:
-        """Learn from images (B, C, R, R) uint8 and their labels (B,) at the given rate; return the loss ()."""
+        """Learn from images (B, C, R, R) and their labels (B,) at the given rate; return the loss ()."""
         images, labels = batch
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -43,9 +43,11 @@ class SupervisedStep:
         return loss.detach()
 
     def make_views(self, images: Tensor, numbers: Draws) -> Tensor:
-        """Make the view of every image that the numbers decide: (B, C, R, R) uint8 -> (B, C, S, S) normalised."""
-        drawn = views.read_numbers(self.view, self._shape_of(len(images)), (numbers[0], numbers[1]))
-        return normalise(views.apply_view(images.float() / 255, self.view, drawn, self.shape.side), self.shape)
+        """Make the view of every image that the numbers decide: (B, C, R, R) pixels -> (B, C, S, S) normalised."""
+        shape = self._shape_of(len(images))
+        drawn = views.read_numbers(self.view, shape, (numbers[0], numbers[1]))
+        seen = views.apply_view(to_unit(images, self.shape), self.view, drawn, shape.side, shape.colours)
+        return normalise(seen, self.shape)
 
     def _shape_of(self, size: int) -> views.Shape:
-        return views.Shape(size, self.shape.channels, self.shape.read_side, self.shape.side)
+        return views.Shape(size, self.shape.channels, self.shape.read_side, self.shape.side, self.shape.colours)

@@ -1,8 +1,9 @@
-"""Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) uint8 -> (B, D).
+"""Makes the embedders that are compared, the encoder and its baselines: each maps (B, C, S, S) pixels -> (B, D).
 
-`byol` is the encoder; `random` is the same network with the weights that its training began with, which shows what the
-architecture alone is worth; `pixels` is the image itself, without a network and so always in float32. B images, C
-channels, S pixels per side, D features.
+`byol` is the encoder; `start` is what its training began with, where that was trained before, and shows what the
+training added; `random` is the same network with weights drawn at random, which shows what the architecture alone is
+worth; `pixels` is the image itself, without a network and so always in float32. B images, C channels, S pixels per
+side, D features.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.encoder.normalise import to_unit
+from components.encoder.params import Images
+from components.features.encoders import OURS, PIXELS, START, UNTRAINED
 from components.features.load import LoadedEncoder, build_untrained_encoder
 from components.learning.device import compute_in, place_network
 
@@ -28,28 +31,29 @@ class Embedder:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute features: (B, C, S, S) uint8 -> (B, D) float32."""
+        """Compute features: (B, C, S, S) pixels -> (B, D) float32."""
         with compute_in(self.precision, self.device):
             return self.compute(images).float()
 
 
 def make_embedders(
-    loaded: LoadedEncoder, device: torch.device, precision: torch.dtype, *, pixels_side: int
+    loaded: LoadedEncoder, start: nn.Module | None, device: torch.device, precision: torch.dtype, *, pixels_side: int
 ) -> dict[str, Embedder]:
-    """Make the embedders by name, and move their networks to the device."""
-    byol, random = loaded, LoadedEncoder(build_untrained_encoder(loaded.config), loaded.config)
-    for encoder in (byol, random):
-        place_network(encoder.network, device, precision)
-    return {
-        OURS: Embedder(byol.compute_features, device, precision),
-        UNTRAINED: Embedder(random.compute_features, device, precision),
-        PIXELS: Embedder(partial(flatten_pixels, side=pixels_side), device, torch.float32),
+    """Make the embedders by name, and move their networks to the device; without a `start`, none is made of it."""
+    networks = {OURS: loaded.network} | ({START: start} if start else {})
+    networks |= {UNTRAINED: build_untrained_encoder(loaded.config)}
+    placed = {name: place_network(network, device, precision) for name, network in networks.items()}
+    made = {
+        name: Embedder(LoadedEncoder(network, loaded.config).compute_features, device, precision)
+        for name, network in placed.items()
     }
+    pixels = partial(flatten_pixels, side=pixels_side, params=loaded.config.images)
+    return {**made, PIXELS: Embedder(pixels, device, torch.float32)}
 
 
-def flatten_pixels(images: Tensor, side: int) -> Tensor:
-    """Flatten the pixels to features, averaged down to `side` if S is larger: (B, C, S, S) uint8 -> (B, C side^2)."""
-    values = images.float() / 255
+def flatten_pixels(images: Tensor, side: int, params: Images) -> Tensor:
+    """Flatten pixels to features in 0..1, averaged down to `side` if S is larger: (B, C, S, S) -> (B, C side^2)."""
+    values = to_unit(images, params)
     if values.shape[-1] > side:
         values = F.adaptive_avg_pool2d(values, side)
     return values.flatten(1)

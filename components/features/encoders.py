@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 OURS = "byol"  # the trained encoder
-UNTRAINED = "random"  # the same network with the weights that its training began with
+START = "start"  # what its training began with, where that was trained before; else there is no such encoder
+UNTRAINED = "random"  # the same network with weights drawn at random
 PIXELS = "pixels"  # the image itself as its features
-ORDER = (OURS, PIXELS, UNTRAINED)
+ORDER = (OURS, START, PIXELS, UNTRAINED)
 
 Value = TypeVar("Value")
 

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from components.encoder.build import build_encoder, count_features
+from components.encoder.build import build_encoder, check_features, plan_encoder
+from components.encoder.errors import NetworkError
 from components.encoder.normalise import normalise
 from components.encoder.saved import CONFIG, START, WEIGHTS, Config
 from components.features.inputs import list_images, to_square
@@ -34,16 +35,16 @@ class LoadedEncoder:
     config: Config
 
     def embed(self, images: Any) -> np.ndarray:
-        """Embed a Pillow image or a list of them, or an array (N, H, W) or (N, H, W, C) of uint8 -> (N, D) float32.
+        """Embed a Pillow image or a list of them, or an array (N, H, W) or (N, H, W, C) -> (N, D) float32.
 
-        Images of any mode and size are turned upright, scaled to cover a square and cut to it, as the store's images
-        are. Raises InputError for anything else.
+        Arrays are uint8, or uint16 if the encoder's images have a range. Images of any mode and size are turned
+        upright, scaled to cover a square and cut to it, as the store's images are. Raises InputError for anything else.
         """
-        shape, listed = self.config.images, list_images(images)
+        shape, listed = self.config.images, list_images(images, self.config.images)
         parts = [np.empty((0, self.config.features), np.float32)]
         for first in range(0, len(listed), BATCH):
             squares = [
-                to_square(image, side=shape.side, channels=shape.channels, name=f"images[{number}]")
+                to_square(image, shape, f"images[{number}]")
                 for number, image in enumerate(listed[first : first + BATCH], first)
             ]
             with torch.inference_mode():
@@ -51,7 +52,7 @@ class LoadedEncoder:
         return np.concatenate(parts)
 
     def compute_features(self, squares: Tensor) -> Tensor:
-        """Compute the features of squares on the network's device: (B, C, S, S) uint8 -> (B, D)."""
+        """Compute the features of squares on the network's device: (B, C, S, S) pixels -> (B, D)."""
         device = next(self.network.parameters()).device
         features: Tensor = self.network(normalise(squares.to(device), self.config.images))
         return features
@@ -88,9 +89,10 @@ def plan_network(path: Path, config: Config) -> nn.Module:
     """
     shape = {"channels": config.images.channels, "side": config.images.side}
     try:
-        with torch.device("meta"):
-            network = build_encoder(config.encoder, **shape).eval()
-            features = count_features(network, **shape)
+        network = plan_encoder(config.encoder, **shape)
+        features = check_features(network, config.encoder, **shape)
+    except NetworkError as error:
+        raise InputError(f"{error.locate(f'{path}: encoder')}; {MADE}") from None
     except RuntimeError as error:  # a size beyond 64 bits, or images that a network leaves nothing of
         raise InputError(f"{path}: encoder: no such network: {str(error).splitlines()[0]}; {MADE}") from None
     if features != config.features:

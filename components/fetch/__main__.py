@@ -50,7 +50,11 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         excuse_photos(facts)
         verdict = reach_verdict(facts, params.checks)
         write_findings(findings, facts, verdict)
-        write_json(metrics, verdict.metrics | {"left_out": len(places.left_out)})
+        described = verdict.metrics | {
+            "left_out": len(places.left_out),
+            "not_reencoded": facts.count_full_above(params.reencode.max_side if params.reencode else None),
+        }
+        write_json(metrics, described)
         if not facts.ids:
             raise InputError(
                 f"params.yaml: data.sources: no image in them: {describe_emptiness(sources, facts, places)}"
@@ -63,7 +67,7 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         write_labelled(
             store, Store(read_into), labels=labels, splits=splits, kept=verdict.sides.kept, class_names=names
         )
-    print(format_summary(verdict.metrics, facts, places.left_out, metrics), flush=True)
+    print(format_summary(described, facts, places.left_out, metrics), flush=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from unicodedata import category, normalize
 
 import numpy as np
 
+from components.fetch.checks.depths import describe_depths
 from components.fetch.checks.facts import Facts, RejectedFile
 from components.fetch.checks.verdict import Verdict
 from components.fetch.sources.labels import MISSING
@@ -66,6 +67,7 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",
+        "not_reencoded": "images larger than data.reencode.max_side, kept for their bits and channels",
         "repeated_with_other_labels": "images that have several labels",
         "merged": "unlabelled copies of labelled images, left out",
         "withheld": "unlabelled images nearly the same as a test image, left out",
@@ -82,10 +84,21 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
     examples += [f"  {escape(image['id'])}: {image['reason']}" for image in metrics["odd_images"][:NAMED_FILES]]
     mean, deviation = metrics["channels"]["mean"], metrics["channels"]["std"]
     middle = " x ".join(str(axis["median"]) for axis in metrics["sizes"].values())
-    shape = f"for pretrain.images: mean: {mean}, std: {deviation}; the median image has {middle} pixels"
+    ranged = f"range: {metrics['channels']['range']}, " if "range" in metrics["channels"] else ""
+    shape = f"for pretrain.images: {ranged}mean: {mean}, std: {deviation}; the median image has {middle} pixels"
     shape += f"; `python -m presets NAME --from {written}` sets them"
     ignored = [f"left out on purpose: {len(left_out):,}, as {escape(min(left_out))}"] if left_out else []
-    return "\n".join([*warn_of_classes(metrics), *ignored, total, shape, *([problems] if problems else []), *examples])
+    return "\n".join(
+        [
+            *warn_of_classes(metrics),
+            *describe_depths(metrics),
+            *ignored,
+            total,
+            shape,
+            *([problems] if problems else []),
+            *examples,
+        ]
+    )
 
 
 def warn_of_classes(metrics: dict[str, Any]) -> Iterator[str]:

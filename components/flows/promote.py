@@ -40,6 +40,7 @@ class Promote(Params):
     probe: Text
     metric: Text
     champion_within: Probability
+    start_within: Probability | None
     minimal_gain: Fraction
     minimal_gain_low: Fraction
     floor: Probability

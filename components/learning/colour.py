@@ -2,7 +2,7 @@
 
 The formulas are torchvision's (transforms.v2.functional), which are Pillow's: brightness, contrast and saturation blend
 with black, with the mean gray and with the gray image; hue turns the HSV circle. B images, S pixels per side, C
-channels, 1 or 3: alpha is not handled here.
+channels, those that have a colour, 1 or 3; blur takes any number of channels.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,6 @@ class Jitter:
     hue: Tensor  # (B,) share of the colour circle
     order: Tensor  # (B, 4) a permutation of the four above
     applies: Tensor  # (B,) bool
-
-
-def count_colours(channels: int) -> int:
-    """Return how many of an image's channels are colours: 1 of 1 or 2, 3 of 3 or 4. The remaining channel is alpha."""
-    return channels if channels % 2 else channels - 1
 
 
 def compute_factor_range(strength: float) -> tuple[float, float]:

@@ -5,7 +5,8 @@ callables that the loss calls in their place.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -39,10 +40,23 @@ class Engine:
     precision: torch.dtype  # of convolutions and products; sums, norms, loss and weights stay float32
     way: Way = PLAIN
     replica: Replica = ALONE
+    parts: int = 1  # in which the batch of this process is computed, one after another
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the networks compute in the engine's precision."""
         return compute_in(self.precision, self.device)
+
+    @contextmanager
+    def add_up_alone(self) -> Iterator[None]:
+        """Let each of several processes add up its gradients by itself; the next ones outside are exchanged with them.
+
+        (https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html, `no_sync`)
+        """
+        with ExitStack() as stack:
+            for network in self.networks.values():
+                if isinstance(network, DistributedDataParallel):
+                    stack.enter_context(network.no_sync())
+            yield
 
 
 def start_engine(
@@ -51,7 +65,7 @@ def start_engine(
     """Make an engine that runs the networks as `params` say, in steps of the given way."""
     if replica.world > 1:
         networks = {name: average_gradients(network, device, way) for name, network in networks.items()}
-    return Engine(networks, device, choose_precision(params.precision, device), way, replica)
+    return Engine(networks, device, choose_precision(params.precision, device), way, replica, params.accumulate)
 
 
 def average_gradients(network: nn.Module, device: torch.device, way: Way) -> nn.Module:

@@ -38,10 +38,12 @@ class Uniforms:
 
     def __init__(self, numbers: Tensor) -> None:
         self.numbers, self.used = numbers, 0
+        self.counts: list[int] = []  # how many were taken each time; always as many for each image, its own together
 
     def take(self, count: int) -> Tensor:
         """Return the next numbers: (count,)."""
         self.used += count
+        self.counts.append(count)
         return self.numbers[self.used - count : self.used]
 
 

@@ -2,7 +2,7 @@
 
 An objective holds all networks that a step needs, including the encoder, and computes their loss. How they are run
 (precision, compilation, several processes), optimised, saved and monitored is the same for all objectives.
-B images of this process, C channels, R and S pixels per side, read and seen, D features.
+B images of this process that are computed at once, C channels, R and S pixels per side, read and seen, D features.
 """
 
 from abc import ABC, abstractmethod
@@ -32,8 +32,12 @@ class ViewMaker(Protocol):
         """Draw the numbers for the views of a step, which depend on the seed and the step alone."""
         ...
 
+    def select(self, draws: Draws, rows: slice) -> Draws:
+        """Select the numbers of these rows of this process's images."""
+        ...
+
     def make(self, batch: Batch, draws: Draws) -> ViewSet:
-        """Make the views, by arithmetic on the device alone."""
+        """Make the views of images from the numbers drawn for them, by arithmetic on the device alone."""
         ...
 
 
@@ -93,7 +97,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, views: ViewSet, engine: Engine) -> Loss:
-        """Compute the loss of the views of a batch."""
+        """Compute the loss of the views of a batch, or of one of the parts in which it is computed."""
 
     @abstractmethod
     def compute_watched(self, features: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Builds the optimiser; biases and norms are neither decayed nor adapted (arXiv 2006.07733, section 3.3)."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn, optim
@@ -13,7 +14,6 @@ from components.learning.params import Adam, AdamW, Lars, Optimiser, RmsProp, Sg
 
 # PyTorch warns at the first step of such an optimiser, which always runs before one is captured.
 warnings.filterwarnings("ignore", "This instance was constructed with capturable=True", UserWarning)
-
 
 Group = dict[str, Any]
 
@@ -77,23 +77,36 @@ def split_by_factor(
 ) -> list[tuple[Group, Group]]:
     """Split the parameters that learn by their factors, if they have one, and each part in two."""
     parts: dict[float | None, list[nn.Parameter]] = {}
+    excepted = list_excepted(network)
     for parameter in network.parameters():
         if parameter.requires_grad:
             parts.setdefault(factors.get(parameter), []).append(parameter)
     pairs = []
     for factor, part in parts.items():
         noted = {} if factor is None else {"factor": factor}
-        decayed, plain = split_parameters(part, weight_decay)
+        decayed, plain = split_parameters(part, weight_decay, excepted)
         pairs.append((decayed | noted, plain | noted))
     return pairs
 
 
-def split_parameters(parameters: Iterable[nn.Parameter], weight_decay: float) -> tuple[Group, Group]:
-    """Split the parameters that learn into weights, which are decayed, and biases and norms, which are not."""
+def split_parameters(
+    parameters: Iterable[nn.Parameter], weight_decay: float, excepted: Set[nn.Parameter]
+) -> tuple[Group, Group]:
+    """Split the parameters that learn into weights, which are decayed, and others: biases, norms and exceptions."""
     learning = [parameter for parameter in parameters if parameter.requires_grad]
-    weights = [parameter for parameter in learning if parameter.ndim > 1]
-    biases_and_norms = [parameter for parameter in learning if parameter.ndim <= 1]
-    return {"params": weights, "weight_decay": weight_decay}, {"params": biases_and_norms, "weight_decay": 0.0}
+    weights = [parameter for parameter in learning if parameter.ndim > 1 and parameter not in excepted]
+    others = [parameter for parameter in learning if parameter.ndim <= 1 or parameter in excepted]
+    return {"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}
+
+
+def list_excepted(network: nn.Module) -> set[nn.Parameter]:
+    """List what networks themselves say is not to be decayed, such as a ViT's class token and positions (timm)."""
+    excepted = set()
+    for module in network.modules():
+        if isinstance(list_names := getattr(module, "no_weight_decay", None), MethodType):
+            named = dict(module.named_parameters())
+            excepted |= {named[name] for name in list_names() if name in named}  # it may name what this model lacks
+    return excepted
 
 
 def scale_learning_rate(params: Optimiser, batch_size: int) -> float:

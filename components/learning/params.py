@@ -195,6 +195,7 @@ class Training(Params):
     deterministic: bool  # whether a seed gives the same bits on CUDA too; on a CPU it always does
     epochs: Epochs
     batch_size: Annotated[int, Field(ge=2, le=10**6)]  # over all processes
+    accumulate: Annotated[int, Field(ge=1, le=10**6)]  # parts in which each process computes its images of a batch
     images: Images
     encoder: Encoder
     optimiser: Optimiser
@@ -209,3 +210,19 @@ class Training(Params):
                 f"at most {self.epochs - 1}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if not fits_batch(self.accumulate, self.batch_size):
+            fitting = [parts for parts in range(1, self.batch_size) if fits_batch(parts, self.batch_size)]
+            near = next((parts for parts in fitting if parts > self.accumulate), fitting[-1])
+            raise ValueError(
+                f"accumulate: {self.accumulate} does not cut batch_size: {self.batch_size} into equal parts of two "
+                f"images or more, as {near} would"
+            )
+        return self
+
+
+def fits_batch(parts: int, batch_size: int) -> bool:
+    """Whether a batch can be cut into so many equal parts of two images or more, which BatchNorm needs."""
+    return batch_size % parts == 0 and batch_size // parts >= 2

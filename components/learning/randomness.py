@@ -7,7 +7,9 @@ seed_seq; https://numpy.org/doc/stable/reference/random/bit_generators/generated
 
 import numpy as np
 
-ORDER, VIEWS, SAMPLE, PREVIEW = range(4)  # streams of random numbers, so that no two kinds of draw share a seed
+ORDER, VIEWS, SAMPLE, PREVIEW, NETWORK = range(
+    5
+)  # streams of random numbers, so that no two kinds of draw share a seed
 
 
 def derive_seed(seed: int, stream: int, *place: int) -> int:

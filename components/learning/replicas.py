@@ -7,6 +7,7 @@ replicas, as in the paper (arXiv 2006.07733, appendix J); PyTorch supports that 
 
 import ctypes
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar, cast
@@ -43,16 +44,21 @@ class Replica:
 ALONE = Replica(0, 1)
 
 
-def join_processes(batch_size: int, device: torch.device) -> Replica:
-    """Join the processes that torchrun started, if any. Raises InputError if the batch cannot be shared evenly."""
+def join_processes(batch_size: int, device: torch.device, parts: int = 1) -> Replica:
+    """Join the processes that torchrun started, if any; each computes its images of a batch in so many parts.
+
+    Raises InputError if the batch cannot be shared evenly.
+    """
     if not dist.is_torchelastic_launched():
         return ALONE
     backend = "nccl" if device.type == "cuda" else "gloo"  # each handles only tensors of its device
     replica = enter_process_group(device, "pretrain.device", backend)
-    if batch_size % replica.world or batch_size // replica.world < 2:
+    shares = replica.world * parts
+    if batch_size % shares or batch_size // shares < 2:
+        each = f" in {parts} parts each (pretrain.accumulate)" if parts > 1 else ""
         raise InputError(
-            f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes: "
-            f"take a multiple of {replica.world} with two images or more for each"
+            f"params.yaml: pretrain.batch_size: {batch_size} cannot be shared by {replica.world} processes{each}: "
+            f"take a multiple of {shares} with two images or more for each{' part' if parts > 1 else ''}"
         )
     return replica
 
@@ -113,6 +119,15 @@ def get_local_rank() -> int:
 
 def synchronise_norms(network: Network, replica: Replica, device: torch.device) -> Network:
     """Return the network, its parameters unchanged, with BatchNorm over all replicas if the device supports it."""
-    if replica.world > 1 and device.type == "cuda":
-        return cast(Network, nn.SyncBatchNorm.convert_sync_batchnorm(network))  # type: ignore[no-untyped-call]
-    return network
+    if replica.world == 1 or device.type != "cuda":
+        return network
+    return cast(Network, choose_converter(network)(network))
+
+
+def choose_converter(network: nn.Module) -> Callable[[nn.Module], nn.Module]:
+    """Choose what converts BatchNorm: PyTorch's own would drop the activation that norms of timm hold."""
+    if not any(type(module).__module__.startswith("timm.") for module in network.modules()):
+        return nn.SyncBatchNorm.convert_sync_batchnorm
+    from timm.layers.norm_act import convert_sync_batchnorm
+
+    return convert_sync_batchnorm

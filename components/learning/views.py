@@ -9,26 +9,28 @@ solarise (arXiv 2006.07733, appendix B), then noise, which the paper does not ha
 torchvision's (multiplicative; contrast about the mean gray of the image), not DeepMind's (additive; contrast about the
 mean of each channel).
 
-Alpha, the last of 2 or 4 channels, takes part in the geometry alone. It is not blurred either: blur is there to take
-detail away, and a soft outline is a different shape rather than less detail.
+Geometry moves all channels alike. Jitter, grayscale and solarise act on the channels that have a colour
+(components/encoder/channels.py), blur and noise on all but alpha. Alpha, the last of 2 or 4 channels, is not blurred,
+since blur is there to take detail away, and a soft outline is a different shape rather than less detail.
 
-B images, C channels, K of them colours, R pixels per side of the image that is read, S of the view; images are float in
-0..1.
+B images, C channels, K of them not alpha, R pixels per side of the image that is read, S of the view; images are float
+in 0..1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
+from components.encoder.channels import Colours, find_coloured, has_alpha
 from components.learning import colour, geometry
 from components.learning.colour import apply_where
 from components.learning.geometry import Uniforms, draw_bernoulli, draw_uniform
 from components.learning.params import View
 
-Rows = TypeVar("Rows")
 AMPLE = 100  # more uniform numbers than any view needs per image
 
 
@@ -39,6 +41,7 @@ class Shape(NamedTuple):
     channels: int  # C
     read_side: int  # R
     side: int  # S
+    colours: Colours = None  # `pretrain.images.colours`
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,32 @@ Numbers = tuple[Tensor, Tensor]  # what a view of a batch is read from: uniform 
 def draw_numbers(view: View, shape: Shape, generator: Generator) -> Numbers:
     """Draw the numbers of a batch on the generator's device; the normal ones are the noise, if the view has any."""
     uniform = torch.rand(count_uniforms(view, shape), generator=generator, device=generator.device)
-    noisy = (shape.batch, colour.count_colours(shape.channels), shape.side, shape.side) if view.noise else (0,)
+    textured = shape.channels - has_alpha(shape.channels, shape.colours)  # K
+    noisy = (shape.batch, textured, shape.side, shape.side) if view.noise else (0,)
     return uniform, torch.randn(noisy, generator=generator, device=generator.device)
 
 
-@cache
 def count_uniforms(view: View, shape: Shape) -> int:
-    """Count the uniform numbers that a batch of views is read from, by reading them where no number is stored."""
+    """Count the uniform numbers that a batch of views is read from."""
+    return sum(list_uniforms(view, shape))
+
+
+@cache
+def list_uniforms(view: View, shape: Shape) -> tuple[int, ...]:
+    """List how many uniform numbers each draw of a batch of views takes, by reading them where no number is stored."""
     uniforms = Uniforms(torch.empty(shape.batch * AMPLE, device="meta"))
     read_draws(view, shape, uniforms, torch.empty(0, device="meta"))
-    return uniforms.used
+    return tuple(uniforms.counts)
+
+
+def select_numbers(view: View, shape: Shape, numbers: Numbers, rows: slice) -> Numbers:
+    """Select the numbers of some rows of a batch; as a batch of their own they are read into the same views."""
+    uniform, normal = numbers
+    if rows == slice(0, shape.batch):
+        return numbers
+    draws = torch.split(uniform, list(list_uniforms(view, shape)))  # (B n,) each: n numbers for each image
+    selected = [of_all.view(shape.batch, -1)[rows].flatten() for of_all in draws]
+    return torch.cat([uniform[:0], *selected]), normal[rows]
 
 
 def read_numbers(view: View, shape: Shape, numbers: Numbers) -> Drawn:
@@ -85,33 +104,24 @@ def draw_view(view: View, shape: Shape, generator: Generator) -> Drawn:
 
 def read_draws(view: View, shape: Shape, uniforms: Uniforms, normal: Tensor) -> Drawn:
     """Read the draws of a batch in their fixed order, on which the bits of every run depend."""
-    batch, channels, read_side, side = shape
-    colours = colour.count_colours(channels)
+    batch, channels, read_side, side, colours = shape
+    coloured = find_coloured(channels, colours)
     resampled = geometry.needs_crop(view) or geometry.needs_warp(view) or read_side != side
     crop = geometry.draw_crop(view, batch, read_side, uniforms) if resampled else None
     warped = crop is not None and geometry.needs_warp(view)
     return Drawn(
         crop=crop,
         affine=geometry.draw_affine(view, crop, read_side, uniforms) if crop and warped else None,
-        jitter=colour.draw_jitter(view, batch, uniforms),
-        grayscale=draw_bernoulli(view.grayscale, batch, uniforms) if view.grayscale and colours == 3 else None,
+        jitter=colour.draw_jitter(view, batch, uniforms) if coloured else None,
+        grayscale=draw_bernoulli(view.grayscale, batch, uniforms) if view.grayscale and len(coloured) == 3 else None,
         blurred=draw_bernoulli(view.blur, batch, uniforms) if view.blur else None,
         blur_sigma=draw_uniform(*view.blur_sigma, batch, uniforms) if view.blur else None,
-        solarise=draw_bernoulli(view.solarise, batch, uniforms) if view.solarise else None,
+        solarise=draw_bernoulli(view.solarise, batch, uniforms) if view.solarise and coloured else None,
         noise=view.noise * normal if view.noise else None,
     )
 
 
-def select_rows(drawn: Rows, part: slice) -> Rows:
-    """Select the numbers that were drawn for a part of the batch."""
-
-    def select(value: Any) -> Any:
-        return value[part] if isinstance(value, Tensor) else value and select_rows(value, part)
-
-    return type(drawn)(**{name: select(value) for name, value in vars(drawn).items()})
-
-
-def apply_view(images: Tensor, view: View, drawn: Drawn, side: int) -> Tensor:
+def apply_view(images: Tensor, view: View, drawn: Drawn, side: int, colours: Colours = None) -> Tensor:
     """Apply the drawn view to images: (B, C, R, R) -> (B, C, S, S) in 0..1, S = `side`."""
     if drawn.affine is not None:
         images = geometry.warp(images, drawn.affine, side)
@@ -119,29 +129,54 @@ def apply_view(images: Tensor, view: View, drawn: Drawn, side: int) -> Tensor:
         images = geometry.resize(images, drawn.crop, side)
     else:
         images = images.clone()  # the operations below may write into it
-    colours = colour.count_colours(images.shape[1])
-    if colours == images.shape[1]:
-        return recolour(images, view, drawn)
-    return torch.cat([recolour(images[:, :colours], view, drawn), images[:, colours:]], dim=1)
+    coloured = find_coloured(images.shape[1], colours)
+    if not has_alpha(images.shape[1], colours):
+        return retouch(images, coloured, view, drawn)
+    return torch.cat([retouch(images[:, :-1], coloured, view, drawn), images[:, -1:]], dim=1)
 
 
-def recolour(images: Tensor, view: View, drawn: Drawn) -> Tensor:
+def retouch(images: Tensor, coloured: tuple[int, ...], view: View, drawn: Drawn) -> Tensor:
     """Apply the operations after the geometry, on a CPU partly in the same memory: (B, K, S, S), in 0..1."""
-    if drawn.jitter is not None:
-        images = colour.jitter_colours(images, view, drawn.jitter)
-    if drawn.grayscale is not None:
-        images = apply_where(drawn.grayscale, images, lambda x, _: colour.to_gray(x).expand_as(x))
+    if drawn.jitter is not None or drawn.grayscale is not None:
+        images = change_channels(images, coloured, lambda x: recolour(x, view, drawn))
     if drawn.blurred is not None and drawn.blur_sigma is not None:
         images = apply_where(drawn.blurred, images, colour.blur, drawn.blur_sigma)
-    if drawn.solarise is not None:
-        images = apply_where(drawn.solarise, images, lambda x, _: colour.solarise(x, view.solarise_threshold))
+    if (rows := drawn.solarise) is not None:
+        images = change_channels(
+            images,
+            coloured,
+            lambda x: apply_where(rows, x, lambda x, _: colour.solarise(x, view.solarise_threshold)),
+        )
     if drawn.noise is not None:
         images = (images + drawn.noise).clamp(0, 1)
     return images
 
 
-def make_view(images: Tensor, view: View, generator: Generator, side: int) -> Tensor:
+def recolour(images: Tensor, view: View, drawn: Drawn) -> Tensor:
+    """Apply jitter and grayscale to the coloured channels alone: (B, 1 or 3, S, S), in 0..1."""
+    if drawn.jitter is not None:
+        images = colour.jitter_colours(images, view, drawn.jitter)
+    if drawn.grayscale is not None:
+        images = apply_where(drawn.grayscale, images, lambda x, _: colour.to_gray(x).expand_as(x))
+    return images
+
+
+def change_channels(images: Tensor, chosen: tuple[int, ...], change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply `change` to the chosen channels, in their order, and leave the others as they are: (B, K, S, S).
+
+    Channels are taken one by one, since a list of their numbers would have to be copied to the device.
+    """
+    if chosen == tuple(range(images.shape[1])):
+        return change(images)
+    channels = list(images.unbind(1))  # (B, S, S) each
+    changed = change(torch.stack([channels[number] for number in chosen], dim=1))
+    for number, channel in zip(chosen, changed.unbind(1), strict=True):
+        channels[number] = channel
+    return torch.stack(channels, dim=1)
+
+
+def make_view(images: Tensor, view: View, generator: Generator, side: int, colours: Colours = None) -> Tensor:
     """Make one random view of every image: (B, C, R, R) -> (B, C, S, S), S = `side`."""
     batch, channels, read_side = images.shape[:3]
-    shape = Shape(batch, channels, read_side, side)
-    return apply_view(images, view, draw_view(view, shape, generator), side)
+    shape = Shape(batch, channels, read_side, side, colours)
+    return apply_view(images, view, draw_view(view, shape, generator), side, colours)

@@ -21,13 +21,15 @@ from components.learning.replicas import Replica
 from components.pretrain import loop
 from components.pretrain.checkpoint import Checkpoint, fingerprint, list_tensors
 from components.pretrain.feeds.choose import choose_feed, count_images, open_feed
+from components.pretrain.network import check_network
 from components.pretrain.observer import Observer, Row
 from components.pretrain.onnx import export_onnx
 from components.pretrain.params import Pretrain, dump_used
 from components.pretrain.preview import draw_preview
 from components.pretrain.provenance import hash_lock, hash_shards
 from components.pretrain.sample import draw_sample
-from components.pretrain.suits import warn_of_unsuitable
+from components.pretrain.start.begin import Beginning, read_start
+from components.pretrain.suits import warn_of_colourless, warn_of_unsuitable
 from components.pretrain.way import choose_way, prepare_libraries
 from components.stage.command import main
 from components.stage.disk import check_file, check_folder, check_room, say_kept, write_beside
@@ -40,12 +42,22 @@ CHECKPOINTS = 3  # files that are there at once, at most: the last two and a new
 
 
 def run(
-    params: Pretrain, *, store: Path, encoder: Path, metrics: Path, curve: Path, views: Path, scratch: Path, live: Path
+    params: Pretrain,
+    *,
+    store: Path,
+    starts: Path,
+    encoder: Path,
+    metrics: Path,
+    curve: Path,
+    views: Path,
+    scratch: Path,
+    live: Path,
 ) -> None:
     """Train the encoder; write it, its curves, a picture of the views, and its metrics.
 
     A run that was interrupted goes on from its checkpoint in the scratch folder.
     """
+    check_network(params)
     for folder in (encoder, scratch):
         check_folder(folder)
     for file in (metrics, curve, views):
@@ -54,20 +66,23 @@ def run(
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
     loop.check_parts(params)
-    replica = replicas.join_processes(params.batch_size, device)
+    replica = replicas.join_processes(params.batch_size, device, params.accumulate)
+    begun = read_start(params, starts, replica)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     if replica.writes:
-        for line in warn_of_unsuitable(params.images, opened, SPLITS):
+        lines = warn_of_unsuitable(params.images, opened, SPLITS) + warn_of_colourless(params.views, params.images)
+        for line in [*lines, *(begun.list_lines() if begun else [])]:
             print(f"pretrain: {line}", flush=True)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
     if way.compiled and replica.writes:
         print(f"pretrain: compiling may take a minute or two; what is compiled is kept in {kept}", flush=True)
-    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way))
+    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way, begun))
     remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
     feed = open_feed(kind, opened, SPLITS, params, device, replica)
-    state = loop.build_state(params, device, replica, steps_per_epoch=feed.steps_per_epoch)
+    weights = begun.weights if begun else None
+    state = loop.build_state(params, device, replica, steps_per_epoch=feed.steps_per_epoch, start=weights)
     if remembered:
         loop.restore(state, remembered["state"])
     engine = start_engine(state.objective.networks, params, device, replica, way)
@@ -79,13 +94,22 @@ def run(
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
     observer = Observer(
-        params, state, engine, checkpoint, sample, live, processes=replica.world, feed=kind, remembered=remembered
+        params,
+        state,
+        engine,
+        checkpoint,
+        sample,
+        live,
+        processes=replica.world,
+        feed=kind,
+        begun=begun is not None,
+        remembered=remembered,
     )
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
     replicas.leave_processes()
     observer.close()
     with say_kept(f"the trained state is kept in {checkpoint.folder}, so that another run only writes the outputs"):
-        write_encoder(encoder, state, params, images, opened.shards)
+        write_encoder(encoder, state, params, begun, images, opened.shards)
         write_curve(curve, observer.rows)
         write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summarise(state)})
     checkpoint.remove()
@@ -99,10 +123,17 @@ def check_disk(state: loop.State, kept: Path, encoder: Path) -> None:
     check_room({kept: missing, encoder: 2 * weights}, "checkpoints and the encoder")
 
 
-def identify_run(params: Pretrain, store: Store, device: torch.device, replica: Replica, way: Way) -> str:
+def identify_run(
+    params: Pretrain,
+    store: Store,
+    device: torch.device,
+    replica: Replica,
+    way: Way,
+    begun: Beginning | None = None,
+) -> str:
     """Return the fingerprint of all that the run's result depends on, with what `auto` chooses on this machine."""
     loop.load_objective(params.objective)  # before the fingerprint, which covers the code that is imported
-    facts = device.type, replica.world, choose_precision(params.precision, device), way
+    facts = device.type, replica.world, choose_precision(params.precision, device), way, begun and begun.begun.sha256
     return replicas.broadcast_value(
         fingerprint(json.dumps(dump_used(params)), store.shards, *facts) if replica.writes else ""
     )
@@ -127,7 +158,9 @@ def claim_and_load(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] |
     return remembered
 
 
-def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int, shards: list[Path]) -> None:
+def write_encoder(
+    folder: Path, state: loop.State, params: Pretrain, begun: Beginning | None, images: int, shards: list[Path]
+) -> None:
     """Write weights, config and ONNX without a date or a path, so that the same run writes the same bytes."""
     shape = {"channels": params.images.channels, "side": params.images.side}
     network = build_encoder(params.encoder, **shape)  # without the changes for several processes or for a device
@@ -137,16 +170,19 @@ def write_encoder(folder: Path, state: loop.State, params: Pretrain, images: int
         images=params.images,
         features=count_features(network, **shape),
         seed=params.seed,
+        start=begun.begun if begun else None,
         provenance={
             "method": state.objective.method,
             "images": images,
             "data": hash_shards(shards),
+            "start": begun.begun.sha256 if begun else None,
             "lock": hash_lock(),
             "torch": str(torch.__version__),
             "params": dump_used(params),
         },
     )
-    save_encoder(folder, network, config)
+    first = loop.build_first_encoder(params, begun.weights).state_dict() if begun else None
+    save_encoder(folder, network, config, first)
     export_onnx(network, folder / ONNX, params.images)
 
 

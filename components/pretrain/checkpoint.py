@@ -23,6 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from components.pretrain.memory import is_lack_of_memory
 from components.stage.disk import say_kept, write_beside
 from components.stage.errors import InputError
 
@@ -30,7 +31,15 @@ FILE, BEFORE = "state.pt", "before.pt"  # the last two that were saved
 KEPT = "the last checkpoint, if there is one, is kept, and another run goes on from it"
 DAMAGED = ".damaged"  # the suffix of a file that was set aside
 CHUNK = 1 << 20  # bytes that are hashed at a time
-DECISIVE = ("torch", "torchvision", "numpy", "pillow", "albumentations", "opencv-python-headless")  # for a run's bits
+DECISIVE = (
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pillow",
+    "albumentations",
+    "opencv-python-headless",
+)  # for a run's bits
 
 
 def fingerprint(params: str, files: list[Path], *facts: object) -> str:
@@ -58,11 +67,6 @@ def list_versions() -> list[str]:
         with suppress(PackageNotFoundError):
             installed.append(f"{name} {version(name)}")
     return installed
-
-
-def is_lack_of_memory(error: Exception) -> bool:
-    """Whether the error is a lack of memory: of Python, a device, or PyTorch on the CPU, which has no own type."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 class DamageError(Exception):

@@ -22,7 +22,10 @@ from components.learning.engine import Engine, start_engine
 from components.learning.holding import hold_encoder, hold_parts
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate
+from components.learning.randomness import NETWORK, derive_seed
 from components.learning.replicas import Replica, average_over_processes, synchronise_norms
+from components.pretrain.memory import explain_lack
+from components.pretrain.network import hold_fixed, leave_out_unused
 from components.pretrain.params import Pretrain
 from components.pretrain.step import choose_step
 from components.stage.errors import RunError
@@ -57,18 +60,37 @@ class EpochRecord:
         return {"epoch": self.epoch, "loss": self.loss, **terms, **rate}
 
 
-def build_state(params: Pretrain, device: torch.device, replica: Replica, *, steps_per_epoch: int) -> State:
+def build_state(
+    params: Pretrain,
+    device: torch.device,
+    replica: Replica,
+    *,
+    steps_per_epoch: int,
+    start: Mapping[str, Tensor] | None = None,
+) -> State:
     """Build the objective on the device and return the state before the first step."""
-    objective = synchronise_norms(build_objective(params), replica, device)
+    objective = synchronise_norms(build_objective(params, start), replica, device)
     placed = place_network(objective, device, choose_precision(params.precision, device))
     return start_state(placed, params, steps_per_epoch=steps_per_epoch)
 
 
-def build_objective(params: Pretrain) -> Objective:
-    """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective."""
+def build_objective(params: Pretrain, start: Mapping[str, Tensor] | None = None) -> Objective:
+    """Build the untrained objective on the CPU; the encoder's bits depend on the seed and not on the objective.
+
+    The other networks get the same bits whatever the encoder starts with.
+    """
+    return load_objective(params.objective).build_around(build_first_encoder(params, start), params)
+
+
+def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) -> nn.Module:
+    """Build the encoder as it is before the first step: what the start does not bring is drawn by the seed."""
     torch.manual_seed(params.seed)
     encoder = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
-    return load_objective(params.objective).build_around(encoder, params)
+    if start:
+        encoder.load_state_dict(start, strict=False)
+    hold_fixed(encoder, params.encoder)
+    leave_out_unused(encoder, params.encoder, params.images)
+    return encoder
 
 
 def check_parts(params: Pretrain) -> None:
@@ -158,7 +180,9 @@ def train_until(
             )
             schedule = state.objective.schedule(state.step, state.steps)
             place = state.step % epoch
-            losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
+            torch.manual_seed(derive_seed(params.seed, NETWORK, state.step, engine.replica.rank))  # of dropout
+            with explain_lack(params, engine.replica.world):
+                losses = run_step(batch, feed.maker.draw(state.step), rate, schedule)
             state.losses[place] = average_over_processes(losses)
             state.step += 1
             if state.step % epoch:

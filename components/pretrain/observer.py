@@ -13,7 +13,7 @@ from components.learning.graph import WARM_UP_OF_SEVERAL
 from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.loop import EpochRecord, State, check_finite, remember
 from components.pretrain.params import Pretrain
-from components.pretrain.readings import Sample, take_readings
+from components.pretrain.readings import Sample, compare_with_start, read_start, take_readings
 from components.show.estimate import Estimate
 from components.show.loggers import Logger, open_loggers
 from components.show.progress import Progress
@@ -36,16 +36,23 @@ class Observer:
         *,
         processes: int,
         feed: str,
+        begun: bool,
         remembered: dict[str, Any] | None,
     ) -> None:
         """Open the live logs in `folder`, and go on from the checkpoint that an earlier observer of this run saved.
 
-        `feed` is the kind of feed; `remembered` is that checkpoint's content, or None.
+        `feed` is the kind of feed; `begun` is whether the weights before the first step were trained before;
+        `remembered` is that checkpoint's content, or None.
         """
-        before = remembered["observer"] if remembered else {"rows": [], "moments": [], "cost": {}}
+        nothing: dict[str, Any] = {"rows": [], "moments": [], "cost": {}, "start": None, "warned": False}
+        before = remembered["observer"] if remembered else nothing
         self.rows: list[Row] = before["rows"]  # one per epoch; readings where they were taken
         self.moments: list[Row] = before["moments"]  # one per row: what differs from run to run, so not in the curve
         self.params, self.engine, self.feed, self.checkpoint, self.sample = params, engine, feed, checkpoint, sample
+        self.start: float | None = before["start"]  # the kNN before the first step
+        self.warned: bool = before["warned"]  # that the kNN has fallen below it
+        if begun and not remembered:
+            self.start = read_start(state, engine, sample, params)
         self.loggers = open_loggers(params.watch.loggers, folder)
         for row, moment in zip(self.rows, self.moments, strict=True):
             self.log(row | moment)
@@ -84,6 +91,7 @@ class Observer:
         rate = (state.step - step) * self.params.batch_size / (time.monotonic() - began)
         if record.epoch % self.params.watch.every_epochs == 0 or state.step == state.steps:
             row |= take_readings(state, self.engine, self.sample, self.params)
+            row |= self.compare_with_start(row, state.step)
         moment = {"images_per_second": rate}
         if self.engine.device.type == "cuda":
             moment["gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self.engine.device))
@@ -91,6 +99,18 @@ class Observer:
         self.moments.append(moment)
         self.log(row | moment)
         self.rate_begins = state.step, time.monotonic()
+
+    def compare_with_start(self, row: Row, step: int) -> Row:
+        """Show the kNN beside that of the start and warn the first time that it has fallen; return what is added to
+        the row, nothing without a start. Raises RunError for a fall that pretrain.watch.fall does not allow."""
+        if self.start is None:
+            return {}
+        print(f"pretrain: epoch {row['epoch']:.0f}: kNN {row['knn']:.3f}, start {self.start:.3f}", flush=True)
+        warning = compare_with_start(row["knn"], self.start, len(self.sample.queries), step, self.params)
+        if warning and not self.warned:
+            print(f"pretrain: {warning}", flush=True)
+        self.warned = self.warned or bool(warning)
+        return {"knn_start": self.start}
 
     def log(self, row: Row) -> None:
         """Write an epoch's row to the live logs; drop a log that fails."""
@@ -109,7 +129,8 @@ class Observer:
 
     def save(self, state: State) -> None:
         """Save all that a later process needs to go on as if nothing had happened."""
-        observed = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read_cost()}
+        observed: dict[str, Any] = {"rows": self.rows, "moments": self.moments, "cost": self.usage.read_cost()}
+        observed |= {"start": self.start, "warned": self.warned}
         self.checkpoint.save({"state": remember(state), "feed": self.feed, "observer": observed})
         self.saved_at = time.monotonic()
 

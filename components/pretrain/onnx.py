@@ -50,14 +50,25 @@ def export_onnx(network: nn.Module, path: Path, images: Images) -> None:
 
 def describe_preprocessing(images: Images) -> dict[str, str]:
     """Describe how an image becomes the input, for a program that has only the file."""
+    low, high = images.limits
+    unit = f"clip((pixel - {low}) / {high - low}, 0, 1)" if images.deep else "pixel / 255"
     return {
-        "layout": "NCHW float32: (pixel / 255 - mean) / std, a channel",
-        "channels": MODES[images.channels],
+        "layout": f"NCHW float32: ({unit} - mean) / std, a channel",
+        "channels": describe_channels(images),
         "side": str(images.side),
         "mean": json.dumps(images.mean),
         "std": json.dumps(images.std),
         "resize": RESIZE,
+        **({"range": json.dumps(images.range)} if images.deep else {}),
     }
+
+
+def describe_channels(images: Images) -> str:
+    """Describe what the channels stand for."""
+    if images.colours is None and images.channels in MODES:
+        return MODES[images.channels]
+    kinds = {0: "", 1: "{} is gray", 3: "{}, {}, {} are R, G, B"}[len(images.coloured)].format(*images.coloured)
+    return f"{images.channels}, counted from 0" + (f"; {kinds}" if kinds else "")
 
 
 def drop_exporter_notes(graph: onnx.GraphProto) -> None:

@@ -5,6 +5,7 @@ found by name, in the rooms of components/ whose params.py names an `OBJECTIVE`:
 makes no stage stale.
 """
 
+import importlib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, create_model, model_validator
@@ -12,9 +13,20 @@ from pydantic import AfterValidator, Field, create_model, model_validator
 from components.learning.params import Training
 from components.stage.rooms import find_in_rooms
 from components.stage.shown import show
-from components.stage.types import Count, Epochs, Launcher, NotNegative, Params, Several, Share, Temperature
+from components.stage.types import (
+    Count,
+    Epochs,
+    Launcher,
+    NotNegative,
+    Params,
+    Probability,
+    Several,
+    Share,
+    Temperature,
+)
 
 Loaders = Annotated[int, Field(ge=0, le=1024)]
+Published = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
 Queries = Annotated[int, Field(ge=0, le=10**9)]
 
 
@@ -40,11 +52,55 @@ class Watch(Params):
     every_epochs: Epochs
     sample: Several  # images, always the same, from whose features the encoder's health is measured
     collapse: NotNegative  # the run stops when the spread that the objective watches falls below this; 0 never stops it
+    fall: Probability  # the run stops when the kNN falls so far below that of the start, if any; 0 never stops it
     knn_queries: Queries  # held-out train images that an online kNN classifies; 0 leaves it out
     knn_bank: Count  # at most this many train images vote
     knn_k: Count
     knn_temperature: Temperature
     loggers: Annotated[tuple[Literal["dvclive", "tensorboard"], ...], Field(strict=False, max_length=2)]
+
+    @model_validator(mode="after")
+    def _check_fall(self) -> Self:
+        if self.fall and not self.knn_queries:
+            raise ValueError("fall: it is the kNN that falls, and knn_queries: 0 leaves it out; say fall: 0")
+        return self
+
+
+class NoStart(Params):
+    """All weights are drawn at random."""
+
+    kind: Literal["none"]
+
+
+class ChampionStart(Params):
+    """The weights of the encoder in production, which `python -m pipelines.registry start` brings."""
+
+    kind: Literal["champion"]
+
+
+class FileStart(Params):
+    """A file of weights: safetensors, or a state_dict that torch.save wrote."""
+
+    kind: Literal["file"]
+    path: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00\n]+$")]  # relative to the project
+
+
+class TorchvisionStart(Params):
+    """Weights that torchvision publishes, by their names there."""
+
+    kind: Literal["torchvision"]
+    model: Published
+    weights: Published
+
+
+class TimmStart(Params):
+    """Weights that timm publishes, by the name of their model."""
+
+    kind: Literal["timm"]
+    model: Published
+
+
+Start = Annotated[NoStart | ChampionStart | FileStart | TorchvisionStart | TimmStart, Field(discriminator="kind")]
 
 
 def _check_objective(name: str) -> str:
@@ -59,13 +115,19 @@ class Pretrain(Training):
     objective: Annotated[str, Field(max_length=100), AfterValidator(_check_objective)]
     launcher: Launcher
     checkpoint_seconds: NotNegative  # between two checkpoints
+    start: Start  # what the encoder's weights are before the first step
     feed: FeedParams
     watch: Watch
 
     @model_validator(mode="after")
     def _check_executor(self) -> Self:
-        if self.feed.executor == "albumentations" and self.images.channels in (2, 4):
-            raise ValueError("feed.executor: albumentations would colour alpha too; say batched, or 1 or 3 channels")
+        images = self.images
+        usual = images.channels in (1, 3) and images.colours is None and not images.deep
+        if self.feed.executor == "albumentations" and not usual:
+            raise ValueError(
+                "feed.executor: albumentations knows only 1 or 3 channels of 8 bits, without images.range or "
+                "images.colours; say batched"
+            )
         return self
 
 
@@ -77,8 +139,15 @@ def dump_used(params: Pretrain) -> dict[str, Any]:
     return params.model_dump(mode="json", exclude=unused)
 
 
+def check_network(params: Pretrain) -> None:
+    """Check the network as the stage will. Ours are sound; only others are worth the seconds of an import."""
+    if params.encoder.name in ("timm", "own"):
+        importlib.import_module("components.pretrain.network").check_network(params)
+
+
 OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # parameter class by the name that `pretrain.objective` takes
 KEYS = [key for settings in (Pretrain, *OBJECTIVES.values()) for key in settings.__annotations__ if key != "objective"]
 assert len(set(KEYS)) == len(KEYS), f"two rooms define the same key of `pretrain`, among {sorted(KEYS)}"
 WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
 SECTIONS = {"pretrain": WholePretrain}
+CHECKS = {"pretrain": check_network}

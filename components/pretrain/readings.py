@@ -6,16 +6,20 @@ without their labels, so its accuracy tells how the run goes and not what the en
 N images, D features, P numbers that the objective watches, C channels, R and S pixels per side, read and seen.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.learning import health
 from components.learning.device import choose_double_device
 from components.learning.engine import Engine
+from components.learning.objective import Objective
 from components.learning.randomness import SAMPLE, derive_seed
 from components.learning.replicas import ALONE
 from components.learning.vote import vote
@@ -25,11 +29,15 @@ from components.pretrain.params import Pretrain
 from components.stage.errors import RunError
 
 PORTION = 256  # images embedded at once
+ERRORS = 3  # standard errors of a proportion that chance explains
+GENTLER = (
+    "a lower pretrain.optimiser.learning_rate, pretrain.continuing, or `python -m presets continue`, which sets both"
+)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The images that readings are taken on, the same all through the run, on the host: (N, C, R, R) uint8."""
+    """The images that readings are taken on, the same all through the run, on the host: (N, C, R, R) pixels."""
 
     images: Tensor  # for the health
     queries: Tensor  # for the online kNN; may be empty
@@ -41,13 +49,10 @@ class Sample:
 def take_readings(state: State, engine: Engine, sample: Sample, params: Pretrain) -> dict[str, float]:
     """Take every reading, by name. Raises RunError if the network answers every image alike."""
     objective = state.objective
-    objective.eval()
-    try:
+    with evaluating(objective):
         readings = read_health(state, engine, sample.images, params)
         if len(sample.queries):
             readings["knn"] = measure_knn_accuracy(state, engine, sample, params)
-    finally:
-        objective.train()
     spread = readings[f"{objective.watched}_spread"]
     if spread < params.watch.collapse:
         raise RunError(
@@ -56,6 +61,35 @@ def take_readings(state: State, engine: Engine, sample: Sample, params: Pretrain
             f"Likely causes: {objective.explain_collapse(params)}"
         )
     return readings
+
+
+def read_start(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float | None:
+    """Measure the kNN of what the training begins with, before the first step; None if there is nothing to vote on."""
+    with evaluating(state.objective):
+        return measure_knn_accuracy(state, engine, sample, params) if len(sample.queries) else None
+
+
+@contextmanager
+def evaluating(objective: Objective) -> Iterator[None]:
+    """Switch the networks to eval mode for as long as something is measured."""
+    objective.eval()
+    try:
+        yield
+    finally:
+        objective.train()
+
+
+def compare_with_start(knn: float, start: float, queries: int, step: int, params: Pretrain) -> str:
+    """Return a warning if the kNN is below that of the start by more than chance explains, else an empty text.
+
+    Raises RunError if it fell by more than pretrain.watch.fall.
+    """
+    lost = f"the kNN on {queries:,} held-out train images is {knn:.3f} after step {step:,}, and was {start:.3f} before"
+    if 0 < params.watch.fall < start - knn:
+        raise RunError(f"{lost} the first (pretrain.watch.fall: {params.watch.fall:g}). What helps: {GENTLER}")
+    share = (knn + start) / 2
+    fallen = start - knn > ERRORS * math.sqrt(share * (1 - share) / queries)
+    return f"what it began with gets lost: {lost}. What helps: {GENTLER}" if fallen else ""
 
 
 @torch.no_grad()
@@ -98,7 +132,7 @@ def measure_knn_accuracy(state: State, engine: Engine, sample: Sample, params: P
 
 
 def embed_images(encoder: torch.nn.Module, images: Tensor, engine: Engine, params: Pretrain) -> Tensor:
-    """Embed whole images as the probes will see them: (N, C, R, R) uint8 -> (N, D)."""
+    """Embed whole images as the probes will see them: (N, C, R, R) pixels -> (N, D)."""
     features = [
         embed_views(encoder, scale_and_normalise(portion.to(engine.device), params), engine)
         for portion in split_into_portions(images)
@@ -112,9 +146,9 @@ def split_into_portions(rows: Tensor) -> list[Tensor]:
 
 
 def scale_and_normalise(images: Tensor, params: Pretrain) -> Tensor:
-    """Scale whole images down to the network's side and normalise them: (N, C, R, R) uint8 -> (N, C, S, S)."""
+    """Scale whole images down to the network's side and normalise them: (N, C, R, R) pixels -> (N, C, S, S)."""
     side = params.images.side
-    pixels = images.float() / 255
+    pixels = to_unit(images, params.images)
     if images.shape[-1] != side:
         pixels = F.interpolate(pixels, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
     return normalise(pixels, params.images)

@@ -78,6 +78,7 @@ def draw_groups(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def read_rows(store: Store, splits: tuple[str, ...], rows: np.ndarray, params: Pretrain) -> Tensor:
-    """Read the images of these rows in this order: (M, C, R, R) uint8."""
-    side, channels = params.images.read_side, params.images.channels
-    return torch.from_numpy(read_squares(store, splits, rows, side=side, channels=channels))
+    """Read the images of these rows in this order: (M, C, R, R) pixels."""
+    shape = params.images
+    squares = read_squares(store, splits, rows, side=shape.read_side, channels=shape.channels, deep=shape.deep)
+    return torch.from_numpy(squares)

@@ -1,13 +1,16 @@
 """A step of training: what it is, and the ways in which it is run.
 
-`train_step` is the definition. A compiler may fuse its views and its loss into fewer kernels, and a CUDA graph may
-repeat the whole of it without the host (learning/graph.py); both compute the same but for rounding, and where one of
-them cannot follow an operation, the step runs without it, after a line that names the operation.
+`train_step` is the definition. A batch may be computed in equal parts, one after another, so that it needs the memory
+of one part: their gradients add up to that of the batch's mean loss, and optimiser and objective take one step for all.
+A compiler may fuse its views and its loss into fewer kernels, and a CUDA graph may repeat the whole of it without the
+host (learning/graph.py); both compute the same but for rounding, and where one of them cannot follow an operation, the
+step runs without it, after a line that names the operation.
 L numbers per step: the loss and its terms.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -19,6 +22,7 @@ from components.learning.graph import WARM_UP, WARM_UP_OF_SEVERAL, RepeatedStep,
 from components.learning.objective import Batch, Draws, Loss, Number, Objective, ViewMaker
 from components.learning.optimiser import set_rate
 
+Part = tuple[Batch, Draws]
 ComputeLoss = Callable[[Batch, Draws], Loss]
 RunStep = Callable[[Batch, Draws, float, Mapping[str, float]], Tensor]  # ..., learning rate, schedule -> (L,)
 
@@ -26,20 +30,33 @@ RunStep = Callable[[Batch, Draws, float, Mapping[str, float]], Tensor]  # ..., l
 def train_step(
     objective: Objective,
     optimiser: optim.Optimizer,
+    engine: Engine,
     compute_loss: ComputeLoss,
-    batch: Batch,
-    draws: Draws,
+    parts: list[Part],
     learning_rate: Number,
     schedule: Mapping[str, Number],
 ) -> Tensor:
-    """Take one step; return the loss and its terms, (L,), without waiting for the device."""
-    loss = compute_loss(batch, draws)
-    set_rate(optimiser, learning_rate)
+    """Take one step; return the means of the loss and its terms, (L,), without waiting for the device."""
     optimiser.zero_grad(set_to_none=True)
-    loss.total.backward()  # type: ignore[no-untyped-call]
+    losses = []
+    for number, (batch, draws) in enumerate(parts, start=1):
+        with nullcontext() if number == len(parts) else engine.add_up_alone():
+            loss = compute_loss(batch, draws)
+            (loss.total / len(parts)).backward()  # type: ignore[no-untyped-call]
+        losses.append(torch.stack([loss.total, *(loss.terms[name] for name in objective.terms)]).detach())
+    set_rate(optimiser, learning_rate)
     optimiser.step()
     objective.after_step(schedule)
-    return torch.stack([loss.total, *(loss.terms[name] for name in objective.terms)]).detach()
+    return torch.stack(losses).mean(0)
+
+
+def split_batch(batch: Batch, draws: Draws, maker: ViewMaker, parts: int) -> list[Part]:
+    """Split the images of this process, and the numbers that their views are made from, into equal parts."""
+    if parts == 1:
+        return [(batch, draws)]
+    size = len(batch[0]) // parts
+    rows = [slice(first, first + size) for first in range(0, parts * size, size)]
+    return [(tuple(images[part] for images in batch), maker.select(draws, part)) for part in rows]
 
 
 def choose_step(objective: Objective, optimiser: optim.Optimizer, maker: ViewMaker, engine: Engine) -> RunStep:
@@ -47,7 +64,8 @@ def choose_step(objective: Objective, optimiser: optim.Optimizer, maker: ViewMak
     compute_loss = define_loss(objective, maker, engine)
 
     def step(batch: Batch, draws: Draws, learning_rate: Number, schedule: Mapping[str, Number]) -> Tensor:
-        return train_step(objective, optimiser, compute_loss, batch, draws, learning_rate, schedule)
+        parts = split_batch(batch, draws, maker, engine.parts)
+        return train_step(objective, optimiser, engine, compute_loss, parts, learning_rate, schedule)
 
     if not engine.way.recorded:
         return step

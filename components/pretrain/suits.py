@@ -1,17 +1,21 @@
-"""Warns where `pretrain.images` does not suit the images to train on: channels, side, or mean and deviation.
+"""Warns where `pretrain.images` does not suit the images to train on: range, channels, side, or mean and deviation.
 
-The training would go on without a word, and learn from gray, from a few pixels, or from pixels that do not exist. A few
-images from row groups all over the store are looked at. Nothing is drawn, so no random stream is touched.
+The training would go on without a word, and learn from gray, from a few pixels, from pixels that do not exist, or from
+nearly black ones. A few images from row groups all over the store are looked at. Nothing is drawn, so no random stream
+is touched.
 
-H x W pixels.
+H x W pixels, C channels that are looked at: of gray and coloured images three, of others all.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from components.encoder.params import Images
-from components.store.decode import decode_whole
+from components.learning.params import Views
+from components.store.decode import MODES, accept, decode_whole, read_all
 from components.store.store import Store
 
 GROUPS, IMAGES = 8, 64  # at most so many row groups are looked into, and about so many images
@@ -20,7 +24,9 @@ SOME_COLOUR = 0.1  # of the images; fewer coloured ones among gray ones may well
 SMALL_SIDE, FEW_PIXELS = 32, 3.0  # a side below the first is for images that are at most so many times as large
 ENLARGED = 1.5  # times the images' own size
 SHIFTED, STRETCHED = 0.4, 1.67  # of the normalised images: ImageNet's statistics keep photographs well within these
+DARK, CUT = 0.25, 0.01  # share of the range that the highest value should reach, and of values that may lie above it
 CURE = "`python -m presets photos --from metrics/data.json`, with cpu after photos on a CPU, sets what suits"
+COLOURING = ("jitter", "grayscale", "solarise")  # act on channels that have a colour
 
 
 @dataclass(frozen=True)
@@ -30,35 +36,88 @@ class Look:
     count: int
     coloured: int
     shorter_side: int  # the median
-    mean: np.ndarray  # (3,) of R, G, B in 0..1; each image has the same weight
-    std: np.ndarray  # (3,)
+    mean: np.ndarray  # (C,) in 0..1; each image has the same weight
+    std: np.ndarray  # (C,)
+    deep: int  # how many of them have more than 8 bits
+    bits: int  # the most that one has
+    bands: int  # how many of them are neither gray nor colours
+    highest: int  # of all values, of those with more than 8 bits if there are any
+    cut: float  # share of the values that lie above the range
+
+
+class Depth(NamedTuple):
+    """Describes the values of an image that has more than gray or RGB of 8 bits."""
+
+    bits: int
+    bands: bool  # whether no colour is known of its channels
+    highest: int  # value, but for alpha
 
 
 def warn_of_unsuitable(params: Images, store: Store, splits: tuple[str, ...]) -> list[str]:
-    """Return a line for each setting that does not suit the images of the splits."""
-    look = look_at_images(store, splits)
-    found = check_channels(params, look) or check_statistics(params, look)
+    """Return a line for each setting that does not suit the images of the splits.
+
+    Raises InputError if they do not have these channels.
+    """
+    look = look_at_images(params, store, splits)
+    found = check_range(params, look) or check_channels(params, look) or check_statistics(params, look)
     found += check_side(params, look)
     return [f"params.yaml: pretrain.images.{line}" for line in found] + ([CURE] if found else [])
 
 
-def look_at_images(store: Store, splits: tuple[str, ...]) -> Look:
+def warn_of_colourless(views: Views, params: Images) -> list[str]:
+    """Return a line if views would change colours, and no channel has one."""
+    asked = [view for view in (views.first, views.second, views.target) if view]
+    idle = [name for name in COLOURING if any(getattr(view, name) for view in asked)]
+    if not idle or params.coloured or params.colours is not None:
+        return []
+    return [
+        f"params.yaml: pretrain.views: {', '.join(idle)}: without effect, since of {params.channels} channels none has "
+        "a colour: pretrain.images.colours names those that are red, green and blue; [] says that there are none"
+    ]
+
+
+def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Look:
     """Decode images that lie evenly spaced in groups that are evenly spaced in the store."""
-    groups = store.find_groups(splits)
-    places = space_evenly(len(groups), GROUPS)
-    sides, coloured, means, squares = [], 0, [], []
-    for encoded in store.read_groups([groups[place] for place in places]):
-        for place in space_evenly(len(encoded), -(-IMAGES // len(places))):
-            pixels = decode_whole(encoded[place], channels=3)  # (H, W, 3) uint8
-            sides.append(min(pixels.shape[:2]))
-            apart = max(1, sides[-1] // POINTS)
-            values = pixels[::apart, ::apart] / 255
-            coloured += bool((values != values[..., :1]).any())
-            means.append(values.mean((0, 1)))
-            squares.append((values**2).mean((0, 1)))
+    encoded = list(choose_images(store, splits))
+    depths = [depth for depth in map(read_depth, encoded) if depth]
+    deep = [depth for depth in depths if depth.bits > 8]
+    bands = sum(depth.bands for depth in depths)
+    highest = max((depth.highest for depth in deep), default=0)
+    plain = not bands and params.colours is None and params.channels in MODES
+    low, high = params.limits
+    sides, coloured, means, squares, cut = [], 0, [], [], []
+    for image in encoded:
+        pixels = decode_whole(image, channels=3 if plain else params.channels, deep=params.deep)  # (H, W, C)
+        sides.append(min(pixels.shape[:2]))
+        apart = max(1, sides[-1] // POINTS)
+        seen = pixels[::apart, ::apart]
+        highest = highest if deep else max(highest, int(pixels.max()))
+        coloured += bool((seen != seen[..., :1]).any())
+        cut.append((seen > high).mean())
+        values = ((seen.astype(float) - low) / (high - low)).clip(0, 1)
+        means.append(values.mean((0, 1)))
+        squares.append((values**2).mean((0, 1)))
     mean = np.mean(means, axis=0)
     std = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0))
-    return Look(len(sides), coloured, int(np.median(sides)), mean, std)
+    shorter, bits = int(np.median(sides)), max((depth.bits for depth in deep), default=8)
+    return Look(len(sides), coloured, shorter, mean, std, len(deep), bits, bands, highest, float(np.mean(cut)))
+
+
+def read_depth(encoded: bytes) -> Depth | None:
+    """Read how deep an image is; None if it is gray or RGB of 8 bits."""
+    samples = read_all(encoded, accept)
+    if samples is None:
+        return None
+    return Depth(samples.bits, samples.bands, int(samples.values[..., : samples.channels - samples.alpha].max()))
+
+
+def choose_images(store: Store, splits: tuple[str, ...]) -> Iterator[bytes]:
+    """Yield the encoded images that are looked at."""
+    groups = store.find_groups(splits)
+    places = space_evenly(len(groups), GROUPS)
+    for encoded in store.read_groups([groups[place] for place in places]):
+        for place in space_evenly(len(encoded), -(-IMAGES // len(places))):
+            yield encoded[place]
 
 
 def space_evenly(count: int, wanted: int) -> list[int]:
@@ -66,8 +125,43 @@ def space_evenly(count: int, wanted: int) -> list[int]:
     return [int(place) for place in np.unique(np.linspace(0, count - 1, min(count, wanted)).round())]
 
 
+def check_range(params: Images, look: Look) -> list[str]:
+    """Compare the range with the highest value."""
+    of = f"of {look.count} images looked at"
+    if not params.deep:
+        if not look.deep:
+            return []
+        dark = ", which are then nearly black" if look.highest < DARK * 2**look.bits else ""
+        return [
+            f"range: empty, so that of {look.bits} bits the upper 8 alone are seen, but {look.deep} {of} have more "
+            f"than 8, with values up to {look.highest}{dark}; {propose_range(look.highest)} keeps them all"
+        ]
+    low, high = params.limits
+    if look.highest - low < DARK * (high - low):
+        right = propose_range(look.highest) if look.deep else "these have 8 bits: leave it empty"
+        return [f"range: [{low}, {high}], but the highest value {of} is {look.highest}: they are nearly black; {right}"]
+    if look.cut > CUT:
+        return [
+            f"range: [{low}, {high}], but {look.cut:.0%} of the values {of} are above it, and become white; the "
+            f"highest is {look.highest}: {propose_range(look.highest)}"
+        ]
+    return []
+
+
+def propose_range(highest: int) -> str:
+    """Propose the range of the fewest bits that hold the highest value."""
+    return f"[0, {2 ** max(8, highest.bit_length()) - 1}]"
+
+
 def check_channels(params: Images, look: Look) -> list[str]:
     """Compare the channels with the images' colours."""
+    if look.bands and params.alpha:
+        return [
+            f"colours: empty, so that the last of {params.channels} channels counts as alpha, which {look.bands} of "
+            f"{look.count} images looked at do not have; [] if no channel has a colour, or the numbers of R, G and B"
+        ]
+    if look.bands or params.colours is not None or params.channels not in MODES:
+        return []
     if params.channels <= 2 and look.coloured >= SOME_COLOUR * look.count:
         return [
             f"mean: for gray images, but {look.coloured} of {look.count} images looked at have colours, now lost; "
@@ -98,7 +192,7 @@ def check_side(params: Images, look: Look) -> list[str]:
 
 def check_statistics(params: Images, look: Look) -> list[str]:
     """Compare mean and deviation with the images' own, of as many channels."""
-    colours = 1 if params.channels <= 2 else 3
+    colours = 1 if params.channels <= 2 and len(look.mean) == 3 else min(params.channels, len(look.mean))
     own_mean, own_std = look.mean[:colours], look.std[:colours]
     mean, std = np.array(params.mean[:colours]), np.array(params.std[:colours])
     shift, stretch = np.abs(own_mean - mean) / std, np.maximum(own_std, 1e-6) / std

@@ -6,7 +6,7 @@ at 0 (BiT, arXiv 1912.11370). Views have the geometry of pretraining without its
 learning rate is the best on held-out images of the same share; then the whole share is learned again. The interval
 accounts for the test images alone: a share is drawn once (components/evaluate/portions.py).
 
-All images lie on the device as bytes, and a step waits for nothing from the host; on CUDA it is one graph.
+All images lie on the device as they are read, and a step waits for nothing from the host; on CUDA it is one graph.
 
 M train images, n of them in a share, N test images, B a batch, C channels, R and S pixels per side as read and as seen,
 D features, K classes.
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.encoder.params import Images
 from components.evaluate.batches import draw_batches
 from components.evaluate.given import Given, find_labelled_rows, select_labelled
@@ -33,7 +33,7 @@ from components.evaluate.supervised import SupervisedStep
 from components.features.encoders import OURS
 from components.learning import geometry
 from components.learning.graph import RepeatedStep
-from components.learning.optimiser import split_parameters
+from components.learning.optimiser import list_excepted, split_parameters
 from components.learning.params import View
 from components.learning.schedules import cosine
 from components.show.progress import Progress
@@ -43,7 +43,8 @@ PORTION = 256  # images that are judged at once
 
 
 def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
-    """Judge the encoder, and the same network from scratch, by what they learn from shares of the labels."""
+    """Judge the encoder, its start (if it has one) and the same network from scratch, by what they learn from shares of
+    the labels."""
     settings, table = params.finetune, given.table(OURS)
     part, shape = select_labelled(table), given.encoder.config.images
     pictures = Pictures(
@@ -68,9 +69,9 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 class Pictures:
     """The images to learn from and to be judged by, on the device of the fits, and how the encoder sees them."""
 
-    train: Tensor  # (M, C, R, R) uint8
+    train: Tensor  # (M, C, R, R) pixels
     labels: np.ndarray  # (M,) int64
-    test: Tensor  # (N, C, S, S) uint8
+    test: Tensor  # (N, C, S, S) pixels
     truth: np.ndarray  # (N,) int64
     ids: np.ndarray  # (N,) str, of the test images
     shape: Images
@@ -157,7 +158,7 @@ class Tuner:
         """Make the step that trains a new network, by an optimiser of its own."""
         network = self.build_network()
         optimiser = torch.optim.SGD(
-            split_parameters(network.parameters(), self.params.weight_decay),
+            split_parameters(network.parameters(), self.params.weight_decay, list_excepted(network)),
             lr=rate,
             momentum=self.params.momentum,
             nesterov=self.params.momentum > 0,
@@ -178,17 +179,17 @@ class Tuner:
 
     @torch.no_grad()
     def predict(self, network: nn.Module, images: Tensor) -> np.ndarray:
-        """Predict the classes of plain images: (N, C, R or S, R or S) uint8 -> (N,)."""
+        """Predict the classes of plain images: (N, C, R or S, R or S) -> (N,)."""
         shape = self.pictures.shape
-        batches = (scale_plain(batch, shape.side) for batch in torch.split(images, PORTION))
+        batches = (scale_plain(batch, shape) for batch in torch.split(images, PORTION))
         return torch.cat([network(normalise(batch, shape)).argmax(1) for batch in batches]).cpu().numpy()
 
 
-def scale_plain(images: Tensor, side: int) -> Tensor:
-    """Scale images to what the encoder sees without a view: (B, C, R, R) uint8 -> (B, C, S, S) in 0..1, S = `side`."""
-    pixels, zeros = images.float() / 255, torch.zeros(len(images), device=images.device)
-    if images.shape[-1] == side:
+def scale_plain(images: Tensor, shape: Images) -> Tensor:
+    """Scale images to what the encoder sees without a view: (B, C, R, R) pixels -> (B, C, S, S) in 0..1."""
+    pixels, zeros = to_unit(images, shape), torch.zeros(len(images), device=images.device)
+    if images.shape[-1] == shape.side:
         return pixels
     whole = torch.full_like(zeros, images.shape[-1])
     crop = geometry.Crop(left=zeros, top=zeros, width=whole, height=whole, mirrored=zeros.bool())
-    return geometry.resize(pixels, crop, side)
+    return geometry.resize(pixels, crop, shape.side)

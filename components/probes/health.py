@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.evaluate.given import Given
 from components.evaluate.outcome import Curve, Outcome
 from components.evaluate.params import Evaluate
@@ -50,15 +50,15 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
 def embed_views(
     network: nn.Module, images: Tensor, given: Given, seed: int, progress: Progress
 ) -> tuple[Tensor, Tensor]:
-    """Embed a first and a second view of each image, drawn as in pretraining: (N, C, R, R) uint8 -> twice (N, D)."""
+    """Embed a first and a second view of each image, drawn as in pretraining: (N, C, R, R) pixels -> twice (N, D)."""
     shape = given.encoder.config.images
     generator = Generator(given.device).manual_seed(seed)  # the same views for every encoder
     first: list[Tensor] = []
     second: list[Tensor] = []
     for batch in torch.split(images, PORTION):
-        pixels = batch.float() / 255
+        pixels = to_unit(batch, shape)
         for view, parts in ((given.views.first, first), (given.views.second, second)):
-            pictures = make_view(pixels, view, generator, shape.side)
+            pictures = make_view(pixels, view, generator, shape.side, shape.colours)
             parts.append(network(normalise(pictures, shape)))
         progress.advance(len(batch))
     return torch.cat(first), torch.cat(second)

@@ -4,9 +4,10 @@ The classifier is a logistic regression on clean train features, and the network
 were computed. Common corruptions change the pixels as in Hendrycks & Dietterich (arXiv 1903.12261): noise, blur, JPEG,
 brightness. Attacks know the network and the classifier, and change each pixel by at most a radius: FGSM (Goodfellow et
 al., arXiv 1412.6572), and PGD from a random start with steps that add up to 2.5 radii (Madry et al., arXiv 1706.06083,
-and their challenges' code). Alpha is not disturbed. The images lie on the device; JPEG alone is written on the host.
+and their challenges' code). All channels but alpha are disturbed alike. The images lie on the device; JPEG alone is
+written on the host, and left out where it could not hold the images.
 
-N test images, B of them at once, C channels, L of them colours, S pixels per side, D features, K classes.
+N test images, B of them at once, C channels, L of them not alpha, S pixels per side, D features, K classes.
 """
 
 import math
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from components.encoder.normalise import normalise
+from components.encoder.normalise import normalise, to_unit
 from components.encoder.params import Images
 from components.evaluate.classifier import Classifier, fit_classifier
 from components.evaluate.given import Given, find_labelled_rows, select_labelled
@@ -28,20 +29,19 @@ from components.evaluate.params import Evaluate, Robustness
 from components.evaluate.probe import LabelledFeatures
 from components.evaluate.statistics import estimate_accuracy
 from components.features.encoders import OURS
-from components.learning.colour import count_colours
 from components.learning.device import compute_in, place_network
 from components.show.progress import Progress
 from components.store.squares import draw_rows
 from components.store.store import TEST
 
 PORTION = 64  # images at once: gradients are taken through the whole network
-Judge = Callable[[Tensor], Tensor]  # colours (B, L, S, S) in 0..1 -> logits (B, K)
+Judge = Callable[[Tensor], Tensor]  # all but alpha (B, L, S, S) in 0..1 -> logits (B, K)
 Disturb = Callable[[Tensor, Tensor, Judge, Generator], Tensor]  # colours, labels (B,) -> colours, all in 0..1
 Compress = Callable[[Tensor, int], Tensor]  # colours (B, L, S, S) uint8 on the CPU, quality -> colours after JPEG
 
 
 def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
-    """Judge both networks on the same disturbed test images, each by a linear classifier on its own features."""
+    """Judge every network on the same disturbed test images, each by a linear classifier on its own features."""
     settings, seed = params.robustness, params.shared.seed
     networks = {encoder: network for encoder, network in given.networks.items() if encoder in given.encoders}
     tables = {encoder: given.table(encoder) for encoder in networks}
@@ -49,10 +49,13 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     chosen = draw_rows(np.arange(len(parts[OURS].truth)), settings.images, np.random.default_rng(seed))
     shape = given.encoder.config.images
     rows = find_labelled_rows(tables[OURS], TEST)[chosen]
-    images = given.read_images(tables[OURS], rows, shape.side).to(given.device)  # (N, C, S, S) uint8
+    images = given.read_images(tables[OURS], rows, shape.side).to(given.device)  # (N, C, S, S)
+    fault = find_jpeg_fault(shape)
+    left_out = {f"accuracy_jpeg_{level:g}": fault for level in settings.jpeg} if fault else {}
     ways = list_disturbances(settings, compress_jpeg)
+    ways = {name: disturb for name, disturb in ways.items() if name not in left_out}
     progress = Progress("evaluate robustness", len(networks) * len(ways) * len(chosen), "images")
-    return {
+    outcomes = {
         encoder: measure_robustness(
             JudgedNetwork(
                 place_network(network, given.device, tables[encoder].precision),
@@ -68,6 +71,16 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
         )
         for encoder, network in networks.items()
     }
+    return {encoder: replace(outcome, left_out=left_out) for encoder, outcome in outcomes.items()}
+
+
+def find_jpeg_fault(shape: Images) -> str:
+    """Describe why JPEG cannot hold such images; an empty text if it can."""
+    if shape.deep:
+        return "JPEG holds 8 bits per channel, and the images have a range of their own"
+    if shape.colours is not None or not shape.coloured:
+        return "JPEG holds gray or RGB, and the images have other channels"
+    return ""
 
 
 def select_test_images(part: LabelledFeatures, chosen: np.ndarray) -> LabelledFeatures:
@@ -112,7 +125,7 @@ def measure_robustness(
     seed: int,
     advance: Callable[[int], None],
 ) -> Outcome:
-    """Judge an encoder by test images (N, C, S, S) uint8, which lie on its device, with the labels in `part` under each
+    """Judge an encoder by test images (N, C, S, S), which lie on its device, with the labels in `part` under each
     disturbance; `advance` is called with the number of images done."""
     truth = torch.from_numpy(part.truth).to(images.device)
     predictions: dict[str, np.ndarray] = {}
@@ -120,7 +133,7 @@ def measure_robustness(
         generator = Generator(images.device).manual_seed(seed)  # the same whatever other disturbances there are
         answers = []
         for batch, labels in zip(torch.split(images, PORTION), torch.split(truth, PORTION), strict=True):
-            colours, alpha = (batch.float() / 255).tensor_split([count_colours(batch.shape[1])], dim=1)
+            colours, alpha = to_unit(batch, judged.shape).tensor_split([batch.shape[1] - judged.shape.alpha], dim=1)
             judge = partial(judged.compute_logits, alpha)
             disturbed = disturb(colours, labels, judge, generator)
             with torch.no_grad():

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from bokeh.resources import Resources
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from components.encoder.saved import Begun
 from components.features.load import read_config
 from components.report import objectives, seen, words
 from components.report.card import write_card
@@ -69,9 +70,9 @@ def run(
     probes = read_probes(metrics, evaluate.probes)
     check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
-    inputs = Inputs(data, pretrain, probes, Store(store), embeddings, predictions, plots)
+    inputs = Inputs(data, pretrain, probes, Store(store), config.images, embeddings, predictions, plots)
     reached = reach_verdict(inputs)
-    page = render_page(inputs, params, reached, config.provenance)
+    page = render_page(inputs, params, reached, config.provenance, config.start)
     write_text(report, page)
     write_card(
         card,
@@ -87,7 +88,9 @@ def run(
     print(reached.text)
 
 
-def render_page(inputs: Inputs, params: Report, reached: Verdict, provenance: dict[str, Any]) -> str:
+def render_page(
+    inputs: Inputs, params: Report, reached: Verdict, provenance: dict[str, Any], start: Begun | None
+) -> str:
     """Return the page as HTML."""
     shown = {
         "few": sections.show_few_labels(inputs),
@@ -119,6 +122,7 @@ def render_page(inputs: Inputs, params: Report, reached: Verdict, provenance: di
         views=read_preview(inputs.plots / "pretrain" / "views.png"),
         method=provenance.get("method", "BYOL"),
         taught=objectives.describe_teaching(provenance),
+        start=start,
         provenance=json.dumps(provenance, indent=2),
         links=links,
         **dict.fromkeys(LINKS) | shown,

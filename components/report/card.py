@@ -12,7 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from components.encoder.saved import Config
+from components.encoder.params import Images, name_network
+from components.encoder.saved import Begun, Config
 from components.features.encoders import list_metrics, order_encoders
 from components.report import objectives
 from components.report.markdown import write_code, write_inert
@@ -86,22 +87,46 @@ def describe_network(config: Config) -> dict[str, Any]:
     images, objective = config.images, objectives.read_objective(provenance)
     return {
         "config": config,
+        "network": write_code(name_network(config.encoder)),
         "side": images.side,
         "mean": list(images.mean),
         "std": list(images.std),
-        "channels": CHANNELS[images.channels],
-        "mode": MODES[images.channels],
-        "alpha": images.channels in (2, 4),
+        "channels": describe_channels(images),
+        "limits": images.limits,
+        "mode": None if images.deep or images.colours is not None else MODES.get(images.channels),
+        "alpha": images.alpha,
         "method": write_inert(str(provenance["method"])),
         "torch": write_inert(str(provenance["torch"])),
         "taught": objectives.describe_teaching(provenance),
         "kept": objectives.describe_kept_network(provenance),
         "tag": objective if re.fullmatch(r"\w+", objective, re.ASCII) else "byol",
+        "start": describe_start(config.start),
         "lock": write_code(str(provenance["lock"] or "unknown")),
         "images": write_code(str(provenance["data"] or "unknown")),
         # Inside a block of code nothing has a meaning but its end.
         "parameters_json": json.dumps(provenance["params"], indent=2).replace("`", "\\u0060").replace("<", "\\u003c"),
     }
+
+
+def describe_start(start: Begun | None) -> dict[str, Any] | None:
+    """Return what the template needs to say what the training began with; None if all weights were drawn at random."""
+    if start is None:
+        return None
+    notes = [write_inert(note, LONGEST_LINE) for note in start.notes]
+    return {"origin": write_code(start.origin), "sha256": write_code(start.sha256), "notes": notes}
+
+
+def describe_channels(images: Images) -> str:
+    """Describe the channels of the network's input, and their values if these have more than 8 bits."""
+    if images.colours is None and images.channels in CHANNELS:
+        kinds = CHANNELS[images.channels]
+    else:
+        kinds = f"{images.channels} channel{'s' * (images.channels > 1)}"
+        if len(images.coloured) == 3:
+            kinds += " (counted from 0, red, green and blue are {}, {} and {})".format(*images.coloured)
+        elif images.coloured:
+            kinds += f" (counted from 0, gray is {images.coloured[0]})"
+    return f"{kinds} with values from {images.limits[0]} to {images.limits[1]}" if images.deep else kinds
 
 
 def list_overview(data: Metrics, pretrain: Metrics) -> list[tuple[str, str]]:

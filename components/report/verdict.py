@@ -1,16 +1,17 @@
 """Reaches the verdict that a report begins with: what the encoder is better than, by how much, and beyond noise or not.
 
-It is about the run's main numbers and claims nothing else. Where nothing was measured it says so, and what to do.
+It is about the run's main numbers and claims nothing else; what the training added to what it began with comes first
+(added.py). Where nothing was measured it says so, and what to do.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.report.added import GENTLER, Added, measure_added, write_added
 from components.report.page import numbers
-from components.report.page.headline import Headline, list_headlines
+from components.report.page.headline import Headline, describe_labels, list_headlines
 from components.report.page.inputs import Inputs
 from components.report.page.paired import Scores, compare
 from components.report.words import count, enumerate_words
@@ -54,13 +55,12 @@ def reach_verdict(inputs: Inputs) -> Verdict:
     chosen = [headline for headline in headlines if headline[0] == headlines[0][0] and headline[1] != "roc_auc"]
     scores = inputs.read_scores(headlines[0][0])
     compared = [compare_with_baselines(headline, inputs.probes, scores) for headline in chosen]
-    if not compared[0].against:
-        sentence, advice = "Nothing can be said: there is no number of a baseline to compare with.", ""
-    else:
-        sentence = write_sentence(compared)
-        good = all(result > 0 for comparison in compared for result in comparison.against.values())
-        advice = "" if good else advise(inputs, compared)
-    return Verdict(sentence, describe_numbers(compared), advice)
+    added = measure_added(chosen, inputs.probes, scores)
+    sentences = [write_added(added), write_sentence(compared) if compared[0].against else ""]
+    if not any(sentences):
+        sentences = ["Nothing can be said: there is no number of a baseline to compare with."]
+    advice = "" if all(result > 0 for result in list_results(compared, added)) else advise(inputs, compared, added)
+    return Verdict(" ".join(filter(None, sentences)), describe_numbers(compared), advice)
 
 
 def compare_with_baselines(headline: Headline, probes: Mapping[str, numbers.Probe], scores: Scores) -> Comparison:
@@ -94,16 +94,15 @@ def write_sentence(compared: list[Comparison]) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
+def list_results(compared: Sequence[Comparison], added: Sequence[Added]) -> list[int]:
+    """List how each main metric compares with each other encoder's."""
+    return [*(part.outcome for part in added), *(result for part in compared for result in part.against.values())]
+
+
 def measure_distance(comparison: Comparison, encoder: str) -> float:
     """Return how far our encoder's value is above that of a baseline."""
     key, probe = comparison.headline[1], comparison.probe
     return float(probe[OURS][key] - probe[encoder][key])
-
-
-def describe_labels(key: str) -> str:
-    """Describe the labels that a classifier's accuracy is from."""
-    few = re.fullmatch(r"accuracy_(\d+)_per_class", key)
-    return f"from {count(int(few[1]), 'label(s) per class')}" if few else "from all labels"
 
 
 def describe_numbers(compared: list[Comparison]) -> str:
@@ -140,21 +139,22 @@ def describe_distance(key: str, distance: float) -> str:
     return f"{size} {'below' if distance < 0 else 'above'}"
 
 
-def advise(inputs: Inputs, compared: list[Comparison]) -> str:
+def advise(inputs: Inputs, compared: list[Comparison], added: Sequence[Added]) -> str:
     """Advise what to try first, by what is known of the run."""
     pretrain = inputs.pretrain
     tips = []
     if collapsed := list_collapsed(pretrain):
         tips.append(f"look at its features, which have nearly collapsed ({collapsed}; docs/pretraining.md, Watching)")
-    if pretrain["epochs"] < FEW_EPOCHS:
+    if any(part.outcome <= 0 and part.difference <= 0 for part in added):
+        tips.append(GENTLER)
+    if pretrain["epochs"] < FEW_EPOCHS and all(part.outcome >= 0 for part in added):
         tips.append(f"train longer (pretrain.epochs: it had {pretrain['epochs']:,})")
     if pretrain["images"] < FEW_IMAGES:
         tips.append(f"give it more images, with labels or without (it had {pretrain['images']:,})")
     tips.append(
         "choose views and a side that suit the images (pretrain.views and pretrain.images; or python -m presets)"
     )
-    within_noise = any(0 in comparison.against.values() for comparison in compared)
-    if within_noise and 0 < compared[0].judged < FEW_JUDGED:
+    if 0 in list_results(compared, added) and 0 < compared[0].judged < FEW_JUDGED:
         tips.append("judge it on more images, which tell smaller differences from noise")
     return f"What to try: {enumerate_words(tips, 'or')}."
 

@@ -4,8 +4,10 @@ With `--json` it prints the parameters, for programs that must not import this p
 """
 
 import argparse
+from typing import Any
 
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
+from components.stage.rooms import find_in_rooms
 
 
 def check_file() -> None:
@@ -15,8 +17,16 @@ def check_file() -> None:
     as_json = parser.parse_args().json
     with exit_on_error("params"):
         params = read_params(PARAMS_FILE)
+        check_further(params)
     if as_json:
         print(params.model_dump_json())
+
+
+def check_further(params: Any) -> None:
+    """Check what the types of sections cannot know, by the rooms' own `CHECKS`; a stage checks it when it starts."""
+    for checks in find_in_rooms("CHECKS").values():
+        for section, check in checks.items():
+            check(getattr(params, section))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Finds what the rooms of components/ define in their params.py, so that no list of rooms has to be kept.
 
-`SECTIONS` maps the sections of params.yaml to their types; `OBJECTIVE` is the type that an objective adds to
-`pretrain`. Rooms are imported by name at run time, so that a change in one makes only those stages stale that depend on
-it.
+`SECTIONS` maps the sections of params.yaml to their types, `CHECKS` to functions that look deeper; `OBJECTIVE` is the
+type that an objective adds to `pretrain`. Rooms are imported by name at run time, so that a change in one makes only
+those stages stale that depend on it.
 """
 
 import importlib

@@ -1,4 +1,5 @@
-"""Finds the picture in a TIFF file, whose first page may be a small preview, and refuses the RAW files of cameras.
+"""Finds the picture in a TIFF file, whose first page may be a small preview, and refuses the RAW files of cameras and
+what else holds no picture that can be shown.
 
 NewSubfileType and SubfileType: TIFF 6.0, section 8. DNGVersion: the Digital Negative specification 1.7, chapter 4.
 """
@@ -29,6 +30,19 @@ CAMERA_RAW = "a camera RAW file, which is not developed here: convert it to JPEG
 
 class PreviewOnly(Exception):  # noqa: N818
     """Says that a file does not hold its picture in a form that can be read, but at most a small preview of it."""
+
+
+class UnknownRange(Exception):  # noqa: N818
+    """Says that a file does not state which pixel values are black and which are white."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "pixels that are floats, signed or of 32 bits: save it with 8 or 16 bits per channel, unsigned"
+        )
+
+
+class NotRead(Exception):  # noqa: N818
+    """Says that a file is of a form that is not read, and what would be right."""
 
 
 def refuse_raw(encoded: bytes, name: str = "") -> None:

@@ -14,9 +14,12 @@ def draw_rows(rows: np.ndarray, count: int, generator: np.random.Generator) -> n
     return np.sort(generator.choice(rows, min(count, len(rows)), replace=False)) if len(rows) else rows
 
 
-def read_squares(store: Store, splits: tuple[str, ...], rows: np.ndarray, *, side: int, channels: int) -> np.ndarray:
-    """Read the images of rows (n,), counted through the splits, in the order of `rows`: (n, C, S, S) uint8."""
-    images = np.empty((len(rows), channels, side, side), np.uint8)
+def read_squares(
+    store: Store, splits: tuple[str, ...], rows: np.ndarray, *, side: int, channels: int, deep: bool
+) -> np.ndarray:
+    """Read the images of rows (n,), counted through the splits, in the order of `rows`: (n, C, S, S) uint8, or uint16
+    if deep."""
+    images = np.empty((len(rows), channels, side, side), np.uint16 if deep else np.uint8)
     for place, encoded in store.read_images(rows, splits):
-        images[place] = decode_square(encoded, side=side, channels=channels)
+        images[place] = decode_square(encoded, side=side, channels=channels, deep=deep)
     return images

@@ -13,10 +13,7 @@ from PIL import Image, ImageFile
 from components.store.encoded import read_whole
 
 STEPS = {"L;2": 85, "L;4": 17}  # by which Pillow scales samples of 2 and 4 bits
-DEEP_COLOUR, ITS_LOWER_BYTES = (
-    "RGB;16B",
-    "RGB;16L",
-)  # how Pillow unpacks 16 bits: the upper byte of each sample, the lower
+DEEP_COLOUR = "RGB;16B"  # how Pillow unpacks 16 bits: the upper byte of each sample
 
 
 def hide_transparent(opened: Image.Image) -> Image.Image:
@@ -48,9 +45,9 @@ def read_unpacked(opened: Image.Image) -> Any:
 
 
 def decode_lower_bytes(opened: Image.Image) -> np.ndarray:
-    """Decode the lower bytes of 16 bits per channel: (H, W, 3) uint8; the opened image stays as it is."""
+    """Decode the lower bytes of 16 bits per channel, RGB or RGBA: (H, W, C) uint8; the opened image stays as it is."""
     assert isinstance(opened, ImageFile.ImageFile)
     assert opened.fp is not None
     with Image.open(BytesIO(read_whole(opened.fp)), formats=["PNG"]) as again:
-        again.tile = [tile._replace(args=ITS_LOWER_BYTES) for tile in again.tile]
+        again.tile = [tile._replace(args=f"{str(tile.args).removesuffix('B')}L") for tile in again.tile]
         return np.asarray(again)

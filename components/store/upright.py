@@ -8,6 +8,7 @@ Orientation: TIFF 6.0, section "Baseline Field Reference Guide"; XMP specificati
 import re
 from typing import Any
 
+import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -53,3 +54,11 @@ def read_from_xmp(decoded: Image.Image) -> int:
 def turn(image: Image.Image, orientation: int) -> Image.Image:
     """Return the image turned by an orientation of 1..8."""
     return image.transpose(METHODS[orientation]) if orientation in METHODS else image
+
+
+def turn_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return pixels turned by an orientation of 1..8, as `turn` does: (H, W, N) -> (H, W, N) or (W, H, N)."""
+    turned = pixels.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else pixels
+    turned = turned[::-1] if orientation in (3, 4, 7, 8) else turned
+    turned = turned[:, ::-1] if orientation in (2, 3, 6, 7) else turned
+    return np.ascontiguousarray(turned)

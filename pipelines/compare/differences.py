@@ -20,6 +20,7 @@ from pipelines.compare.revisions import Revision
 from pipelines.train.summary import is_by_encoder, list_interval_keys
 
 OURS = "byol"  # the encoder that is always shown; baselines are shown only if they changed
+START = "start"  # what its training began with, in runs that did not begin at random
 NO_TEST, NOT_PAIRED = "no test", "not compared in pairs"
 
 
@@ -41,12 +42,13 @@ class Row:
 
 @dataclass(frozen=True)
 class ProbeComparison:
-    """One probe's numbers for one encoder in both runs."""
+    """One probe's numbers for one encoder in both runs, or for two encoders in one run."""
 
     probe: str
     encoder: str
     rows: list[Row]
     remarks: list[str]  # about the images, and why there is nothing to compare
+    names: tuple[str, str, str] = ("A", "B", "B - A")  # of what is compared, and of the difference
 
     @property
     def same(self) -> bool:
@@ -75,6 +77,8 @@ def compare_probes(a: Revision, b: Revision) -> list[ProbeComparison]:
                 for encoder in encoders
                 if encoder == OURS or have_changed(in_a.get(encoder, {}), in_b.get(encoder, {}))
             ]
+            for name, revision in (("A", a), ("B", b)):
+                comparisons += compare_with_start(file, name, revision)
     return comparisons
 
 
@@ -103,6 +107,26 @@ def compare_encoder(file: str, encoder: str, a: Revision, b: Revision) -> ProbeC
     names = [key for key in {**in_a, **in_b} if key != "skipped" and key not in interval_keys]
     rows = [compare_metric(name, in_a.get(name), in_b.get(name), pairs) for name in names]
     return ProbeComparison(Path(file).stem, encoder, rows, pairs.remarks)
+
+
+def compare_with_start(file: str, name: str, revision: Revision) -> list[ProbeComparison]:
+    """Compare our encoder with what its training began with, in one run; nothing where that was drawn at random."""
+    before, after = (revision.metrics.get(file, {}).get(encoder, {}) for encoder in (START, OURS))
+    if not before or "skipped" in before:
+        return []
+    interval_keys = list_interval_keys(before) | list_interval_keys(after)
+    names = [key for key in {**before, **after} if key not in interval_keys]
+    predictions = revision.predictions.get(file)
+    pairs = Pairs(None, None, []) if predictions is None else pair_encoders(predictions, START, OURS)
+    rows = [compare_metric(key, before.get(key), after.get(key), pairs) for key in names]
+    return [ProbeComparison(Path(file).stem, f"{OURS} beside its {START} in {name}", rows, [], (START, OURS, "added"))]
+
+
+def pair_encoders(predictions: pa.Table, a: str, b: str) -> Pairs:
+    """Select the rows of two encoders that one run judged on the same images."""
+    tables = [predictions.filter(pc.field("encoder") == encoder) for encoder in (a, b)]
+    in_a, in_b = paired.find_shared(*(table["id"].to_pylist() for table in tables))
+    return Pairs(tables[0].take(in_a), tables[1].take(in_b), [])
 
 
 def compare_metric(metric: str, a: float | None, b: float | None, pairs: Pairs) -> Row:

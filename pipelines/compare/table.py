@@ -16,7 +16,7 @@ from pipelines.train.trees import Change
 
 STYLES = {BETTER: "green", WORSE: "red"}
 WIDEST = len("accuracy 10 per class")  # so that the columns of all probes' tables line up
-COLUMNS = ("", "A", "B", "B - A", "95 % interval", "p", "verdict")
+COLUMNS = ("95 % interval", "p", "verdict")
 NOTHING = "-"  # stands for a number that a run lacks
 
 
@@ -67,7 +67,7 @@ def show_probe(console: Console, comparison: ProbeComparison) -> None:
 
 def build_probe_table(comparison: ProbeComparison) -> Table:
     """Build a table with one row per metric, as wide as 80 columns allow."""
-    table = build_narrow_table(*COLUMNS, gap=1)
+    table = build_narrow_table("", *comparison.names, *COLUMNS, gap=1)
     for column in table.columns[1:-1]:
         column.justify = "right"
     for row in comparison.rows:

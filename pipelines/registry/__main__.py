@@ -13,8 +13,9 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.errors import USER_ERROR, StageError
-from pipelines.registry import mending, presence, prune, versions, worktree
+from pipelines.registry import mending, presence, prune, start, versions, worktree
 from pipelines.registry.git import git_succeeds, run_git
+from pipelines.registry.versions import Version
 from pipelines.shown import show
 from pipelines.train import graph, settings, wholeness
 from pipelines.train.ending import EXPECTED, report_error, say
@@ -41,7 +42,7 @@ def show_versions(root: Path, promote: Mapping[str, Any]) -> None:
 
 
 def main() -> int:
-    """List, promote, roll back or register, as the command says, and return the exit status."""
+    """List, promote, roll back, register, bring or prune, as the command says, and return the exit status."""
     entrance.prepare_process()
     parser = argparse.ArgumentParser(prog="python -m pipelines.registry", description="Versions of the encoder.")
     commands = parser.add_subparsers(dest="command")
@@ -49,6 +50,8 @@ def main() -> int:
     commands.add_parser("promote", help="put a version into production by hand").add_argument("version")
     commands.add_parser("rollback", help="put back the version before the present one")
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
+    brings = commands.add_parser("start", help="bring a version's encoder to where a training begins with it")
+    brings.add_argument("version", nargs="?", help="by default the one in production")
     add_prune(commands)
     arguments = parser.parse_args()
     with signals.heed_signals():
@@ -68,6 +71,8 @@ def run_command(arguments: argparse.Namespace) -> None:
         register_by_hand(root, promote, arguments.revision)
     elif arguments.command == "prune":
         prune_by_hand(root, sections, arguments)
+    elif arguments.command == "start":
+        bring_by_hand(root, promote, arguments.version)
     elif arguments.command in ("promote", "rollback"):
         promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
     else:
@@ -115,19 +120,35 @@ def prune_by_hand(root: Path, sections: Mapping[str, Any], arguments: argparse.N
 def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
     """Promote the named version, or without a name the one before the present one. Raises StageError."""
     artifact, stage = promote["artifact"], promote["stage"]
+    wanted = find_version(root, artifact, name) if name is not None else versions.find_previous(root, promote)
+    check_artifact(root, artifact, wanted.commit)
+    presence.check_presence(root, wanted, promote, say)
+    how = "promoted by hand" if name is not None else "rolled back"
+    message = versions.format_message(root, wanted.commit, promote)
+    versions.assign(root, artifact, stage, wanted.name, f"{how}; {message}")
+    print(f"{artifact}@{wanted.name} is {stage} now; publish it by `git push origin --tags`")
+
+
+def bring_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
+    """Bring the named version, or without a name the one in production, to where a training begins with it."""
+    artifact, stage = promote["artifact"], promote["stage"]
+    wanted = versions.find_champion(root, promote) if name is None else find_version(root, artifact, name)
+    if wanted is None:
+        way = "`python -m pipelines.retrain` makes the first, or name a version after `start`"
+        raise StageError(f"{stage}: no version of {artifact} is {stage} yet; {way}", USER_ERROR)
+    folder = start.bring(root, root, wanted, promote).relative_to(root)
+    print(f"{folder}: the encoder of {artifact}@{wanted.name}, which `kind: champion` begins with")
+
+
+def find_version(root: Path, artifact: str, name: str) -> Version:
+    """Return the version of this name. Raises StageError if there is none."""
     by_name = {version.name: version for version in versions.list_versions(root, artifact)}
-    wanted = name if name is not None else versions.find_previous(root, promote).name
-    if wanted not in by_name:
+    if name not in by_name:
         raise StageError(
-            f"{show(wanted) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
+            f"{show(name) or 'an empty name'}: no version of {artifact}; there are {', '.join(by_name) or 'none'}",
             USER_ERROR,
         )
-    check_artifact(root, artifact, by_name[wanted].commit)
-    presence.check_presence(root, by_name[wanted], promote, say)
-    how = "promoted by hand" if name is not None else "rolled back"
-    message = versions.format_message(root, by_name[wanted].commit, promote)
-    versions.assign(root, artifact, stage, wanted, f"{how}; {message}")
-    print(f"{artifact}@{wanted} is {stage} now; publish it by `git push origin --tags`")
+    return by_name[name]
 
 
 if __name__ == "__main__":

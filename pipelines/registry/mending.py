@@ -58,6 +58,23 @@ def mend_objects(root: Path, outputs: Sequence[Output], watch: Watch = lambda _:
     return lost
 
 
+def fetch_objects(root: Path, outputs: Sequence[Output]) -> list[Damage]:
+    """Get objects that the cache lacks, whole, from the checkout or the remote, and return those that stay missing.
+
+    Raises DamageError.
+    """
+    cache = graph.find_cache(root)
+
+    def find_missing() -> list[Damage]:
+        require_objects(root, outputs)  # DVC does not check what a remote gives
+        return wholeness.inspect(wholeness.list_objects(outputs, cache))
+
+    if missing := find_missing():
+        _bring_back(root, outputs, missing, cache)
+        missing = find_missing()
+    return missing
+
+
 def _set_lost_aside(outputs: Iterable[Output], cache: Path, watch: Watch = lambda _: None) -> list[Damage]:
     """Return the objects that are damaged, or were; those that are still in the cache are set aside."""
     damages = wholeness.inspect(wholeness.list_objects(outputs, cache), watch)

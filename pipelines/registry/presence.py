@@ -28,10 +28,15 @@ def check_presence(root: Path, version: Version, promote: Mapping[str, Any], say
             say(f"{version.name}: not in DVC's cache here; {remote} cannot be asked: {' '.join(str(error).split())}")
             return
     if missing_there:
-        again = f"`git worktree add ../again {version.commit[:7]}` and `dvc repro` there make them again"
-        where = f"neither DVC's cache nor {remote} has" if remote else "DVC's cache no longer has"
-        raise StageError(f"{version.name}: its data were pruned, {where} them; {again}", USER_ERROR)
+        raise StageError(describe_gone(version, remote), USER_ERROR)
     say(f"{version.name}: its data were pruned here; {remote} has them: `dvc fetch --all-tags` brings them")
+
+
+def describe_gone(version: Version, remote: str | None) -> str:
+    """Describe in a line that a version's data are neither in the cache nor at the remote, and what to do."""
+    again = f"`git worktree add ../again {version.commit[:7]}` and `dvc repro` there make them again"
+    where = f"neither DVC's cache nor {remote} has" if remote else "DVC's cache no longer has"
+    return f"{version.name}: its data were pruned, {where} them; {again}"
 
 
 def list_hashes(root: Path, commit: str, artifact: Path) -> list[str]:

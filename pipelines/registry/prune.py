@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipelines.errors import USER_ERROR, GraphError, Say, StageError
-from pipelines.registry import keep, mending, notes, objects
+from pipelines.registry import keep, mending, notes, objects, presence, records, start, versions
 from pipelines.registry.git import git_succeeds, read_blobs, run_git
 from pipelines.registry.keep import Retrained
 from pipelines.registry.worktree import read_named_path
@@ -121,6 +121,7 @@ def find_rubbish(
     for folder in (root, *others):
         kept_texts |= objects.read_history(folder) - going_locks  # a branch that has merged a retraining has its lock
         kept_texts |= {*_read_all(folder, keep.list_marked(folder, artifact), LOCK), *objects.read_files(folder)}
+    kept_texts |= _read_starts(root, staying, artifact)
     gone = objects.list_mentioned(going_locks, cache) - objects.list_mentioned(kept_texts, cache)
     ordered = sorted(gone, key=lambda oid: (oid.endswith(".dir"), oid))  # the lists of folders last, if it is cut short
     present = {oid: path for oid in ordered if (path := objects.locate(oid, cache)).is_file()}
@@ -140,6 +141,19 @@ def _read_all(folder: Path, commits: Sequence[str], name: str) -> set[str]:
     """Read a file of the project in every commit that has it."""
     prefix = run_git(folder, "rev-parse", "--show-prefix")
     return {text for text in read_blobs(folder, [f"{commit}:{prefix}{name}" for commit in commits]) if text is not None}
+
+
+def _read_starts(root: Path, commits: Sequence[str], artifact: str) -> set[str]:
+    """Read which files the trainings of these commits began with: without them none could be run again."""
+    found = [records.read_decision(root, commit).get("start") or {} for commit in commits]
+    begun_with = {record["commit"] for record in found if record.get("commit")}
+    path = versions.find_artifact_path(root, artifact) if begun_with else Path()
+    return {
+        text
+        for commit in begun_with
+        for name in start.FILES
+        for text in presence.list_hashes(root, commit, path / name)
+    }
 
 
 def _read_notes(paths: Sequence[Path]) -> set[str]:

@@ -4,7 +4,9 @@ A retraining is known by a fingerprint of its inputs: for every stage the comman
 stage makes (the code, and through `data.snapshot` the images), and the gate's rules. It is computed before anything
 runs. Inputs that were judged once are not judged again, whatever the outcome was: so a rejected night does not come
 back every night, and a rollback holds. Only a challenger that was overtaken is judged again: it passed the gate, and
-before it had its tags, another version than the one that it was compared with came into production.
+before it had its tags, another version than the one that it was compared with came into production. A new champion
+alone is no news, though a training may begin with it: or each promotion would begin another night on the same images,
+until one passes the gate by luck.
 """
 
 import hashlib
@@ -35,9 +37,18 @@ def make_branch_name() -> str:
     return f"{BRANCHES}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def compute_fingerprint(folder: Path, promote: Mapping[str, Any], *, images: bool) -> str:
-    """Compute the hash of all that decides the outcome of a retraining in this checkout, with or without the images."""
-    parts: list[Any] = [dict(promote)]
+def list_rules(promote: Mapping[str, Any], retrain: Mapping[str, Any]) -> list[Any]:
+    """List the settings that decide the outcome of a retraining, and that no stage reads."""
+    begins = {key: retrain[key] for key in ("start", "warm")} if retrain.get("start") == "champion" else None
+    return [dict(promote)] if begins is None else [dict(promote), begins]
+
+
+def compute_fingerprint(folder: Path, rules: Sequence[Any], *, images: bool) -> str:
+    """Compute the hash of all that decides the outcome of a retraining in this checkout, with or without the images.
+
+    The checkout has the user's own parameters, and no champion to begin with yet.
+    """
+    parts = list(rules)
     with graph.open_repo(folder) as repo:
         outputs = [Path(output.fs_path) for stage in repo.index.stages for output in stage.outs]
         for stage in sorted(repo.index.stages, key=lambda stage: str(stage.addressing)):

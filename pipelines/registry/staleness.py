@@ -2,7 +2,7 @@
 
 DVC's own `repro --dry --allow-missing` fails if a stale stage reads a file that is not there. So this takes what
 `dvc status` finds changed, except missing data, and compares the inputs in the lock file with the outputs there, stage
-by stage.
+by stage. What a training begins with (path.start) is such data: Git does not have it, so a fresh checkout lacks it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipelines.registry.worktree import read_named_path
 from pipelines.train import graph
 
 MISSING = ("deleted", "not in cache")
@@ -28,21 +29,22 @@ def list_stale(folder: Path) -> list[str]:
             for out in stage.outs
             if out.use_cache
         }
-    changed = graph.find_changes(folder)
+    changed, start = graph.find_changes(folder), read_named_path(folder, "start").as_posix()
     return [
         stage.name
         for stage in graph.read_stages(folder)
         if stage.name not in lock
-        or any(_matters(entry, cached) for entry in changed.get(stage.name, []))
+        or any(_matters(entry, cached, start) for entry in changed.get(stage.name, []))
         or any(hashes.get(dep["path"], dep.get("md5")) != dep.get("md5") for dep in lock[stage.name].get("deps", []))
     ]
 
 
-def _matters(entry: Any, cached: set[str]) -> bool:
+def _matters(entry: Any, cached: set[str], start: str) -> bool:
     """Whether an entry of the status, a text such as `changed command` or changes by path, makes a stage stale."""
     if not isinstance(entry, Mapping):
         return True
-    return any(change not in MISSING or not _is_data(path, cached) for path, change in _list_changes(entry))
+    changes = [(path, change) for path, change in _list_changes(entry) if path != start]
+    return any(change not in MISSING or not _is_data(path, cached) for path, change in changes)
 
 
 def _list_changes(entry: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:

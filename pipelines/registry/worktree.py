@@ -138,6 +138,17 @@ def link_named_files(root: Path, folder: Path, settings: Any) -> None:
             link_path(source, target)
 
 
+def link_files(source: Path, target: Path, leave_out: str = "") -> None:
+    """Link all files below a folder that the target lacks, but those in the folder `leave_out` of it.
+
+    File by file, as DVC hashes a folder without the folders that are linked in it.
+    """
+    for path in source.rglob("*"):
+        inner = path.relative_to(source)
+        if path.is_file() and inner.parts[0] != leave_out:
+            link_path(path, target / inner)
+
+
 def list_strings(settings: Any) -> Iterator[str]:
     """Yield every text among parameters."""
     if isinstance(settings, str):

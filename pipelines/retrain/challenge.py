@@ -95,6 +95,9 @@ def gather_evidence(
     own_evidence = evidence.read_evidence(
         graph.read_metrics(challenger_folder), plan.metrics.as_posix(), promote["metric"]
     )
+    if own_evidence.start_score is not None:
+        predictions = read_challenger_predictions(plan, challenger_folder)
+        own_evidence = evidence.add_start(own_evidence, predictions, promote["metric"])
     if champion is None:
         return own_evidence
     own_predictions = read_own_predictions(root, champion, plan, say)
@@ -102,15 +105,10 @@ def gather_evidence(
         worktree.check_out(root, champion.commit) as champion_folder,
         worktree.check_out(root, run_git(challenger_folder, "rev-parse", "HEAD")) as trial_folder,
     ):
-        worktree.fetch_outputs(champion_folder, *(str(champion_folder / path) for path in plan.encoder))
-        for path in plan.encoder:
-            copy_path(champion_folder / path, trial_folder / path)
+        bring_encoder(plan, champion_folder, trial_folder)
         judge_champion(plan, challenger_folder, trial_folder, say)
-        if not (challenger_folder / plan.predictions).exists():
-            worktree.fetch_outputs(challenger_folder, str(challenger_folder / plan.predictions))
-        champion_predictions, challenger_predictions = (
-            read_predictions(folder / plan.predictions) for folder in (trial_folder, challenger_folder)
-        )
+        champion_predictions = read_predictions(trial_folder / plan.predictions)
+        challenger_predictions = read_challenger_predictions(plan, challenger_folder)
         scores = read_scores(plan, challenger_folder, champion_folder, trial_folder, promote["metric"])
         relabelled = find_relabelled_fraction(challenger_folder, trial_folder, champion_folder, own_predictions, say)
         drift = measure_drift(trial_folder, champion_folder) if measure_drift else None
@@ -170,6 +168,19 @@ def find_relabelled_fraction(
     )
 
 
+def bring_encoder(plan: Plan, champion_folder: Path, trial_folder: Path) -> None:
+    """Bring the champion's encoder into the trial folder, and nothing of the challenger's: an older version of the
+    stage that trained the champion may have written fewer files."""
+    written = {output.path for output in graph.list_outputs(champion_folder)}
+    files = [path for path in plan.encoder if path in written]
+    worktree.fetch_outputs(champion_folder, *(str(champion_folder / path) for path in files))
+    for path in plan.encoder:
+        if path in files:
+            copy_path(champion_folder / path, trial_folder / path)
+        else:
+            clear_output(trial_folder / path)
+
+
 def copy_path(source: Path, target: Path) -> None:
     """Copy a file or a folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +219,13 @@ def clear_output(path: Path) -> None:
     """Remove an output before its stage runs, as DVC does: the challenger's metrics file in Git may stand there."""
     path.unlink(missing_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def read_challenger_predictions(plan: Plan, challenger_folder: Path) -> pa.Table:
+    """Read the challenger's predictions, which a fresh clone fetches first. Raises StageError or GraphError."""
+    if not (challenger_folder / plan.predictions).exists():
+        worktree.fetch_outputs(challenger_folder, str(challenger_folder / plan.predictions))
+    return read_predictions(challenger_folder / plan.predictions)
 
 
 def read_predictions(path: Path) -> pa.Table:

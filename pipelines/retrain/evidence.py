@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.compare import differences, paired
-from pipelines.compare.differences import OURS
+from pipelines.compare.differences import OURS, START
 from pipelines.compare.paired import Paired
 from pipelines.train.summary import is_by_encoder
 
@@ -23,6 +23,8 @@ class Evidence:
     score: float | None  # the challenger's own metric
     health: Mapping[str, float]
     data: Mapping[str, float | None]  # None: not measured; no such key: there was nothing to measure it on
+    start_score: float | None = None  # the metric of what the challenger began with; None: that was drawn at random
+    added: Paired | None = None  # challenger - what it began with, on all test images; None: not in pairs
     champion: str | None = None  # its version; None: there is none to compare with
     gain: Paired | None = None  # challenger - champion, on all test images of the challenger's store
     gain_known: Paired | None = None  # on the test images that the champion's own run judged
@@ -58,12 +60,13 @@ def read_evidence(metrics: Mapping[str, Any], probe_file: str, metric: str) -> E
         images, rejected = data["images"], data["rejected"]
         fractions["rejected_fraction"] = rejected / max(1, images + rejected)
         fractions["repeated_fraction"] = data["repeated"] / max(1, images)
-    return Evidence(score, {key: health[key] for key in ("rank_me", "z_std") if key in health}, fractions)
+    known = {key: health[key] for key in ("rank_me", "z_std") if key in health}
+    return Evidence(score, known, fractions, start_score=read_score(metrics, probe_file, metric, START))
 
 
-def read_score(metrics: Mapping[str, Any], probe_file: str, metric: str) -> float | None:
-    """Read the metric of our encoder from the contents of metrics files, by path; None if it was not measured."""
-    score: float | None = metrics.get(probe_file, {}).get(OURS, {}).get(metric)
+def read_score(metrics: Mapping[str, Any], probe_file: str, metric: str, encoder: str = OURS) -> float | None:
+    """Read the metric of an encoder from the contents of metrics files, by path; None if it was not measured."""
+    score: float | None = metrics.get(probe_file, {}).get(encoder, {}).get(metric)
     return score
 
 
@@ -71,6 +74,13 @@ def _find_numbers(metrics: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     """Find the numbers about the run that have all these keys: a file is known by its content, not by its stage."""
     matches = (content for content in metrics.values() if not is_by_encoder(content) and set(keys) <= content.keys())
     return next(matches, {})
+
+
+def add_start(evidence: Evidence, predictions: pa.Table, metric: str) -> Evidence:
+    """Return the evidence with what the challenger gained over what it began with, by its own predictions."""
+    pairs = differences.pair_encoders(predictions, START, OURS)
+    scores = np.array([differences.read_scores(table, metric) for table in (pairs.a, pairs.b)])  # (2, N)
+    return replace(evidence, added=_measure_gain(scores))
 
 
 def add_gain(evidence: Evidence, rivals: Rivals, metric: str) -> Evidence:

@@ -49,6 +49,7 @@ def decide(evidence: Evidence, promote: Mapping[str, Any]) -> Decision:
     reasons = [
         *_check_gain(evidence, promote),
         *_check_champion(evidence, promote),
+        *_check_start(evidence, promote),
         *_check_challenger(evidence, promote),
         *_check_images(evidence, promote),
     ]
@@ -88,6 +89,21 @@ def _check_champion(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[
         difference, limit = abs(measured - recorded), promote["champion_within"]
         text = _format_sentence("champion_within", subject, difference, limit, "at most", ".4f")
         yield Reason("champion_within", difference <= limit, text)
+
+
+def _check_start(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:
+    """Check that the training lost nothing of what it began with, where that was not drawn at random."""
+    limit, score, start = promote["start_within"], evidence.score, evidence.start_score
+    if limit is None or score is None or start is None:
+        return
+    added = evidence.added
+    difference = score - start if added is None else added.difference
+    subject = (
+        f"the challenger's {promote['probe']} {promote['metric']}, {score:.4f}, was {start:.4f} before its training;"
+    )
+    if added is not None:
+        subject += f" on {added.images:,} test images (95 % interval {added.low:+.4f} to {added.high:+.4f})"
+    yield _require_at_least("start_within", f"{subject} the difference", difference, -limit, "+.4f")
 
 
 def _check_challenger(evidence: Evidence, promote: Mapping[str, Any]) -> Iterator[Reason]:

@@ -12,10 +12,10 @@ from typing import Any
 from pipelines import notify
 from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.notify import Event
-from pipelines.registry import lineage, prune, publish, records, staleness, trial, versions, worktree
+from pipelines.registry import lineage, prune, publish, records, staleness, start, trial, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import challenge, gate, trigger, whole
+from pipelines.retrain import challenge, gate, trigger, warm, whole
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.train import process, settings
@@ -87,21 +87,29 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         prune.prune_before_night(root, params, say)
         champion = versions.find_champion(root, promote)
         lineage.prepare_head(folder, champion)
-        take_snapshot(root, folder, say)
-        inputs = records.compute_fingerprint(folder, promote, images=True)
+        warm.restore_own(folder)
+        own = settings.read_settings(folder)
+        take_snapshot(root, folder, own, say)
+        rules = records.list_rules(promote, own["retrain"])
+        inputs = records.compute_fingerprint(folder, rules, images=True)
         if earlier_branch := records.list_judged(root, promote).get(inputs):
             return Retraining(
                 decide_nothing_new(f"the same images, code and parameters were judged in {earlier_branch}")
             )
-        if decision_to_wait := trigger.decide_to_wait(root, folder, champion, params, say, tools.measure_drift):
+        if decision_to_wait := trigger.decide_to_wait(root, folder, champion, params, rules, say, tools.measure_drift):
             return Retraining(decision_to_wait)
         trial.check_room(root, folder)
         if champion is not None:
             challenge.check_champion(root, folder, champion, promote)
-        decision, numbers = train_and_judge(root, folder, champion, promote, tools)
+        details: dict[str, Any] = {
+            "inputs": inputs,
+            "without_images": records.compute_fingerprint(folder, rules, images=False),
+            "champion": None if champion is None else asdict(champion),
+            "start": warm.begin(root, folder, champion, own, say),
+        }
+        decision, details["numbers"] = train_and_judge(root, folder, champion, promote, tools)
         if not decision.judged:
             return Retraining(decision)
-        details = {"inputs": inputs, "numbers": numbers, "champion": None if champion is None else asdict(champion)}
         return save_outcome(root, folder, decision, details, promote, say)
 
 
@@ -114,9 +122,11 @@ def check_can_commit(root: Path) -> None:
     versions.read_author(root)
 
 
-def take_snapshot(root: Path, folder: Path, say: Say) -> None:
+def take_snapshot(root: Path, folder: Path, params: Mapping[str, Any], say: Say) -> None:
     """Pin what the sources hold now in the worktree's parameters. Raises StageError."""
-    worktree.link_named_files(root, folder, settings.read_settings(folder))
+    place = worktree.read_named_path(folder, "start")
+    worktree.link_files(root / place, folder / place, start.FOLDER)
+    worktree.link_named_files(root, folder, params)
     command = [sys.executable, "-m", "components.fetch.snapshot", "--accept"]
     if status := process.run(command, cwd=folder, minutes=SNAPSHOT_MINUTES, say=say):
         raise StageError("the sources cannot be read, see above", status)
@@ -138,7 +148,8 @@ def train_and_judge(
         if error.status != USER_ERROR:
             raise
         lineage.commit_changes(folder, "Retrained")  # a stage refuses this input, and would tomorrow
-        return gate.refuse("stages", "; ".join([*error.last_lines, str(error)])), {}
+        text = "; ".join([*error.last_lines, str(error)])
+        return gate.refuse("stages", f"{text}{warm.explain_refusal(folder, text)}"), {}
     if champion is not None and lineage.has_same_lock(folder, champion.commit):
         return decide_nothing_new(f"all that a run reads is what {champion.name} was made of"), {}
     lineage.commit_changes(folder, "Retrained")

@@ -9,17 +9,17 @@ counted, a retraining begins.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipelines.disk import name_file
 from pipelines.errors import USER_ERROR, DamageError, GraphError, LockedError, Say, StageError
-from pipelines.registry import records, worktree
+from pipelines.registry import keep, records, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import challenge, images, whole
+from pipelines.retrain import challenge, images, warm, whole
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.retrain.images import ImageChanges
@@ -38,16 +38,20 @@ def decide_to_wait(
     folder: Path,
     champion: Version | None,
     params: Mapping[str, Any],
+    given: Sequence[Any],
     say: Say,
     measure_drift: MeasureDrift | None,
 ) -> Decision | None:
-    """Return the decision to wait with its reason; None if a retraining begins. Raises StageError or GraphError."""
+    """Return the decision to wait with its reason; None if a retraining begins. Raises StageError or GraphError.
+
+    `given` are the settings that decide the outcome beside those of the stages.
+    """
     rules = params["retrain"]
     if champion is None or rules["new_images"] == 1:
         return None
     name, commit = records.find_last_judged(root, champion, params["promote"])
     with worktree.check_out(root, commit) as judged_folder:
-        if not differ_only_in_images(judged_folder, folder, params["promote"]):
+        if not differ_only_in_images(judged_folder, folder, given):
             say(f"a retraining begins: code, parameters or rules are not those of {name}")
             return None
         try:
@@ -69,12 +73,24 @@ def decide_to_wait(
     return Decision(records.WAITING, [Reason("news", False, f"waiting: {text}")])
 
 
-def differ_only_in_images(judged_folder: Path, folder: Path, promote: Mapping[str, Any]) -> bool:
+def differ_only_in_images(judged_folder: Path, folder: Path, rules: Sequence[Any]) -> bool:
     """Whether code, parameters and rules are the same in both checkouts."""
-    judged_rules = settings.read_settings(judged_folder).get("promote", {})
-    return records.compute_fingerprint(judged_folder, judged_rules, images=False) == records.compute_fingerprint(
-        folder, promote, images=False
-    )
+    judged = read_judged(judged_folder)
+    if judged is None:
+        warm.restore_own(judged_folder)
+        sections = settings.read_settings(judged_folder)
+        judged_rules = records.list_rules(sections.get("promote", {}), sections.get("retrain", {}))
+        judged = records.compute_fingerprint(judged_folder, judged_rules, images=False)
+    return judged == records.compute_fingerprint(folder, rules, images=False)
+
+
+def read_judged(folder: Path) -> str | None:
+    """Read what a retraining recorded of the code, parameters and rules; None if the user made the commit.
+
+    A file that a training began with, and Git does not have, is known by that record alone.
+    """
+    is_ours = run_git(folder, "log", "-1", "--format=%s").startswith(keep.SUBJECT)
+    return records.read_decision(folder, "HEAD").get("without_images") if is_ours else None
 
 
 def count_changes(judged_folder: Path, folder: Path, retry_seconds: float, say: Say) -> ImageChanges:

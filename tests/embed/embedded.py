@@ -43,10 +43,12 @@ def make_inputs(folder: Path) -> Path:
     return folder
 
 
-def run_embed(folder: Path, to: Path, **changes: Any) -> dict[str, Embeddings]:
-    embed.run(make_embed_settings(**changes), store=folder / "store", encoder=folder / "encoder", embeddings=to)
-    assert sorted(path.name for path in to.iterdir()) == [f"{name}.parquet" for name in NAMES]
-    return {name: read_embeddings(to / f"{name}.parquet") for name in NAMES}
+def run_embed(
+    folder: Path, to: Path, names: tuple[str, ...] = NAMES, *, encoder: str = "encoder", **changes: Any
+) -> dict[str, Embeddings]:
+    embed.run(make_embed_settings(**changes), store=folder / "store", encoder=folder / encoder, embeddings=to)
+    assert sorted(path.name for path in to.iterdir()) == [f"{name}.parquet" for name in sorted(names)]
+    return {name: read_embeddings(to / f"{name}.parquet") for name in names}
 
 
 def read_contents(folder: Path) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from components.features.load import build_untrained_encoder, load_encoder
 from components.stage.errors import InputError
 from components.store.decode import decode_square
 from tests.embed.embedded import COUNT, NAMES, make_inputs, read_contents, run_embed
+from tests.encoder.made import make_encoder, save_begun
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def read_whole_store(folder: Path) -> tuple[pa.Table, torch.Tensor]:
     """Read the store's rows and images at once, without the code of the stage."""
     rows = pa.concat_tables(pq.read_table(shard) for shard in sorted((folder / "store").iterdir()))
     encoded = [image["bytes"] for image in rows["image"].to_pylist()]
-    return rows, torch.from_numpy(np.stack([decode_square(image, side=8, channels=3) for image in encoded]))
+    return rows, torch.from_numpy(np.stack([decode_square(image, side=8, channels=3, deep=False) for image in encoded]))
 
 
 def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Path, tmp_path: Path) -> None:
@@ -44,6 +45,20 @@ def test_every_image_stands_in_the_stores_order_with_its_own_features(folder: Pa
         assert table.splits.tolist() == rows["split"].to_pylist()
         assert table.labels.tolist() == rows["label"].fill_null(-1).to_pylist()
         np.testing.assert_allclose(table.features, expected[name].numpy(), atol=1e-5)
+
+
+def test_what_the_training_began_with_is_embedded_where_it_was_trained_before(folder: Path, tmp_path: Path) -> None:
+    """What the training added is measured against it; a file that an encoder without a start finds is of another."""
+    start = save_begun(folder / "begun", *make_encoder(channels=3, side=8))
+    written = run_embed(folder, tmp_path / "e", (*NAMES, "start"), encoder="begun")
+    pixels = read_whole_store(folder)[1] / 255
+    shape = load_encoder(folder / "begun").config.images
+    mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (shape.mean, shape.std))
+    with torch.no_grad():
+        np.testing.assert_allclose(written["start"].features, start((pixels - mean) / std).numpy(), atol=1e-5)
+    again = run_embed(folder, tmp_path / "e")
+    for name in NAMES:
+        np.testing.assert_array_equal(again[name].features, written[name].features)
 
 
 def test_the_loader_gives_what_the_stage_wrote(folder: Path, tmp_path: Path) -> None:

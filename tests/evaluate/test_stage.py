@@ -35,8 +35,8 @@ def params(tmp_path: Path) -> Evaluate:
     return read_section(tmp_path)
 
 
-def write_features(folder: Path, *, labelled: bool = True, classes: int = CLASSES) -> None:
-    """Write embeddings: `byol` separates the classes perfectly, `random` is noise."""
+def write_features(folder: Path, *, labelled: bool = True, classes: int = CLASSES, begun: bool = False) -> None:
+    """Write embeddings: `byol` separates the classes perfectly, and so does `start` if asked for; `random` is noise."""
     generator = np.random.default_rng(0)
     labels = np.tile(np.arange(CLASSES), PER_CLASS) % classes
     half = len(labels) // 2
@@ -52,7 +52,8 @@ def write_features(folder: Path, *, labelled: bool = True, classes: int = CLASSE
     kinds = [f"kind {n}" for n in range(CLASSES)]
     fill_store(folder.parent / "store", [np.zeros((8, 8))] * len(labels), labels=named, splits=splits, names=kinds)
     apart = 10 * np.eye(CLASSES)[labels] + generator.normal(0, 0.1, (len(labels), CLASSES))
-    write_embeddings(folder / "byol.parquet", rows, apart)
+    for name in ("byol", "start")[: 1 + begun]:
+        write_embeddings(folder / f"{name}.parquet", rows, apart)
     write_embeddings(folder / "random.parquet", rows, generator.normal(0, 1, apart.shape))
 
 
@@ -85,6 +86,21 @@ def test_classes_that_are_apart_are_told_and_noise_is_chance(probe: str, params:
     assert metrics["byol"]["accuracy_low"] > 0.95
     assert metrics["random"]["accuracy_low"] < 1 / CLASSES < metrics["random"]["accuracy_high"]
     assert metrics["random"]["accuracy_2_per_class"] == pytest.approx(1 / CLASSES, abs=0.07)
+
+
+def test_a_start_is_an_encoder_like_the_others_and_has_a_file_for_dvc_plots(params: Evaluate, tmp_path: Path) -> None:
+    """DVC draws nothing of a file that lacks a column, and an error of one that is missing: it needs both files."""
+    write_features(tmp_path / "embeddings")
+    assert "start" not in run(params, "knn", tmp_path)
+    assert (tmp_path / "plots" / "few_labels_start.csv").read_text().split() == ["labels_per_class,start"]
+    write_features(tmp_path / "embeddings", begun=True)
+    metrics = run(params, "knn", tmp_path)
+    assert metrics["start"] == metrics["byol"]
+    for name, encoder in (("few_labels", "byol"), ("few_labels_start", "start")):
+        rows = read_csv(tmp_path / "plots" / f"{name}.csv")
+        assert {row["labels_per_class"]: float(row[encoder]) for row in rows} == {"2.0": 1}
+    predicted = pq.read_table(tmp_path / "predictions" / "probe.parquet")["encoder"].to_pylist()
+    assert predicted.count("start") == TEST
 
 
 @pytest.mark.parametrize(("probe", "metric"), [("retrieval", "map"), ("verification", "accuracy")])

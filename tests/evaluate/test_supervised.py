@@ -11,7 +11,7 @@ from components.learning.params import View
 from tests.conftest import EVERYTHING_OFF
 
 VIEW = View.model_validate(EVERYTHING_OFF | {"crop_area": [0.3, 1.0], "flip": 0.5, "rotate": 10.0})
-SHAPE = Images(side=8, read_side=12, mean=(0.4,), std=(0.25,))
+SHAPE = Images(side=8, read_side=12, range=None, colours=None, mean=(0.4,), std=(0.25,))
 
 
 def make_step(device: str, generator: torch.Generator) -> SupervisedStep:

@@ -154,7 +154,9 @@ class Inputs:
     def write_pretrain(self, to: Path, other: bool) -> None:
         """Train for two epochs of three steps, each of which is saved."""
         names = {"encoder": "encoder", "metrics": RANDOM[0], "curve": "curve.csv", "views": "views.png"}
-        paths = {flag: to / name for flag, name in (names | {"scratch": "scratch", "live": "live"}).items()}
+        paths = {
+            flag: to / name for flag, name in (names | {flag: flag for flag in ("scratch", "live", "starts")}).items()
+        }
         section = self.whole.pretrain
         sizes = {
             "encoder": section.encoder.model_copy(update={"widths": (4, 8)}),

@@ -109,7 +109,12 @@ def run_graph(folder: Path, params: Any) -> str:
             params.data, store=store, metrics=metrics / "data.json", findings=folder / "findings", scratch=scratch
         )
         curve, views = plots / "pretrain" / "curve.csv", plots / "pretrain" / "views.png"
-        logs = {"scratch": scratch, "live": folder / "live", "metrics": metrics / "pretrain.json"}
+        logs = {
+            "scratch": scratch,
+            "live": folder / "live",
+            "starts": folder / "starts",
+            "metrics": metrics / "pretrain.json",
+        }
         pretrain.run(params.pretrain, store=store, encoder=encoder, curve=curve, views=views, **logs)
         embed.run(params.embed, store=store, encoder=encoder, embeddings=embeddings)
         inputs = {"store": store, "encoder": encoder, "embeddings": embeddings}

@@ -30,7 +30,7 @@ def make_loaded_encoder(channels: int) -> LoadedEncoder:
 
 
 def embed_reference(loaded: LoadedEncoder, encoded: bytes) -> np.ndarray:
-    square = decode_square(encoded, side=SIDE, channels=loaded.config.images.channels)
+    square = decode_square(encoded, side=SIDE, channels=loaded.config.images.channels, deep=False)
     with torch.no_grad():
         features: torch.Tensor = loaded.network(normalise(torch.from_numpy(square[None].copy()), loaded.config.images))
     return features.numpy()  # (1, D)

@@ -25,7 +25,7 @@ class TypeRecorder(nn.Module):
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_networks_compute_in_that_precision_and_features_are_float32(precision: torch.dtype) -> None:
     network, (_, config) = TypeRecorder(), make_encoder(channels=3)
-    made = embedders.make_embedders(LoadedEncoder(network, config), torch.device("cpu"), precision, pixels_side=4)
+    made = embedders.make_embedders(LoadedEncoder(network, config), None, torch.device("cpu"), precision, pixels_side=4)
     features = made["byol"](torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
     assert network.types == [precision]
     assert features.dtype == torch.float32

@@ -15,6 +15,7 @@ from components.encoder.saved import CONFIG, WEIGHTS, save_encoder
 from components.features.load import build_untrained_encoder, load_encoder
 from components.stage.errors import InputError
 from tests.encoder.made import TINY, make_encoder
+from tests.encoder.test_from_timm import timm_network
 
 
 def test_the_loaded_encoder_gives_the_same_features_bit_for_bit(tmp_path: Path) -> None:
@@ -24,6 +25,16 @@ def test_the_loaded_encoder_gives_the_same_features_bit_for_bit(tmp_path: Path) 
     batch = torch.rand(5, 1, 8, 8)
     assert torch.equal(loaded.network(batch), network(batch))
     assert loaded.config == config.model_copy(update={"weights": loaded.config.weights})
+
+
+def test_what_stands_in_no_file_is_there_after_loading(tmp_path: Path) -> None:
+    """A Swin computes the positions in its windows when it is built."""
+    small = timm_network("swin_tiny_patch4_window7_224", embed_dim=12, depths=(1, 2), num_heads=(1, 2))
+    network, config = make_encoder(small, channels=3, side=32)
+    save_encoder(tmp_path, network, config)
+    batch = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(load_encoder(tmp_path).network(batch), network(batch))
 
 
 def test_a_folder_may_be_named_by_text(tmp_path: Path) -> None:
@@ -154,6 +165,24 @@ CONFIGS: dict[str, dict[str, object]] = {
         "images": {"side": 8, "read_side": 8, "mean": [0.5], "std": [0.5]},
     },
     "images.mean.0: Input should be": {"images": {"side": 8, "read_side": 8, "mean": [None], "std": [0.5]}},
+}
+
+
+VIT = {"name": "timm", "model": "test_vit", "arguments": {}, "frozen_patch_embedding": False}
+OWN = {"name": "own", "arguments": {}}
+CONFIGS |= {
+    "encoder.model: timm has no 'hf-hub:a/b'": {"encoder": VIT | {"model": "hf-hub:a/b"}},
+    "encoder.timm.arguments: Value error, checkpoint_path": {
+        "encoder": VIT | {"arguments": {"checkpoint_path": "x.pt"}}
+    },
+    "encoder.timm.arguments: Value error, depth: at most 200": {"encoder": VIT | {"arguments": {"depth": 10**6}}},
+    "encoder: there is no test_vit of timm with these arguments": {
+        "encoder": VIT | {"arguments": {"act_layer": "os.system"}}
+    },
+    "encoder.own.function: Value error, a function in a file": {"encoder": OWN | {"function": "os.system"}},
+    r"encoder.function: there is no file components/encoder/own/gone\.py": {
+        "encoder": OWN | {"function": "components.encoder.own.gone.build"}
+    },
 }
 
 

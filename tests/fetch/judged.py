@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from components.fetch.checks.deep import Full
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.inspect import Fault, ImageFacts
 from components.fetch.checks.verdict import Verdict, reach_verdict
@@ -41,12 +42,19 @@ def make_image_facts(number: int, **changes: Any) -> ImageFacts:
         "thumbnail": THUMBNAIL,
         "width": 32,
         "height": 24,
-        "highest": 0,
+        "full": None,
         "misnamed": False,
         "gray": False,
         "flat": False,
     }
     return ImageFacts(**defaults | {"means": (0.5, 0.5, 0.5), "squares": (0.5, 0.5, 0.5)} | values)
+
+
+def make_full(*, channels: int, highest: int, bits: int = 16, mean: float = 100.0) -> Full:
+    """Return what is measured of an image of such channels, whose values are all `mean`; five or more are bands."""
+    means, squares = (mean,) * channels, (mean**2,) * channels
+    gray = channels == 1
+    return Full(channels, bits, channels > 4, highest, means, squares, gray=gray, flat=False)
 
 
 def add(facts: Facts, number: int, label: str | None, split: str = TRAIN, source: str = "s", **changes: Any) -> Facts:

@@ -72,7 +72,7 @@ def test_the_views_of_a_batch_are_one_graph_for_all_steps(view: View) -> None:
     """A step that is compiled anew, or in pieces, would cost more than compiling saves."""
     target = TargetView(**view.model_dump() | {"count": 1, "jitter": 0.0})
     table = Views(online=3, first=view, second=view.model_copy(update={"blur": 0.1}), target=target)
-    params = Images(side=SIDE, read_side=SIDE, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+    params = Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
     maker = BatchedMaker(table, params, seed=0, batch_size=BATCH, replica=Replica(0, 1), device=CPU)
     batch = ((draw_photos(BATCH) * 255).byte(),)
     torch.compiler.reset()

@@ -123,7 +123,8 @@ def images_with(channels: int, **changes: Any) -> dict[str, Any]:
 SHORT = {"epochs": 1, "batch_size": 4, "encoder__widths": (4, 8), "head": {"hidden": 8, "out": 4}, "feed__workers": 0}
 SHORT |= {"device": "cpu", "watch__knn_queries": 0, "watch__loggers": (), "watch__collapse": 0.0}
 SHORT |= {"views__first__jitter": 1.0, "views__first__hue": 0.1, "views__first__noise": 0.1, "views__first__flip": 0.5}
-PATHS = {"metrics": "metrics.json", "curve": "curve.csv", "views": "views.png", "scratch": "scratch", "live": "live"}
+PATHS = {"metrics": "metrics.json", "curve": "curve.csv", "views": "views.png"}
+PATHS |= {flag: flag for flag in ("scratch", "live", "starts")}
 
 
 @pytest.mark.parametrize("channels", [3, 4])
@@ -178,7 +179,7 @@ def test_workers_that_would_colour_alpha_are_refused(channels: int, tmp_path: Pa
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("channels", [0, 5])
+@pytest.mark.parametrize("channels", [0, 1025])
 def test_other_numbers_of_channels_are_refused(channels: int) -> None:
     with pytest.raises(ValidationError, match="mean"):
         make_settings(**images_with(channels))

@@ -74,6 +74,23 @@ def test_every_number_that_is_drawn_is_read_once(changes: dict[str, Any], channe
     assert len(uniform) == views.count_uniforms(view, shape)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("changes", SOME, ids=str)
+def test_parts_of_a_batch_are_seen_as_in_the_whole(changes: dict[str, Any], channels: int, view_with: ViewWith) -> None:
+    """A batch that is computed in parts, or by several processes, must not show other views of its images."""
+    view, batch = view_with(**changes), 12
+    shape = views.Shape(batch, channels, 20, SIDE)
+    images = torch.rand(batch, channels, 20, 20, generator=make_generator(1))
+    numbers = views.draw_numbers(view, shape, make_generator())
+    whole = views.apply_view(images, view, views.read_numbers(view, shape, numbers), SIDE)
+    parts = []
+    for rows in (slice(0, 4), slice(4, 8), slice(8, 12)):
+        selected = views.select_numbers(view, shape, numbers, rows)
+        drawn = views.read_numbers(view, shape._replace(batch=4), selected)
+        parts.append(views.apply_view(images[rows], view, drawn, SIDE))
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-5)
+
+
 def test_a_crop_is_read_from_consecutive_numbers_in_the_order_that_all_runs_depend_on(view_with: ViewWith) -> None:
     """Ten shares and ten ratios per image, then left, top and flip; worked out image by image in float64."""
     view = view_with(crop_area=[0.5, 1.0], crop_ratio=[0.5, 2.0], flip=0.4, noise=0.1)

@@ -12,6 +12,7 @@ from components.learning.continuing import Continuing
 from components.learning.lars import LARS
 from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate, set_rate
 from components.learning.params import Adam, AdamW, Cosine, Lars, Optimiser, RmsProp, Sgd
+from tests.encoder.test_from_timm import timm_network
 from tests.pretrain.tiny import PretrainWith, build_byol
 
 TINY = TinyResNet(name="tiny_resnet", widths=(4, 8), blocks=1)
@@ -55,6 +56,17 @@ def test_biases_and_norms_are_not_decayed_and_every_other_weight_is(
         assert value == (0 if key in norms or key.endswith(".bias") else 0.1), key
     assert {"projector.0.weight", "predictor.3.weight"} <= {key for key, value in decay.items() if value}
     assert {"projector.0.bias", "predictor.1.weight"} <= {key for key, value in decay.items() if not value}
+
+
+def test_what_a_transformer_says_is_not_decayed_is_not_decayed(pretrain_with: PretrainWith) -> None:
+    """timm names the class token and the positions, which have more than one dimension."""
+    encoder = timm_network("test_vit", patch_size=4, depth=1)
+    with torch.device("meta"):
+        network = build_encoder(encoder, channels=1, side=8)
+        byol = Byol.build_around(network, pretrain_with(encoder=encoder, head=Head(hidden=8, out=4)))
+    plain = {id(parameter) for parameter in build_optimiser(byol, SETTINGS["adamw"]).param_groups[1]["params"]}
+    more = {name for name, parameter in network.named_parameters() if id(parameter) in plain and parameter.ndim > 1}
+    assert more == {"cls_token", "pos_embed"}
 
 
 def test_what_does_not_learn_is_not_optimised() -> None:

@@ -5,14 +5,17 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
+from components.encoder.build import build_encoder
 from components.learning import replicas
 from components.learning.engine import start_engine
 from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
 from components.pretrain.loop import start_state
 from components.stage.errors import InputError
-from tests.learning.two_processes import BATCH, BUILDERS, STEPS
+from tests.encoder.test_from_timm import timm_network
+from tests.learning.two_processes import BATCH, BUILDERS, DTYPE, PARTS, STEPS
 from tests.pretrain.tiny import CPU, SGD, PretrainWith, build_byol, copy_parameters, draw_pairs
 
 
@@ -37,36 +40,48 @@ def pretend_launch(monkeypatch: pytest.MonkeyPatch, world: int, local_rank: int 
     return begun
 
 
+@pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("name", BUILDERS)
-def test_both_processes_end_with_the_same_weights(name: str, ranks: list[dict]) -> None:
-    first, second = (rank[name]["objective"] for rank in ranks)
+def test_both_processes_end_with_the_same_weights(name: str, parts: int, ranks: list[dict]) -> None:
+    first, second = (rank[f"{name} in {parts}"]["objective"] for rank in ranks)
     learned = {name for name in first if "running" not in name and "tracked" not in name}
     assert all(torch.equal(first[name], second[name]) for name in learned)
 
 
+@pytest.mark.parametrize("parts", PARTS)
 @pytest.mark.parametrize("name", BUILDERS)
-def test_they_take_the_steps_of_one_process_that_adds_up_the_halves(
-    name: str, ranks: list[dict], pretrain_with: PretrainWith
+def test_they_take_the_steps_of_one_process_that_adds_up_all_parts(
+    name: str, parts: int, ranks: list[dict], pretrain_with: PretrainWith
 ) -> None:
-    """Batch and rate are the same; each half is normalised by itself, since PyTorch has no shared norms on a CPU."""
+    """Batch and rate are the same; each part is normalised by itself, since PyTorch has no shared norms on a CPU."""
+    size = BATCH // 2 // parts
     params = pretrain_with(optimiser=SGD, batch_size=BATCH)
-    state = start_state(BUILDERS[name](), params, steps_per_epoch=STEPS)
+    state = start_state(BUILDERS[name]().to(DTYPE), params, steps_per_epoch=STEPS)
     engine = start_engine(state.objective.networks, params, CPU, Replica(0, 1))
     losses = []
-    for first, second in draw_pairs(STEPS, batch=BATCH):
+    for first, second in draw_pairs(STEPS, batch=BATCH, dtype=DTYPE):
         state.optimiser.zero_grad()
-        total = torch.zeros(())
-        for rows in (slice(0, BATCH // 2), slice(BATCH // 2, BATCH)):
-            loss = state.objective.loss(ViewSet((first[rows], second[rows])), engine).total / 2
+        total = torch.zeros((), dtype=DTYPE)
+        for rows in (slice(row, row + size) for row in range(0, BATCH, size)):
+            loss = state.objective.loss(ViewSet((first[rows], second[rows])), engine).total * size / BATCH
             loss.backward()
             total += loss.detach()
         state.optimiser.param_groups[0]["lr"] = state.optimiser.param_groups[1]["lr"] = 0.1
         state.optimiser.step()
         state.objective.after_step({"tau": 0.9})
         losses.append(total)
-    torch.testing.assert_close(ranks[0][name]["losses"][:, 0], torch.stack(losses), rtol=1e-5, atol=1e-6)
+    found = ranks[0][f"{name} in {parts}"]
+    torch.testing.assert_close(found["losses"][:, 0], torch.stack(losses).float(), rtol=1e-5, atol=1e-6)
     for key, expected in state.objective.named_parameters():
-        torch.testing.assert_close(ranks[0][name]["objective"][key], expected.detach(), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(found["objective"][key], expected.detach(), rtol=1e-9, atol=1e-11)
+
+
+def test_gradients_are_exchanged_once_a_batch(ranks: list[dict]) -> None:
+    """With every part, a batch in 16 parts would go over the wire 16 times."""
+    assert [ranks[0][f"byol in {parts}"]["exchanged"] for parts in PARTS] == [
+        [True, True] * STEPS,
+        [False, False, True, True] * STEPS,
+    ]
 
 
 def test_heads_that_learn_first_do_so_in_both(ranks: list[dict]) -> None:
@@ -114,6 +129,20 @@ def test_a_batch_that_cannot_be_shared_is_refused(batch: int, world: int, monkey
         replicas.join_processes(batch, CPU)
 
 
+@pytest.mark.parametrize(("batch", "parts"), [(8, 3), (8, 4)])
+def test_a_share_that_cannot_be_cut_into_parts_is_refused(
+    batch: int, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 images in 4 parts do for one process, but not for two: each part would be one image."""
+    pretend_launch(monkeypatch, 2)
+    with pytest.raises(InputError) as caught:
+        replicas.join_processes(batch, CPU, parts)
+    assert str(caught.value) == (
+        f"params.yaml: pretrain.batch_size: {batch} cannot be shared by 2 processes in {parts} parts each "
+        f"(pretrain.accumulate): take a multiple of {2 * parts} with two images or more for each part"
+    )
+
+
 def test_a_gpu_that_is_named_cannot_be_everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_launch(monkeypatch, 2, local_rank=0)
     with pytest.raises(InputError, match=r"pretrain\.device: 'cuda:1' is one GPU; say cuda"):
@@ -139,3 +168,14 @@ def test_alone_there_is_nobody_to_average_with_to_agree_with_or_to_wait_for() ->
     replicas.wait_for_processes()
     replicas.leave_processes()
     assert (replicas.join_processes(7, CPU).rank, replicas.join_processes(7, CPU).world) == (0, 1)
+
+
+def test_norms_of_timm_keep_their_activation_when_they_run_over_all_replicas() -> None:
+    """PyTorch's converter takes them for plain norms: an EfficientNet would lose its non-linearities."""
+    with torch.device("meta"):
+        network = build_encoder(timm_network("test_efficientnet"), channels=3, side=32)
+    before = [type(module.act) for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    converted = replicas.synchronise_norms(network, Replica(0, 2), torch.device("cuda"))
+    norms = [module for module in converted.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert [type(norm.act) for norm in norms] == before
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in converted.modules())

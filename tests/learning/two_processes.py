@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from components.learning import replicas
 from components.learning.engine import start_engine
@@ -16,7 +17,8 @@ from components.pretrain.params import Pretrain
 from components.stage.command import read_params
 from tests.pretrain.tiny import CPU, SGD, SameViews, build_article, build_byol, copy_parameters, draw_pairs, take_step
 
-BATCH, STEPS = 8, 3
+BATCH, STEPS, PARTS = 8, 3, (1, 2)
+DTYPE = torch.float64  # norms over two images blow up what float32 rounds
 BUILDERS = {"byol": build_byol, "article": build_article}
 
 
@@ -27,21 +29,31 @@ def main(folder: Path) -> None:
     replica = replicas.join_processes(BATCH, CPU)
     content: dict[str, Any] = {"agreed": [replicas.broadcast_value(replica.rank == rank) for rank in (0, 1)]}
     for name, build in BUILDERS.items():
-        content[name] = train_some_steps(build(), params, replica)
+        for parts in PARTS:
+            in_parts = params.model_copy(update={"accumulate": parts})
+            content[f"{name} in {parts}"] = train_some_steps(build().to(DTYPE), in_parts, replica)
     content["heads first"] = train_heads_first(params, replica)
     torch.save(content, folder / f"{replica.rank}.pt")
     replicas.leave_processes()
 
 
 def train_some_steps(objective: Objective, params: Pretrain, replica: Replica) -> dict[str, Any]:
-    """Train for STEPS steps on this process's rows; return the objective's state and the averaged losses."""
+    """Train for STEPS steps on this process's rows; return the objective's state and the averaged losses.
+
+    `exchanged` has, for each run of the first network, whether its gradients would be exchanged.
+    """
     rows = replica.slice_batch(BATCH)
     state = start_state(replicas.synchronise_norms(objective, replica, CPU), params, steps_per_epoch=STEPS)
     engine = start_engine(state.objective.networks, params, CPU, replica)
-    for number, (first, second) in enumerate(draw_pairs(STEPS, batch=BATCH)):
+    exchanged: list[bool] = []
+    learning = next(iter(engine.networks.values()))
+    assert isinstance(learning, DistributedDataParallel)
+    learning.register_forward_pre_hook(lambda *_: exchanged.append(learning.require_backward_grad_sync))
+    for number, (first, second) in enumerate(draw_pairs(STEPS, batch=BATCH, dtype=DTYPE)):
         views = first[rows], second[rows]
         state.losses[number] = take_step(state, engine, views, learning_rate=0.1, schedule={"tau": 0.9})
-    return {"objective": state.objective.state_dict(), "losses": replicas.average_over_processes(state.losses)}
+    losses = replicas.average_over_processes(state.losses)
+    return {"objective": state.objective.state_dict(), "losses": losses, "exchanged": exchanged}
 
 
 class PairFeed:

@@ -14,7 +14,7 @@ from components.stage.command import read_params
 from components.stage.errors import InputError
 from presets import __main__ as presets
 from presets.apply import list_presets, make_yaml
-from presets.fit import read_found
+from presets.fit import fit_input, fit_views, read_found
 from tests.conftest import ROOT, set_params
 
 SOURCES = [
@@ -85,6 +85,18 @@ def test_gray_photographs_have_one_channel_and_views_without_colours(
     assert (first.saturation, first.hue, first.grayscale, first.contrast) == (0, 0, 0, 0.4)
 
 
+@pytest.mark.parametrize("asked", [[0.1], [0.1, 0.5], [0.1, 0.1, 0.1, 0.5]])
+def test_many_channels_bring_their_range_and_leave_no_alpha(asked: list[float], tmp_path: Path) -> None:
+    """A mean left over from RGBA would be one number too many for 13 bands."""
+    channels = {"mean": [0.4] * 13, "std": [0.2] * 13, "range": [0, 4095]}
+    images: dict[str, Any] = {"side": 32, "read_side": 32, "colours": None, "mean": asked, "std": asked}
+    fit_input(images, read_found(write_found(tmp_path, channels=channels)))
+    assert {key: images[key] for key in channels} == channels
+    views: dict[str, Any] = {"first": dict.fromkeys(("saturation", "hue", "grayscale", "blur"), 1.0), "second": None}
+    fit_views(views | {"target": None}, side=96, colours=False)
+    assert views["first"] == {"saturation": 0, "hue": 0, "grayscale": 0, "blur": 1.0}
+
+
 def test_alpha_stays_where_it_was_asked_for(params: Path) -> None:
     set_params(params, {"pretrain.images.mean": [0.1, 0.1, 0.1, 0.5], "pretrain.images.std": [0.2, 0.2, 0.2, 0.6]})
     images = fit(params, "views/imagenet").pretrain.images
@@ -100,6 +112,16 @@ def test_few_images_are_seen_more_often_in_smaller_batches(images: int, params: 
     assert (pretrain.epochs - 1) * steps < 1000, "and not longer than that"
     assert pretrain.optimiser.warmup_epochs == pytest.approx(pretrain.epochs / 10, abs=3)
     assert pretrain.watch.every_epochs >= pretrain.epochs // 10
+
+
+@pytest.mark.parametrize(("accumulate", "images", "expected"), [(8, 4975, (256, 8)), (8, 370, (64, 2)), (8, 9, (2, 1))])
+def test_smaller_batches_are_cut_into_parts_no_larger_than_before(
+    accumulate: int, images: int, expected: tuple[int, int], params: Path
+) -> None:
+    """Parts that no longer divide the batch would be refused, and larger ones might not fit into the memory."""
+    set_params(params, {"pretrain.accumulate": accumulate})
+    pretrain = fit(params, "photos", train=images, unlabelled=0).pretrain
+    assert (pretrain.batch_size, pretrain.accumulate) == expected
 
 
 def test_the_order_of_presets_decides_and_the_place_of_the_flag_does_not(params: Path) -> None:
@@ -202,3 +224,8 @@ def test_statistics_of_other_images_are_pointed_out(
     presets.apply(params, names.split(), None)
     assert (f"`python -m presets {names} --from metrics/data.json`" in capsys.readouterr().out) is guesses
     assert math.isclose(read_params(params).pretrain.images.mean[0], 0.485) is (names.startswith("photos"))
+
+
+def test_a_transformers_patches_fill_the_side(params: Path) -> None:
+    sizes = {"width": {"median": 100}, "height": {"median": 75}}
+    assert fit(params, "photos vit", sizes=sizes).pretrain.images.side == 64, "of 75 pixels, in patches of 16"

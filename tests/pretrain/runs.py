@@ -42,7 +42,7 @@ class Run:
     def paths(self) -> dict[str, Path]:
         """The paths that the stage is given, by flag."""
         names = {"encoder": "encoder", "metrics": "metrics.json", "curve": "curve.csv", "views": "views.png"}
-        names |= {"scratch": "scratch", "live": "live"}
+        names |= {"scratch": "scratch", "live": "live", "starts": "starts"}
         return {"store": self.store} | {flag: self.folder / name for flag, name in names.items()}
 
     def set(self, **changes: Any) -> None:

@@ -146,7 +146,7 @@ def make_feed(view_with: Callable[..., View]) -> MakeFeed:
     """Return a maker of feeds of 14 images in batches of 6, whose views turn, jitter and are noisy."""
     view = view_with(rotate=15.0, shift=0.1, jitter=1.0, contrast=0.4, noise=0.05)
     images = torch.randint(0, 256, (14, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    params = Images(side=8, read_side=8, mean=(0.5,), std=(0.3,))
+    params = Images(side=8, read_side=8, range=None, colours=None, mean=(0.5,), std=(0.3,))
     both, alone = Views(online=2, first=view, second=view, target=None), Replica(0, 1)
     return lambda seed: ResidentFeed(
         images, BatchedMaker(both, params, seed=seed, batch_size=6, replica=alone, device=CPU)

@@ -51,7 +51,7 @@ class Run:
     clock: SimpleNamespace
     log: Log
 
-    def observe(self, *, resume: bool = False, **changes: Any) -> Observer:
+    def observe(self, *, resume: bool = False, begun: bool = False, **changes: Any) -> Observer:
         """Return an observer of this run; with `resume`, one that goes on from the checkpoint."""
         defaults = {"epochs": 3, "batch_size": BATCH, "checkpoint_seconds": 10.0, "watch__every_epochs": 2}
         checkpoint = Checkpoint(self.folder, "run")
@@ -64,6 +64,7 @@ class Run:
             self.folder,
             processes=1,
             feed="resident",
+            begun=begun,
             remembered=checkpoint.load() if resume else None,
         )
 
@@ -77,10 +78,10 @@ class Run:
                 observer.on_epoch(self.state, EpochRecord(epoch, 1 / epoch, {}, 0.1, {"tau": 0.9}, 2.0))
             observer.on_step(self.state)
 
-    def kill_and_resume(self) -> Observer:
+    def kill_and_resume(self, **changes: Any) -> Observer:
         """Go back to where the run was saved, and return the observer that goes on from there."""
         self.state.step = self.read_saved_step() or 0
-        return self.observe(resume=True)
+        return self.observe(resume=True, **changes)
 
     def read_saved_step(self) -> int | None:
         """Return the step of the checkpoint, or None if there is none."""
@@ -175,6 +176,68 @@ def test_readings_are_taken_every_so_many_epochs_and_at_the_last(run: Run) -> No
     observer = run.observe()
     run.step(observer, 12)
     assert [row.get("knn") for row in observer.rows] == [None, 0.08, 0.12]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A start whose kNN is 0.11, on a hundred queries; a list of the steps at which it was measured."""
+    monkeypatch.setattr("tests.pretrain.test_observer.SAMPLE", dataclasses.replace(SAMPLE, queries=torch.zeros(100)))
+    measured: list[int] = []
+    monkeypatch.setattr(module, "read_start", lambda state, *_: measured.append(state.step) or 0.11)
+    return measured
+
+
+def test_the_start_is_a_line_in_every_log_and_measured_once_however_often_the_run_is_killed(
+    run: Run, start: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Measured anew by a resumed run, it would be the value of a half-trained network, and hide what was lost."""
+    run.step(run.observe(begun=True), 9, seconds=2)
+    assert "pretrain: epoch 2: kNN 0.080, start 0.110\n" in capsys.readouterr().out
+    again = run.kill_and_resume(begun=True)
+    run.step(again, 7, seconds=2)
+    assert start == [0]
+    assert [row.get("knn_start") for row in again.rows] == [None, 0.11, 0.11]
+    assert [values.get("knn_start") for _, values in run.log.logged] == [None, 0.11, 0.11]
+    assert again.summarise(run.state)["knn_start"] == 0.11
+
+
+def test_without_a_start_there_is_no_line_and_no_column(
+    run: Run, start: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    observer = run.observe()
+    run.step(observer, 12)
+    assert not start
+    assert not any("knn_start" in row for row in observer.rows)
+    assert "kNN" not in capsys.readouterr().out
+
+
+def test_a_fall_below_the_start_is_warned_of_once(
+    run: Run, start: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 100 images, 80 and then 60 or 30 right: the first is no chance, and said before more is lost."""
+    monkeypatch.setattr(module, "read_start", lambda *_: 0.8)
+    monkeypatch.setattr(module, "take_readings", lambda state, *_: {"knn": {4: 0.75, 8: 0.6, 12: 0.3}[state.step]})
+    observer = run.observe(begun=True, watch__every_epochs=1, checkpoint_seconds=0.0)
+    run.step(observer, 9)
+    run.step(run.kill_and_resume(begun=True, watch__every_epochs=1), 3)
+    said = [line for line in capsys.readouterr().out.splitlines() if "gets lost" in line]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "pretrain: what it began with gets lost: the kNN on 100 held-out train images is 0.600 after"
+    )
+    for key in ("pretrain.optimiser.learning_rate", "pretrain.continuing", "presets continue"):
+        assert key in said[0]
+
+
+def test_a_fall_ends_the_run_where_that_is_asked_for(
+    run: Run, start: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "read_start", lambda *_: 0.8)
+    monkeypatch.setattr(module, "take_readings", lambda state, *_: {"knn": 0.6})
+    run.step(run.observe(begun=True, watch__fall=0.25), 8)
+    run.state.step = 0
+    with pytest.raises(RunError, match=r"is 0\.600 after step 8, and was 0\.800 .*pretrain\.watch\.fall: 0\.1"):
+        run.step(run.observe(begun=True, watch__fall=0.1), 8)
 
 
 def test_a_row_is_logged_under_its_epoch_with_what_only_the_moment_knows(run: Run) -> None:

@@ -14,6 +14,7 @@ from components.encoder.saved import ONNX, save_encoder
 from components.features.load import load_encoder
 from components.pretrain.onnx import export_onnx
 from tests.encoder.made import TINY, make_encoder
+from tests.encoder.test_from_timm import timm_network
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,11 @@ from tests.encoder.made import TINY, make_encoder
         (TorchvisionResNet(name="resnet18", stem="small"), 3, 16),
         (TorchvisionResNet(name="resnet18", stem="large"), 3, 48),
         (ArticleNetwork(name="article", hidden=24, features=12), 3, 18),
+        (timm_network("test_efficientnet"), 1, 32),
+        (timm_network("test_convnext"), 4, 33),
+        (timm_network("test_vit", patch_size=8, depth=2), 3, 32),
     ],
-    ids=["tiny", "small stem", "large stem", "article"],
+    ids=["tiny", "small stem", "large stem", "article", "efficientnet", "convnext", "vit"],
 )
 def test_the_live_the_loaded_and_the_onnx_network_agree(
     encoder: Encoder, channels: int, side: int, tmp_path: Path
@@ -33,6 +37,7 @@ def test_the_live_the_loaded_and_the_onnx_network_agree(
     save_encoder(tmp_path, network, config)
     export_onnx(network, tmp_path / ONNX, config.images)
     loaded = load_encoder(tmp_path).network
+    assert b".py" not in (tmp_path / ONNX).read_bytes(), "a path of this machine"
     session = onnxruntime.InferenceSession(tmp_path / ONNX)
     for batch_size in (1, 2, 7):
         batch = torch.randn(batch_size, channels, side, side)
@@ -67,3 +72,12 @@ def test_no_path_of_this_machine_is_in_it(tmp_path: Path) -> None:
     assert str(tmp_path).encode() not in written
     assert (tmp_path / "b.onnx").read_bytes() == written
     onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
+
+
+def test_the_file_says_which_values_of_which_channels_it_takes(tmp_path: Path) -> None:
+    network, config = make_encoder(channels=13, range=(10, 4105), colours=(3, 2, 1))
+    export_onnx(network, tmp_path / ONNX, config.images)
+    said = onnxruntime.InferenceSession(tmp_path / ONNX).get_modelmeta().custom_metadata_map
+    assert said["layout"] == "NCHW float32: (clip((pixel - 10) / 4095, 0, 1) - mean) / std, a channel"
+    assert said["channels"] == "13, counted from 0; 3, 2, 1 are R, G, B"
+    assert json.loads(said["range"]) == [10, 4105]

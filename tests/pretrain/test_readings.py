@@ -1,12 +1,14 @@
 """Readings of a network in mid-training are right, the same when taken again, and leave no trace in the run."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
@@ -126,7 +128,7 @@ def test_images_are_seen_as_the_probes_will_see_them() -> None:
     """Images read at 16 x 16 and scaled to 8 x 8 differ from Pillow's scaling by at most 1.5 of 255 grays."""
     rng = np.random.default_rng(0)
     large = np.kron(rng.integers(50, 200, (5, 4, 4)), np.ones((4, 4))).astype(np.uint8)
-    expected = np.stack([decode_square(encode_png(image), side=8, channels=1) for image in large])
+    expected = np.stack([decode_square(encode_png(image), side=8, channels=1, deep=False) for image in large])
     seen = readings.scale_and_normalise(torch.from_numpy(large[:, None]), make_settings(images__read_side=16))
     np.testing.assert_allclose((seen.numpy() * STD + MEAN) * 255, expected, atol=1.5)
 
@@ -183,6 +185,31 @@ def test_a_collapse_ends_the_run_with_one_line_that_names_what_to_change(
     for part in ("pretrain.watch.collapse: 0.1", "tau_base too low (0.5)", "learning_rate too high (3)"):
         assert part in line
     assert "\n" not in line
+
+
+def test_the_start_is_measured_as_the_readings_measure_it_and_leaves_the_run_as_it_is(
+    trained: tuple[State, Engine], sample: Sample
+) -> None:
+    before = collect_state(trained[0])
+    params = make_settings(watch__collapse=0.0)
+    assert readings.read_start(*trained, sample, params) == take_readings(*trained, sample, params)["knn"]
+    after = collect_state(trained[0])
+    assert all(torch.equal(torch.as_tensor(before[name]), torch.as_tensor(after[name])) for name in before)
+    without = dataclasses.replace(sample, queries=sample.queries[:0])
+    assert readings.read_start(*trained, without, params) is None
+
+
+@pytest.mark.parametrize(
+    ("knn", "queries", "warned"), [(0.7, 100, False), (0.7, 1000, True), (0.9, 1000, False), (0.8, 10, False)]
+)
+def test_only_more_than_chance_explains_is_a_fall(knn: float, queries: int, warned: bool) -> None:
+    """Three standard errors of a share of 0.75 are 0.13 on 100 images, and 0.041 on 1,000."""
+    assert bool(readings.compare_with_start(knn, 0.8, queries, 5, make_settings())) == warned
+
+
+def test_a_fall_that_nothing_measures_is_refused() -> None:
+    with pytest.raises(ValidationError, match="fall: it is the kNN that falls, and knn_queries: 0 leaves it out"):
+        make_settings(watch__fall=0.1, watch__knn_queries=0)
 
 
 def test_a_healthy_network_goes_on(trained: tuple[State, Engine], sample: Sample) -> None:

@@ -23,7 +23,7 @@ from components.learning.params import Adam, Optimiser, RmsProp
 from components.learning.replicas import Replica
 from components.pretrain.feeds.maker import ReadyMaker, build_batched_maker
 from components.pretrain.loop import State, start_state, train
-from components.pretrain.step import Compiled, define_loss
+from components.pretrain.step import Compiled, define_loss, split_batch
 from tests.conftest import EVERYTHING_OFF
 from tests.pretrain.tiny import ADAMW, COSINE, LARS, SGD, SameViews, begin_training, build_article, build_byol
 from tests.small import make_settings
@@ -127,8 +127,15 @@ def test_views_that_a_stream_has_made_are_followed_too(way: Way, device: torch.d
     assert_same(run(way, device, parts=2), run(PLAIN, device, parts=2))
 
 
-@pytest.mark.parametrize("objective", ["byol", "article"])
-def test_no_step_after_the_first_is_compiled_anew(objective: str, device: torch.device) -> None:
+@pytest.mark.parametrize(("way", "parts"), [(WAYS[2], 1), (WAYS[1], 2)], ids=str)
+def test_a_batch_in_parts_is_followed_too(way: Way, parts: int, device: torch.device) -> None:
+    """A graph holds all parts: gradients that are left from the step before, or lost between parts, would show."""
+    how: dict[str, Any] = {"accumulate": 3, "parts": parts, "views": TWO_VIEWS}
+    assert_same(run(way, device, **how), run(PLAIN, device, **how))
+
+
+@pytest.mark.parametrize(("objective", "accumulate"), [("byol", 1), ("article", 1), ("byol", 3)])
+def test_no_part_after_the_first_is_compiled_anew(objective: str, accumulate: int, device: torch.device) -> None:
     """Another compilation in the middle of a run, as after a reading, takes as long as some epochs."""
     params = make_settings(views=TWO_VIEWS, batch_size=BATCH)
     built = (build_byol() if objective == "byol" else build_article()).to(device)
@@ -137,8 +144,10 @@ def test_no_step_after_the_first_is_compiled_anew(objective: str, device: torch.
     compute_loss = define_loss(built, maker, engine)
     images = torch.zeros(BATCH, 1, 8, 8, dtype=torch.uint8, device=device)
     for step in range(3):
-        with torch.compiler.set_stance("default" if step == 0 else "fail_on_recompile"):
-            compute_loss((images + step,), maker.draw(step)).total.backward()
+        for number, part in enumerate(split_batch((images + step,), maker.draw(step), maker, accumulate)):
+            with torch.compiler.set_stance("default" if step == number == 0 else "fail_on_recompile"):
+                compute_loss(*part).total.backward()
+        built.zero_grad(set_to_none=True)
         built.eval()
         built.train()
 

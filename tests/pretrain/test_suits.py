@@ -1,15 +1,19 @@
 """Settings that do not suit the images are pointed out before the training, which would go on without a word."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from components.encoder.params import Images
-from components.pretrain.suits import warn_of_unsuitable
+from components.pretrain.suits import warn_of_colourless, warn_of_unsuitable
+from components.stage.errors import InputError
 from components.store.store import TRAIN, Store
-from tests.small import fill_store
+from tests.small import encode_bands, fill_store, make_settings
+from tests.store.encoded import encode_png16
 
 GRAY = {"mean": (0.305,), "std": (0.376,)}
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -33,8 +37,17 @@ def grays(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return fill_store(tmp_path_factory.mktemp("grays"), paint(12, 100, channels=1))
 
 
-def warn(store: Store, *, side: int = 64, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
-    return "\n".join(warn_of_unsuitable(Images(side=side, read_side=side, mean=mean, std=std), store, (TRAIN,)))
+def warn(
+    store: Store,
+    *,
+    side: int = 64,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    range: Any = None,
+    colours: Any = None,
+) -> str:
+    images = Images(side=side, read_side=side, range=range, colours=colours, mean=mean, std=std)
+    return "\n".join(warn_of_unsuitable(images, store, (TRAIN,)))
 
 
 def test_what_suits_needs_no_word(photos: Store, grays: Store) -> None:
@@ -92,3 +105,81 @@ def test_looking_touches_no_random_stream(photos: Store) -> None:
     warn(photos, **GRAY)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == np.random.get_state()[1].tolist()  # type: ignore[index]
+
+
+def fill_deep(folder: Path, channels: int, white: int, encode: Callable[[np.ndarray], bytes] = encode_bands) -> Store:
+    """Fill a store with images whose values spread evenly up to `white`."""
+    drawn = np.random.default_rng(0).integers(0, white, (12, 32, 32, channels), endpoint=True, dtype=np.uint16)
+    drawn[:, 0, 0] = white
+    return fill_store(folder, list(drawn), encode=encode)
+
+
+EVEN = {"mean": (0.5,) * 13, "std": (0.289,) * 13, "side": 32, "colours": (3, 2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("white", "range", "said"),
+    [
+        (4095, (0, 4095), ""),
+        (3900, (0, 4095), ""),
+        (
+            3900,
+            None,
+            "range: empty, so that of 16 bits the upper 8 alone are seen, but 12 of 12 images looked at have more than "
+            "8, with values up to 3900, which are then nearly black; [0, 4095] keeps them all",
+        ),
+        (60000, None, "with values up to 60000; [0, 65535] keeps them all"),
+        (
+            3900,
+            (0, 65535),
+            "range: [0, 65535], but the highest value of 12 images looked at is 3900: they are nearly black; [0, 4095]",
+        ),
+        (
+            9700,
+            (0, 4095),
+            "range: [0, 4095], but 58% of the values of 12 images looked at are above it, and become white; the "
+            "highest is 9700: [0, 16383]",
+        ),
+    ],
+)
+def test_a_range_that_hides_the_values_is_named_with_what_would_be_right(
+    white: int, range: Any, said: str, tmp_path: Path
+) -> None:
+    found = warn(fill_deep(tmp_path, 13, white), range=range, **EVEN)
+    assert said in found
+    assert len(found.splitlines()) == (2 if said else 0)
+
+
+def test_a_range_of_12_bits_for_images_of_8_is_named(photos: Store) -> None:
+    assert "255: they are nearly black; these have 8 bits: leave it empty" in warn(photos, **IMAGENET, range=(0, 4095))
+
+
+def test_gray_of_16_bits_is_looked_at_in_its_range(tmp_path: Path) -> None:
+    store = fill_deep(tmp_path, 1, 4095, encode_png16)
+    assert warn(store, range=(0, 4095), mean=(0.5,), std=(0.289,), side=32) == ""
+    assert "gray needs one number: [0.50" in warn(store, range=(0, 4095), mean=(0.5,) * 3, std=(0.289,) * 3, side=32)
+
+
+@pytest.mark.parametrize("channels", [3, 12])
+def test_other_channels_than_the_images_end_with_one_line(channels: int, tmp_path: Path) -> None:
+    store = fill_deep(tmp_path, 13, 4095)
+    with pytest.raises(InputError, match=rf"pretrain.images.mean: {channels} numbers, but an image has 13") as error:
+        warn(store, range=(0, 4095), mean=(0.5,) * channels, std=(0.289,) * channels)
+    assert "\n" not in str(error.value)
+
+
+def test_a_measured_channel_that_would_count_as_alpha_is_named(tmp_path: Path) -> None:
+    store, numbers = fill_deep(tmp_path, 4, 4095), {"mean": (0.5,) * 4, "std": (0.289,) * 4, "side": 32}
+    found = warn(store, range=(0, 4095), **numbers)
+    assert "colours: empty, so that the last of 4 channels counts as alpha, which 12 of 12 images" in found
+    assert warn(store, range=(0, 4095), **numbers, colours=()) == ""
+
+
+def test_colours_that_no_channel_has_are_named() -> None:
+    settings = {"images__mean": (0.5,) * 13, "images__std": (0.25,) * 13, "views__first__jitter": 0.8}
+    without, named = (make_settings(**settings, images__colours=colours) for colours in (None, (3, 2, 1)))
+    (line,) = warn_of_colourless(without.views, without.images)
+    assert line.startswith(
+        "params.yaml: pretrain.views: jitter: without effect, since of 13 channels none has a colour"
+    )
+    assert warn_of_colourless(named.views, named.images) == []

@@ -15,7 +15,7 @@ from components.learning.params import AdamW, Cosine, Lars, Sgd
 from components.learning.replicas import Replica
 from components.pretrain.loop import State, build_objective, start_state
 from components.pretrain.params import Pretrain
-from components.pretrain.step import train_step
+from components.pretrain.step import split_batch, train_step
 from tests.byol.reference import DECAY, MOMENTUM
 from tests.small import make_settings
 
@@ -70,9 +70,9 @@ def take_step(
     step = train_step(
         state.objective,
         state.optimiser,
+        engine,
         lambda batch, _: state.objective.loss(ViewSet(batch), engine),
-        views,
-        (),
+        split_batch(views, (), SameViews(), engine.parts),
         learning_rate,
         schedule,
     )
@@ -85,6 +85,10 @@ class SameViews:
 
     def draw(self, step: int) -> Draws:
         """Draw nothing."""
+        return ()
+
+    def select(self, draws: Draws, rows: slice) -> Draws:
+        """Select nothing of nothing."""
         return ()
 
     def make(self, batch: Batch, draws: Draws) -> ViewSet:

@@ -50,7 +50,7 @@ def make_pictures(*, shuffled: bool = False, images: int = 120, **view: Any) -> 
         test=pictures[images:],
         truth=labels[images:],
         ids=np.arange(images).astype(str),
-        shape=Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,)),
+        shape=Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.4,), std=(0.25,)),
         view=View.model_validate(EVERYTHING_OFF | view),
     )
 

@@ -1,5 +1,6 @@
 """The probes that read images and networks work on real digits of three classes and an untrained encoder."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,14 @@ from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.statistics import Estimate
 from components.features.embedders import make_embedders
+from components.features.load import load_start
 from components.pretrain.params import Pretrain, WholePretrain
 from components.probes import finetune, health, knn, linear, logistic, retrieval, robustness, verification
 from components.stage.command import read_params
 from components.stage.errors import InputError
 from components.store.store import SPLITS
 from tests.conftest import ROOT
+from tests.encoder.made import save_begun
 from tests.small import decode_images, fill_store, make_settings, write_embeddings
 
 IMAGES, TRAIN = 120, 75
@@ -49,7 +52,8 @@ def params() -> Evaluate:
 def embed_all(given: Given, images: torch.Tensor, precision: torch.dtype) -> None:
     """Write embeddings as the stage embed does; `byol` and `random` have different weights."""
     rows = given.store.read_columns(["id", "split", "label"])
-    for name, embedder in make_embedders(given.encoder, given.device, precision, pixels_side=8).items():
+    start = load_start(given.encoder_folder, given.encoder.config)
+    for name, embedder in make_embedders(given.encoder, start, given.device, precision, pixels_side=8).items():
         write_embeddings(
             given.embeddings_folder / f"{name}.parquet", rows, embedder(images).numpy(), embedder.precision
         )
@@ -84,6 +88,16 @@ def make_inputs(tmp_path_factory: pytest.TempPathFactory) -> MakeInputs:
 def given(make_inputs: MakeInputs) -> Given:
     """The inputs with the digits' own labels, except for two images that have none."""
     return make_inputs(list_labels())
+
+
+@pytest.fixture(scope="module")
+def begun(make_inputs: MakeInputs) -> Given:
+    """The inputs of an encoder whose training began with weights that were trained before."""
+    plain = make_inputs(list_labels())
+    save_begun(plain.encoder_folder, plain.encoder.network, plain.encoder.config)
+    given = replace(plain)
+    embed_all(given, torch.from_numpy(decode_images(given.store, SPLITS)), torch.float32)
+    return given
 
 
 def list_labels() -> list[int | None]:
@@ -185,6 +199,30 @@ def test_alignment_is_that_of_the_views_the_encoder_was_trained_on(params: Evalu
     outcomes = [health.judge(params, given) for _ in range(2)]
     assert outcomes[0]["byol"].metrics["alignment"] > 0.001  # type: ignore[operator]
     assert outcomes[0]["byol"].metrics == outcomes[1]["byol"].metrics
+
+
+@pytest.mark.parametrize("probe", [health, robustness, knn])
+def test_what_the_training_began_with_is_judged_by_its_own_weights(
+    probe: Any, params: Evaluate, begun: Given, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without it nobody sees what the training added; with another's weights everybody sees something false."""
+    networks = begun.networks
+    assert list(networks) == ["byol", "start", "random"]
+    first = {next(network.parameters()).sum().item() for network in networks.values()}
+    assert len(first) == 3
+    outcomes = probe.judge(params, begun)
+    assert outcomes.keys() == {*networks, "pixels"} - ({"pixels"} if probe is robustness else set())
+    assert "missing" not in capsys.readouterr().out
+
+
+def test_a_start_without_embeddings_is_missed_only_where_there_is_a_start(
+    given: Given, begun: Given, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for inputs in (given, begun):
+        shutil.copytree(inputs.embeddings_folder, tmp_path, dirs_exist_ok=True)
+        (tmp_path / "start.parquet").unlink(missing_ok=True)
+        assert replace(inputs, embeddings_folder=tmp_path).encoders == ["byol", "pixels", "random"]
+        assert ("start.parquet: missing, so it is not judged" in capsys.readouterr().out) == (inputs is begun)
 
 
 @pytest.mark.parametrize("probe", [finetune, robustness])

@@ -1,6 +1,7 @@
 """Robustness: attacks are checked on a linear model, where they have a closed form, corruptions by other libraries."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
 from components.evaluate.probe import LabelledFeatures
 from components.probes import robustness
-from components.probes.robustness import JudgedNetwork, list_disturbances, measure_robustness
+from components.probes.robustness import JudgedNetwork, find_jpeg_fault, list_disturbances, measure_robustness
 from components.stage.command import read_params
 from tests.conftest import ROOT
 
@@ -32,7 +33,7 @@ ATTACKS = EVALUATE.robustness.model_copy(
     }
 )
 WAYS = list_disturbances(ATTACKS, lambda pixels, quality: pixels - pixels % (100 - quality))
-SHAPE = Images(side=SIDE, read_side=SIDE, mean=(0.4,), std=(0.25,))
+SHAPE = Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.4,), std=(0.25,))
 
 
 def make_generator(seed: int = 0) -> torch.Generator:
@@ -150,7 +151,7 @@ class RecordingEncoder(nn.Module):
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_is_never_disturbed(channels: int) -> None:
     drawn = torch.randint(0, 256, (6, channels, SIDE, SIDE), generator=make_generator()).byte()
-    shape = Images(side=SIDE, read_side=SIDE, mean=(0.0,) * channels, std=(1.0,) * channels)
+    shape = Images(side=SIDE, read_side=SIDE, range=None, colours=None, mean=(0.0,) * channels, std=(1.0,) * channels)
     weights = torch.randn(channels * SIDE * SIDE, 3, generator=make_generator()).double()
     truth = np.arange(6) % 3
     part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
@@ -174,7 +175,7 @@ def test_an_attack_asks_for_no_value_and_mixes_no_devices() -> None:
 def make_network_on_gpu() -> JudgedNetwork:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten()).cuda()
     weights = torch.randn(8 * 14 * 14, 5, generator=make_generator(), dtype=torch.float64)
-    shape = Images(side=16, read_side=16, mean=(0.4,) * 3, std=(0.25,) * 3)
+    shape = Images(side=16, read_side=16, range=None, colours=None, mean=(0.4,) * 3, std=(0.25,) * 3)
     return JudgedNetwork(network, torch.bfloat16, Classifier(weights.cuda(), torch.zeros(5).cuda(), 1.0), shape)
 
 
@@ -189,3 +190,36 @@ def test_an_attack_on_a_gpu_does_not_wait_for_the_host() -> None:
         attack()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize(
+    ("channels", "changes", "reason"),
+    [
+        (1, {}, ""),
+        (4, {}, ""),
+        (3, {"range": (0, 4095)}, "JPEG holds 8 bits per channel, and the images have a range of their own"),
+        (13, {}, "JPEG holds gray or RGB, and the images have other channels"),
+        (4, {"colours": (2, 1, 0)}, "JPEG holds gray or RGB, and the images have other channels"),
+    ],
+)
+def test_jpeg_is_left_out_where_it_cannot_hold_the_images(channels: int, changes: Any, reason: str) -> None:
+    numbers = {"mean": (0.4,) * channels, "std": (0.2,) * channels}
+    shape = Images(side=SIDE, read_side=SIDE, **{"range": None, "colours": None, **numbers, **changes})
+    assert find_jpeg_fault(shape) == reason
+
+
+def test_every_channel_is_disturbed_within_the_range() -> None:
+    """Of 13 channels of 12 bits, all are disturbed, and an attack's radius is a share of the range."""
+    drawn = torch.randint(0, 4096, (6, 13, SIDE, SIDE), generator=make_generator()).to(torch.uint16)
+    shape = Images(side=SIDE, read_side=SIDE, range=(0, 4095), colours=(3, 2, 1), mean=(0.0,) * 13, std=(1.0,) * 13)
+    weights = torch.randn(13 * SIDE * SIDE, 3, generator=make_generator()).double()
+    truth = np.arange(6) % 3
+    part = LabelledFeatures(np.empty((0, 1)), truth, np.empty((0, 1)), truth, truth.astype(str))
+    encoder = RecordingEncoder()
+    judged = JudgedNetwork(encoder, torch.float32, Classifier(weights, torch.zeros(3), 1.0), shape)
+    ways = {name: way for name, way in WAYS.items() if "jpeg" not in name}
+    measure_robustness(judged, drawn, part, ways, 0, lambda _: None)
+    clean, attacked = drawn.float() / 4095, encoder.seen[-1]
+    torch.testing.assert_close(encoder.seen[0], clean)
+    assert (attacked - clean).abs().amax((0, 2, 3)).min() > 0
+    assert float((attacked - clean).abs().max()) <= max(ATTACKS.pgd) / 255 + 1e-5

@@ -14,6 +14,7 @@ from components.encoder.saved import Config
 from components.features.load import load_encoder
 from components.report.card import write_card
 from tests.encoder.made import make_encoder, write_encoder
+from tests.small import encode_bands
 
 DATA: dict[str, Any] = {
     "images": 1200,
@@ -175,3 +176,24 @@ def test_the_snippets_give_what_the_project_gives(
         assert expected.shape == (1, 8)
         for variables in names:
             np.testing.assert_allclose(variables["features"], expected, rtol=0, atol=1e-4, err_msg=kind)
+
+
+@pytest.mark.parametrize(
+    ("channels", "pixels"), [(13, {"range": (0, 4095), "colours": (3, 2, 1)}), (1, {"range": (100, 4095)}), (6, {})]
+)
+def test_the_snippets_for_many_or_deep_channels_give_what_the_project_gives(
+    channels: int, pixels: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / "encoder"
+    card = render_card(folder, write_encoder(folder, channels=channels, **pixels))
+    with_project, without = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert "components" not in without
+    values = np.random.default_rng(0).integers(0, 5000 if pixels else 256, (20, 14, channels))
+    scene = values.astype(np.uint16 if pixels else np.uint8)
+    expected = load_encoder(folder).embed(scene[None])
+    for place, code in ((tmp_path, with_project), (folder, without)):
+        (place / "scene.tif").write_bytes(encode_bands(scene))
+        monkeypatch.chdir(place)
+        variables: dict[str, Any] = {}
+        exec(code, variables)
+        np.testing.assert_allclose(variables["features"], expected, rtol=0, atol=0.02 if not pixels else 1e-4)

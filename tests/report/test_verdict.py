@@ -11,13 +11,14 @@ import pytest
 from components.report.page.inputs import Inputs
 from components.report.verdict import reach_verdict
 from tests.report.page import pages
+from tests.small import RGB
 
 LONG = pages.PRETRAIN | {"epochs": 300, "images": 20_000}
 SKIPPED = {"skipped": "needs labelled images, and there are none"}
 
 
 def make_inputs(folder: Path, probes: dict[str, Any], pretrain: dict[str, Any] = LONG) -> Inputs:
-    return Inputs(pages.CLEAN, pretrain, probes, cast(Any, None), folder, folder, folder)
+    return Inputs(pages.CLEAN, pretrain, probes, cast(Any, None), RGB, folder, folder, folder)
 
 
 def make_metrics(key: str, width: float = 0.01, **values: float) -> dict[str, dict[str, float]]:

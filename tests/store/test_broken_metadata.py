@@ -36,11 +36,11 @@ def embed_as_seen(file: bytes) -> np.ndarray | None:
 @pytest.mark.parametrize("fault", JPEG_EXIF)
 def test_a_jpeg_is_shown_whatever_its_exif_says(fault: str) -> None:
     content, turned = JPEG_EXIF[fault]
-    stored = decode_whole(JPEG, channels=3)
+    stored = decode_whole(JPEG, channels=3, deep=False)
     expected = np.rot90(stored, -1) if turned else stored
     for marker in (0xE1, 0xE2):  # as EXIF, and where it does not belong
         file = add_segment(JPEG, content, marker)
-        shown = decode_whole(file, channels=3)
+        shown = decode_whole(file, channels=3, deep=False)
         assert np.array_equal(shown, expected if marker == 0xE1 else stored)
         assert np.array_equal(embed_as_seen(file), shown)
 
@@ -52,14 +52,16 @@ def test_a_jpeg_is_shown_whatever_its_exif_says(fault: str) -> None:
 )
 def test_a_jpeg_with_segments_that_are_cut_off_is_shown_upright(content: bytes, marker: int) -> None:
     file = add_segment(add_segment(JPEG, make_exif(TURNED)), content, marker)
-    assert np.array_equal(decode_whole(file, channels=3), np.rot90(decode_whole(JPEG, channels=3), -1))
+    assert np.array_equal(
+        decode_whole(file, channels=3, deep=False), np.rot90(decode_whole(JPEG, channels=3, deep=False), -1)
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("fault", BROKEN)
 def test_pictures_of_other_formats_are_shown_as_well(fault: str) -> None:
     file, turned = BROKEN[fault]
-    shown = decode_whole(file, channels=3)
+    shown = decode_whole(file, channels=3, deep=False)
     assert np.array_equal(shown, UPRIGHT if turned else AS_IT_STANDS)
     seen = embed_as_seen(file)
     assert seen is None or np.array_equal(seen, shown)
@@ -73,7 +75,7 @@ def test_a_broken_picture_stays_refused_whatever_its_metadata(fault: str) -> Non
     with pytest.raises(
         Exception, match=r"truncated|broken|decode|identify|not enough|Truncated|cannot|range|too large"
     ):
-        decode_whole(file[:place], channels=3)
+        decode_whole(file[:place], channels=3, deep=False)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -92,8 +94,8 @@ def test_an_avif_is_turned_by_its_own_boxes_though_its_exif_is_broken() -> None:
     file = encode_image(PICTURE, "AVIF", exif=make_exif(TURNED, MODEL, extra=b"A camera\0"), quality=100)
     broken = file.replace(b"II*\0\x08\0\0\0", bytes(8))
     assert broken != file
-    assert np.array_equal(decode_whole(broken, channels=3), decode_whole(file, channels=3))
-    assert decode_whole(broken, channels=3).shape[:2] == (20, 12)
+    assert np.array_equal(decode_whole(broken, channels=3, deep=False), decode_whole(file, channels=3, deep=False))
+    assert decode_whole(broken, channels=3, deep=False).shape[:2] == (20, 12)
 
 
 def find_metadata(file: bytes, *texts: bytes) -> list[int]:
@@ -119,13 +121,13 @@ def test_whatever_happens_to_the_metadata_the_pixels_are_right(kind: str) -> Non
     """Where there is no XMP, and Pillow's own reading does not fail, it is the reference."""
     file, chance = MUTATED[kind](), random.Random(0)
     places = find_metadata(file, EXIF[6:], *([XMP_TURNED] if XMP_TURNED in file else []))
-    upright = decode_whole(file, channels=3)
+    upright = decode_whole(file, channels=3, deep=False)
     turns = [upright, *(np.asarray(Image.fromarray(upright).transpose(method)) for method in Image.Transpose)]
     for _ in range(100):
         damaged = bytearray(file)
         for place in chance.sample(places, chance.choice([1, 2, 4, 16])):
             damaged[place] = chance.choice([0, 1, 2, 3, 5, 7, 10, 11, 12, 255, chance.randrange(256)])
-        shown = decode_whole(bytes(damaged), channels=3)
+        shown = decode_whole(bytes(damaged), channels=3, deep=False)
         assert any(np.array_equal(shown, turned) for turned in turns), damaged
         seen = embed_as_seen(bytes(damaged))
         assert seen is None or np.array_equal(seen, shown), damaged

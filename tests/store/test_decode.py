@@ -40,7 +40,7 @@ def encode_with_orientation(image: Image.Image, orientation: int, format: str) -
 def test_exif_orientation_is_obeyed(format: str, orientation: int) -> None:
     """Fields of 16 pixels let the middle of each survive a lossy format. MPO is a phone's JPEG."""
     stored = np.kron(np.array(STORED, np.uint8) * 40, np.ones((16, 16), np.uint8))
-    pixels = decode_whole(encode_with_orientation(Image.fromarray(stored), orientation, format), channels=1)
+    pixels = decode_whole(encode_with_orientation(Image.fromarray(stored), orientation, format), channels=1, deep=False)
     expected = np.array(SHOWN[orientation]) * 40
     assert pixels.shape == (16 * len(expected), 16 * len(expected[0]), 1)
     assert np.abs(pixels[8::16, 8::16, 0].astype(int) - expected).max() <= (0 if format in LOSSLESS else 2)
@@ -51,16 +51,18 @@ def test_exif_orientation_is_obeyed_before_anything_else_is_done(orientation: in
     """This holds if 16 bits become 8, if a palette is looked up, and if a square is cut."""
     deep = Image.fromarray(np.array(STORED, np.uint16) * (40 * 256))
     assert np.array_equal(
-        decode_whole(encode_with_orientation(deep, orientation, "TIFF"), channels=1)[..., 0],
+        decode_whole(encode_with_orientation(deep, orientation, "TIFF"), channels=1, deep=False)[..., 0],
         np.array(SHOWN[orientation]) * 40,
     )
     indexed = Image.fromarray(np.array(STORED, np.uint8), "P")
     indexed.putpalette([7 * index for index in range(7) for _ in range(3)])
     file = encode_with_orientation(indexed, orientation, "PNG")
-    assert np.array_equal(decode_whole(file, channels=1)[..., 0], np.array(SHOWN[orientation]) * 7)
+    assert np.array_equal(decode_whole(file, channels=1, deep=False)[..., 0], np.array(SHOWN[orientation]) * 7)
     wide = np.full((2, 6, 3), 255, np.uint8)
     wide[:, 2:4] = np.array(STORED, np.uint8)[:, :2, None] * 10
-    square = decode_square(encode_with_orientation(Image.fromarray(wide), orientation, "PNG"), side=2, channels=1)
+    square = decode_square(
+        encode_with_orientation(Image.fromarray(wide), orientation, "PNG"), side=2, channels=1, deep=False
+    )
     middle = {1: [[1, 2], [4, 5]], 2: [[2, 1], [5, 4]], 3: [[5, 4], [2, 1]], 4: [[4, 5], [1, 2]]}
     middle |= {5: [[1, 4], [2, 5]], 6: [[4, 1], [5, 2]], 7: [[5, 2], [4, 1]], 8: [[2, 5], [1, 4]]}
     assert np.array_equal(square[0], np.array(middle[orientation]) * 10)
@@ -71,7 +73,7 @@ def test_of_several_frames_the_first_is_taken(format: str) -> None:
     red, blue = (Image.new("RGB", (12, 8), name) for name in ("red", "blue"))
     file = encode_image(red, format, save_all=True, append_images=[blue, blue])
     assert Image.open(io.BytesIO(file)).n_frames >= 2
-    pixels = decode_whole(file, channels=3)
+    pixels = decode_whole(file, channels=3, deep=False)
     assert pixels.shape == (8, 12, 3)
     assert np.abs(pixels.astype(int) - [255, 0, 0]).max() <= 2
 
@@ -100,7 +102,7 @@ def test_a_file_that_ends_too_early_raises(format: str, kept: float) -> None:
     """Otherwise its lower half would be gray and would be trained on."""
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     file = encode_image(Image.fromarray(noise), format)
-    assert decode_whole(file, channels=3).shape == (48, 64, 3)
+    assert decode_whole(file, channels=3, deep=False).shape == (48, 64, 3)
     with pytest.raises(OSError, match=r"truncated|broken|decoder"):
         to_channels(decode_upright(file[: int(kept * len(file))]), 3)
 
@@ -108,9 +110,11 @@ def test_a_file_that_ends_too_early_raises(format: str, kept: float) -> None:
 def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:
     wide = np.zeros((10, 30), dtype=np.uint8)
     wide[:, 10:20] = 200
-    assert decode_square(encode_png(wide), side=10, channels=1).min() == 200, "the middle third is all that is left"
-    assert decode_square(encode_png(wide.T), side=10, channels=1).min() == 200
-    assert decode_square(encode_png(wide), side=5, channels=1).shape == (1, 5, 5)
+    assert decode_square(encode_png(wide), side=10, channels=1, deep=False).min() == 200, (
+        "the middle third is all that is left"
+    )
+    assert decode_square(encode_png(wide.T), side=10, channels=1, deep=False).min() == 200
+    assert decode_square(encode_png(wide), side=5, channels=1, deep=False).shape == (1, 5, 5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -118,7 +122,7 @@ def test_other_sizes_are_scaled_to_cover_and_cut_in_the_middle() -> None:
 def test_an_image_of_any_shape_becomes_a_square_of_so_many_channels(shape: tuple[int, int], channels: int) -> None:
     pixels = np.zeros((*shape, 4), np.uint8)
     pixels[:] = (200, 100, 50, 255)
-    square = decode_square(encode_png(pixels), side=10, channels=channels)
+    square = decode_square(encode_png(pixels), side=10, channels=channels, deep=False)
     assert square.shape == (channels, 10, 10)
     gray = round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
     expected = {1: (gray,), 2: (gray, 255), 3: (200, 100, 50), 4: (200, 100, 50, 255)}[channels]
@@ -126,7 +130,7 @@ def test_an_image_of_any_shape_becomes_a_square_of_so_many_channels(shape: tuple
 
 
 def test_gray_becomes_three_equal_channels() -> None:
-    pixels = decode_square(encode_png(np.arange(64).reshape(8, 8)), side=8, channels=3)
+    pixels = decode_square(encode_png(np.arange(64).reshape(8, 8)), side=8, channels=3, deep=False)
     assert (pixels[0] == pixels[1]).all()
     assert (pixels[0] == np.arange(64).reshape(8, 8)).all()
 
@@ -136,7 +140,7 @@ def test_colours_that_nobody_sees_do_not_spread_when_a_picture_is_scaled() -> No
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:, :15] = (255, 0, 0, 0)
     pixels[:, 15:] = (0, 0, 255, 255)
-    small = decode_square(encode_png(pixels), side=8, channels=4)
+    small = decode_square(encode_png(pixels), side=8, channels=4, deep=False)
     seen = small[:, small[3] > 0]
     assert seen[0].max() <= 2
     assert seen[2].min() >= 253

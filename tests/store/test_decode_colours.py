@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.store.decode import UnknownRange, decode_upright, decode_whole, to_channels
+from components.store.decode import decode_upright, decode_whole, to_channels
+from components.store.pages import UnknownRange
 from tests.small import encode_png
 from tests.store.encoded import encode_image, encode_png16, encode_png_row, encode_tiff
 
@@ -28,7 +29,7 @@ def compute_expected(rgba: np.ndarray, channels: int) -> np.ndarray:
 def assert_shows(file: bytes, rgba: np.ndarray, within: float = 1.0) -> None:
     """Assert that a file shows these colours in every number of channels; white and gray each round to 8 bits once."""
     for channels in CHANNELS:
-        pixels = decode_whole(file, channels=channels)
+        pixels = decode_whole(file, channels=channels, deep=False)
         assert pixels.dtype == np.uint8
         assert pixels.shape == (*rgba.shape[:2], channels)
         apart = np.abs(pixels - compute_expected(rgba, channels))
@@ -157,7 +158,7 @@ DEEP: dict[str, Callable[[np.ndarray], bytes]] = {
 def test_16_bits_are_scaled_and_not_clipped(kind: str) -> None:
     """All 65,536 grays are within one of 255 levels; 8 bits that were scaled by 257 or 256 come back exactly."""
     values = RNG.permutation(2**16).reshape(256, 256).astype(np.uint16)
-    pixels = decode_whole(DEEP[kind](values), channels=1)[..., 0]
+    pixels = decode_whole(DEEP[kind](values), channels=1, deep=False)[..., 0]
     assert np.abs(pixels - values * (255 / 65535)).max() <= 1
     assert np.array_equal(pixels[values % 257 == 0], values[values % 257 == 0] // 257)
     assert np.array_equal(pixels[values % 256 == 0], values[values % 256 == 0] // 256)
@@ -175,7 +176,9 @@ def test_16_bits_a_channel_are_scaled_as_well(channels: int) -> None:
 
 def test_one_gray_of_65536_may_mean_that_nothing_is_there() -> None:
     """Map tiles mark missing measurements this way; the neighbouring gray, the same in 8 bits, stays opaque."""
-    pixels = decode_whole(encode_png16(np.array([[[1000], [1001], [65535]]]), transparent=(1000,)), channels=2)
+    pixels = decode_whole(
+        encode_png16(np.array([[[1000], [1001], [65535]]]), transparent=(1000,)), channels=2, deep=False
+    )
     assert pixels.tolist() == [[[3, 0], [3, 255], [255, 255]]]
 
 
@@ -187,8 +190,8 @@ def test_one_colour_of_16_bits_may_mean_that_nothing_is_there() -> None:
         marked = tuple(int(value) for value in colours[0, index])
         alpha = np.where(np.arange(5) == index, 0, 255)[None, :, None]
         file = encode_png16(colours, transparent=marked)
-        assert decode_whole(file, channels=4).tolist() == np.concatenate([rgb, alpha], 2).tolist()
-        assert decode_whole(file, channels=3).tolist() == np.where(alpha == 0, 255, rgb).tolist()
+        assert decode_whole(file, channels=4, deep=False).tolist() == np.concatenate([rgb, alpha], 2).tolist()
+        assert decode_whole(file, channels=3, deep=False).tolist() == np.where(alpha == 0, 255, rgb).tolist()
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -199,7 +202,7 @@ def test_one_gray_of_few_bits_may_mean_that_nothing_is_there(bits: int) -> None:
     row = np.packbits(np.unpackbits(values[:, None], axis=1)[:, 8 - bits :].ravel()).tobytes()
     gray = values.astype(int) * 255 // (count - 1)
     for marked in (0, count - 1, 1):
-        pixels = decode_whole(encode_png_row(row, bits, width=8, transparent=marked), channels=2)[0]
+        pixels = decode_whole(encode_png_row(row, bits, width=8, transparent=marked), channels=2, deep=False)[0]
         assert pixels.tolist() == [
             [shade, 0 if value == marked else 255] for shade, value in zip(gray, values, strict=True)
         ]
@@ -207,14 +210,14 @@ def test_one_gray_of_few_bits_may_mean_that_nothing_is_there(bits: int) -> None:
 
 def test_a_tiff_may_hold_12_bits_or_count_from_white() -> None:
     twelve = bytes([0x00, 0x0F, 0xFF, 0x80, 0x0F, 0x00])  # 0, 4095, 2048, 3840
-    assert decode_whole(encode_tiff(twelve, width=4, height=1, bits=12), channels=1).ravel().tolist() == [
+    assert decode_whole(encode_tiff(twelve, width=4, height=1, bits=12), channels=1, deep=False).ravel().tolist() == [
         0,
         255,
         128,
         240,
     ]
     values = np.array([0, 256, 65535], "<u2").tobytes()
-    pixels = decode_whole(encode_tiff(values, width=3, height=1, bits=16, black=0), channels=1)
+    pixels = decode_whole(encode_tiff(values, width=3, height=1, bits=16, black=0), channels=1, deep=False)
     assert pixels.ravel().tolist() == [255, 254, 0]
 
 

@@ -67,8 +67,8 @@ PAGES = {
 def test_the_first_page_that_is_no_preview_is_the_picture(kind: str, compression: str) -> None:
     """And an opened image that is embedded stays as it was, decoded or not."""
     file = encode_pages(*PAGES[kind], compression=compression)
-    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
-    square = decode_square(file, side=16, channels=3)
+    assert np.array_equal(decode_whole(file, channels=3, deep=False), np.asarray(LARGE))
+    square = decode_square(file, side=16, channels=3, deep=False)
     opened = Image.open(io.BytesIO(file))
     for _ in range(2):
         size = opened.size
@@ -80,20 +80,22 @@ def test_the_first_page_that_is_no_preview_is_the_picture(kind: str, compression
 
 def test_a_preview_may_be_marked_in_the_old_way() -> None:
     file = encode_pages((SMALL, {OLD: 2}), (LARGE, {OLD: 1}))
-    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
+    assert np.array_equal(decode_whole(file, channels=3, deep=False), np.asarray(LARGE))
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
 def test_the_picture_may_be_a_sub_file_of_its_preview(compression: str) -> None:
     file = make_sub_file(encode_pages((SMALL, {NEW: 1, SUB_IFDS: 8}), (LARGE, {NEW: 0}), compression=compression))
     assert Image.open(io.BytesIO(file)).n_frames == 1
-    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
-    assert np.array_equal(see_square(Image.open(io.BytesIO(file))), decode_square(file, side=16, channels=3))
+    assert np.array_equal(decode_whole(file, channels=3, deep=False), np.asarray(LARGE))
+    assert np.array_equal(
+        see_square(Image.open(io.BytesIO(file))), decode_square(file, side=16, channels=3, deep=False)
+    )
 
 
 def test_a_picture_with_reduced_sub_files_is_the_picture() -> None:
     file = make_sub_file(encode_pages((LARGE, {SUB_IFDS: 8}), (SMALL, {NEW: 1})))
-    assert np.array_equal(decode_whole(file, channels=3), np.asarray(LARGE))
+    assert np.array_equal(decode_whole(file, channels=3, deep=False), np.asarray(LARGE))
 
 
 def test_a_sub_file_of_a_sensor_makes_a_raw_file_of_the_whole() -> None:
@@ -163,8 +165,8 @@ def test_an_opened_tiff_with_the_name_of_a_raw_file_is_refused(name: str, decode
 def test_a_photo_is_read_whatever_camera_it_comes_from() -> None:
     """A converter writes the camera's name into a TIFF as well; a mark without a value is none."""
     for tags in ({MAKE: "NIKON"}, {MAKE: "NIKON", SUB_IFDS: 8, NEW: 0}):
-        assert np.array_equal(decode_whole(encode_pages((LARGE, tags)), channels=3), np.asarray(LARGE))
+        assert np.array_equal(decode_whole(encode_pages((LARGE, tags)), channels=3, deep=False), np.asarray(LARGE))
     preview = encode_pages((LARGE, {NEW: 1}))
     empty = preview.replace(struct.pack("<HHL", NEW, 4, 1), struct.pack("<HHL", NEW, 4, 0))
     assert empty != preview
-    assert np.array_equal(decode_whole(empty, channels=3), np.asarray(LARGE))
+    assert np.array_equal(decode_whole(empty, channels=3, deep=False), np.asarray(LARGE))

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from components.fetch.checks.deep import Full
 from components.fetch.checks.inspect import DIGEST, THUMBNAIL, Fault, ImageFacts
 from components.fetch.sources.candidate import Candidate
 from components.store.store import SPLITS, UNLABELLED
-
-DARK = 2**14  # gray of 16 bits that has no value as high as that is stored at less than a quarter of the brightness
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Facts:
     formats: "array[int]" = field(default_factory=lambda: array("b"))  # indices into format_names
     format_names: list[str] = field(default_factory=list)  # in the order in which formats came
     flat: list[int] = field(default_factory=list)  # rows of images of a single colour
-    dark: list[tuple[int, int]] = field(default_factory=list)  # rows of gray of 16 bits with few values, the highest
+    full: dict[int, Full] = field(default_factory=dict)  # by row, of images with more bits or channels than Pillow's
     misnamed: list[int] = field(default_factory=list)  # rows of files with the suffix of another format
     stored_bytes: "array[int]" = field(default_factory=lambda: array("L"))  # of the encoded image
     grays: "array[int]" = field(default_factory=lambda: array("b"))  # whether the image is gray
@@ -62,8 +61,8 @@ class Facts:
         self.formats.append(self.format_names.index(image.format))
         self.grays.append(image.gray)
         self.channels.extend((*image.means, *image.squares))
-        if 0 < image.highest < DARK:
-            self.dark.append((row, image.highest))
+        if image.full:
+            self.full[row] = image.full
         if image.misnamed:
             self.misnamed.append(row)
         if image.flat:
@@ -99,6 +98,11 @@ class Facts:
     def areas(self) -> np.ndarray:
         """The numbers of pixels: (N,) int64."""
         return np.asarray(self.widths, dtype=np.int64) * np.asarray(self.heights, dtype=np.int64)
+
+    def count_full_above(self, side: int | None) -> int:
+        """Count the images with more bits or channels than Pillow's whose longer side is above `side`, if given."""
+        sides = [max(self.widths[row], self.heights[row]) for row in self.full]
+        return sum(side is not None and longer > side for longer in sides)
 
     def compute_mean_and_deviation(self, subset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation of the pixels of a subset, (N,) bool, per channel; for one channel if all are gray.

@@ -26,6 +26,8 @@ def write_findings(folder: Path, facts: Facts, verdict: Verdict) -> None:
         ("id", "split", "kept", "same_as", "its_split", "it_is_kept"),
         list_repeated(facts, verdict),
     )
+    deep = ((facts.ids[row], full.channels, full.bits, full.highest) for row, full in sorted(facts.full.items()))
+    write_rows(folder / "deep.csv", ("id", "channels", "bits", "highest"), deep)
     pairs = islice(list_nearly_repeated(facts, verdict), MOST)
     write_rows(folder / "nearly_repeated.csv", ("id", "split", "nearly", "its_split", "bits"), pairs)
 

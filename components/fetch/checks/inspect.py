@@ -2,7 +2,8 @@
 
 The perceptual hash is pHash: of the gray image at 32 x 32, the signs of the lowest 8 x 8 frequencies about the median.
 http://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It.html
-H, W pixels. Statistics and hashes are those of the RGB image, over white where it is transparent.
+H, W pixels. Statistics and hashes are those of the RGB image, over white where it is transparent. What has more than 8
+bits or other channels is measured at full depth as well, and hashed as bright as its highest value allows.
 """
 
 import hashlib
@@ -13,14 +14,22 @@ from typing import NamedTuple
 
 import imagehash
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from components.fetch.checks.named import is_picture, name_content
+from components.fetch.checks.decoded import BombError, UnknownFormatError, decode
+from components.fetch.checks.deep import (
+    Full,
+    count_bits,
+    draw_eight,
+    has_only_eight_bits,
+    list_digested,
+    measure,
+)
+from components.fetch.checks.named import is_picture
 from components.fetch.kinds import SUFFIXES, SUFFIXES_BY_FORMAT
 from components.fetch.params import Limits, Reencode
 from components.fetch.sources.candidate import Candidate
-from components.store.decode import HIGHEST, REFUSALS, decode_upright, to_channels
-from components.store.pages import refuse_raw
+from components.store.decode import REFUSALS, to_channels
 
 LOSSY = ("JPEG", "MPO", "WEBP", "AVIF", "JPEG2000")  # formats that are encoded anew as JPEG
 DIGEST = 16  # bytes
@@ -38,7 +47,7 @@ class ImageFacts(NamedTuple):
     width: int
     height: int
     format: str
-    highest: int  # the highest gray of 16 bits; 0 if the file has none of 16 bits
+    full: Full | None  # of a file with more than 8 bits, or other channels than gray, RGB and alpha
     misnamed: bool  # whether the suffix is that of another format
     gray: bool
     flat: bool  # whether the image is of a single colour
@@ -55,14 +64,6 @@ class Fault(NamedTuple):
 
 class UnreadableError(Exception):
     """Nothing is known of the file's content; the message says why."""
-
-
-class UnknownFormatError(Exception):
-    """The file is no image of a format that is read; the message says what it is."""
-
-
-class BombError(Exception):
-    """The image would take more memory than params.yaml allows."""
 
 
 def inspect(candidate: Candidate, limits: Limits, reencode: Reencode | None) -> ImageFacts | Fault:
@@ -93,7 +94,8 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
     encoded, content = encode_content(candidate.content, limits)
     if candidate.sha256 and not candidate.sha256.startswith(content.hex()):
         raise UnreadableError("changed since the source was listed")
-    image, kind = decode(encoded, candidate.path, limits)
+    image, kind, samples = decode(encoded, candidate.path, limits)
+    full = measure(samples) if samples else None
     rgb = to_channels(image, 3)
     whole = to_channels(image, 4) if image.has_transparency_data else rgb
     if whole.mode == "RGBA" and whole.getchannel("A").getextrema() == (255, 255):  # no pixel is transparent
@@ -102,41 +104,32 @@ def inspect_content(candidate: Candidate, limits: Limits, reencode: Reencode | N
     counts = np.array(rgb.histogram(), dtype=np.int64).reshape(3, 256) / (rgb.width * rgb.height)
     levels = np.arange(256) / 255
     # The size at which pHash looks.
-    small = rgb.convert("L").resize((2 * THUMBNAIL, 2 * THUMBNAIL), Image.Resampling.LANCZOS)
+    bright = to_channels(draw_eight(samples, count_bits(full.highest)), 3) if samples and full else rgb
+    small = bright.convert("L").resize((2 * THUMBNAIL, 2 * THUMBNAIL), Image.Resampling.LANCZOS)
     hashed = np.packbits(imagehash.phash(small).hash).tobytes()
     return ImageFacts(
-        encoded=shrink(image, kind, reencode) if reencode and max(rgb.size) > reencode.max_side else encoded,
+        encoded=shrink(image, kind, reencode)
+        if reencode and max(rgb.size) > reencode.max_side and not full
+        else encoded,
         content=content,
-        pixels=compute_digest(str(whole.size).encode(), whole.tobytes()),
+        pixels=(
+            compute_digest(str(samples.values.shape[:2]).encode(), *list_digested(samples))
+            if samples and not has_only_eight_bits(samples)
+            else compute_digest(str(whole.size).encode(), whole.tobytes())
+        ),
         look=int.from_bytes(hashed, "big"),
         thumbnail=small.reduce(2).tobytes(),
         width=rgb.width,
         height=rgb.height,
         format=kind,
-        highest=image.info.get(HIGHEST, 0),
+        full=full,
         misnamed=suffix in SUFFIXES and suffix not in SUFFIXES_BY_FORMAT[kind],
-        gray=bool((counts == counts[0]).all()) and is_gray(rgb),  # the first is quick, and rules out most images
-        flat=bool((counts.max(axis=1) == 1).all()),
+        # The first is quick, and rules out most images.
+        gray=full.gray if full else bool((counts == counts[0]).all()) and is_gray(rgb),
+        flat=full.flat if full else bool((counts.max(axis=1) == 1).all()),
         means=tuple(counts @ levels),
         squares=tuple(counts @ levels**2),
     )
-
-
-def decode(encoded: bytes, path: str, limits: Limits) -> tuple[Image.Image, str]:
-    """Decode an image whole and upright, and return it with its format. Raises as `inspect_content` does."""
-    kinds = []
-
-    def check(opened: Image.Image) -> None:
-        kinds.append(str(opened.format))
-        width, height = opened.size
-        if width * height > limits.max_pixels:
-            raise BombError(f"a decompression bomb: {width} x {height} pixels are more than data.limits.max_pixels")
-
-    try:
-        refuse_raw(encoded, path)
-        return decode_upright(encoded, check), kinds[-1]
-    except UnidentifiedImageError:
-        raise UnknownFormatError(name_content(encoded, path)) from None
 
 
 def is_gray(rgb: Image.Image) -> bool:
@@ -184,7 +177,7 @@ def shrink(image: Image.Image, kind: str, reencode: Reencode) -> bytes:
     return encoded.getvalue()
 
 
-def compute_digest(*parts: bytes) -> bytes:
+def compute_digest(*parts: bytes | memoryview) -> bytes:
     """Return 16 bytes that two different contents do not share."""
     hashed = hashlib.sha256()
     for part in parts:

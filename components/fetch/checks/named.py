@@ -17,7 +17,7 @@ VIDEO = f"{UNKNOWN}, but a video: save its frames as JPEG first"
 BROKEN = "broken: it begins as a {}, but is damaged or of a kind that is not read"
 TIFF = (
     "a TIFF whose pixels have {} x {} bits, {}, or are packed in a way that is not read: "
-    "save it as gray, RGB or RGBA of 8 bits, or as gray or RGB of 16 bits"
+    "save it as gray, RGB or RGBA of 8 bits, or as any channels of 8 or 16 bits, unsigned"
 )
 
 BEGINNINGS = {  # by a pattern of the first bytes

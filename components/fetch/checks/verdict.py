@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from components.fetch.checks.depths import list_depths, summarise_channels
 from components.fetch.checks.duplicates import NearCopies
 from components.fetch.checks.facts import Facts
 from components.fetch.checks.sides import Sides, find_sides
@@ -15,6 +16,7 @@ from components.stage.shown import show_name
 from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
 
 RARE = 0.01  # a format that fewer of the images have is odd
+DARK, BLACK = 4, 16  # an image without a value of this part of the highest that can be is dark, or nearly black
 LISTED = 1000  # files and images that metrics/data.json names at most; the findings name all
 
 
@@ -35,10 +37,11 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     kept, repeated = sides.kept, near.copies.find_repeated(~sides.merged)
     test_count = int((facts.split_numbers == SPLITS.index(TEST)).sum())
     others = int(((facts.split_numbers == SPLITS.index(UNLABELLED)) & ~sides.merged).sum())
-    odd = list(find_odd(facts))
+    images = summarise_images(facts, kept)
+    odd = list(find_odd(facts, images["channels"].get("range")))
     unreadable = sum(rejected.image for rejected in facts.rejected)
     metrics: dict[str, Any] = {
-        **summarise_images(facts, kept),
+        **images,
         "rejected": len(facts.rejected),
         "unreadable": unreadable,
         "unreadable_fraction": compute_fraction(unreadable, len(kept) + unreadable),
@@ -64,32 +67,35 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     return Verdict(sides, near, odd, metrics, list_objections(metrics, checks))
 
 
-def find_odd(facts: Facts) -> Iterator[tuple[str, str]]:
-    """Yield images that can be read but are hardly intended: each id and why."""
+def find_odd(facts: Facts, range_: list[int] | None) -> Iterator[tuple[str, str]]:
+    """Yield images that can be read but are hardly intended: each id and why; `range_` is that of all images."""
     counts = np.bincount(np.asarray(facts.formats, dtype=np.int64), minlength=len(facts.format_names))
     rare = np.flatnonzero(counts < RARE * counts.sum())
     usual = facts.format_names[int(counts.argmax())] if len(counts) else ""
     for row in np.flatnonzero(np.isin(np.asarray(facts.formats), rare)).tolist():
         yield facts.ids[row], f"a {facts.format_names[facts.formats[row]]} where nearly all are {usual}"
-    for row, highest in facts.dark:
-        yield facts.ids[row], describe_dark(highest)
+    for row, full in facts.full.items():
+        limit = range_[1] if range_ else 2**full.bits - 1
+        if full.bits > 8 and 0 < full.highest < (limit + 1) // DARK:
+            yield facts.ids[row], describe_dark(full.highest, limit, ranged=range_ is not None)
     for row in facts.flat:
         yield facts.ids[row], "one colour all over"
     for row in facts.misnamed:
         yield facts.ids[row], f"has another suffix than a {facts.format_names[facts.formats[row]]} has"
 
 
-def describe_dark(highest: int) -> str:
-    """Describe gray of 16 bits whose values seem to have fewer."""
-    shown = "nearly black" if highest < 2**12 else "dark"
-    return f"stored {shown}: 16-bit values no higher than {highest:,}; if they have fewer bits, scale them to 16 first"
+def describe_dark(highest: int, limit: int, *, ranged: bool) -> str:
+    """Describe an image that is far from white."""
+    shown = "nearly black" if highest < (limit + 1) // BLACK else "dark"
+    if ranged:
+        return f"{shown}: values no higher than {highest:,}, where a training on all images takes them up to {limit:,}"
+    return f"{shown} in 8 bits: values no higher than {highest:,} of {limit:,}; pretrain.images.range keeps them"
 
 
 def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
     """Return the number of kept images, their classes and sizes, and the statistics of their channels."""
     splits = facts.split_numbers
     sizes = {"width": np.asarray(facts.widths)[kept], "height": np.asarray(facts.heights)[kept]}
-    mean, deviation = facts.compute_mean_and_deviation(kept & (splits != SPLITS.index(TEST)))
     by_class = count_classes(facts, kept)
     train_counts = [row[TRAIN] for row in by_class if row[TRAIN]]
     return {
@@ -104,10 +110,8 @@ def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
         "classes_without_test": sum(not row[TEST] for row in by_class),
         "formats": dict(Counter(facts.format_names[facts.formats[row]] for row in np.flatnonzero(kept)).most_common()),
         "sizes": {name: compute_quantiles(values) for name, values in sizes.items()},
-        "channels": {
-            "mean": [round(float(value), 4) for value in mean],
-            "std": [round(float(value), 4) for value in deviation],
-        },
+        "channels": summarise_channels(facts, kept, kept & (splits != SPLITS.index(TEST))),
+        "depths": list_depths(facts, kept),
     }
 
 

@@ -50,7 +50,7 @@ def choose_feed(images: int, params: Pretrain, device: torch.device, replica: Re
 
     `before` is the kind that the run had before it was interrupted.
     """
-    needed = images * params.images.channels * params.images.read_side**2
+    needed = images * params.images.channels * params.images.read_side**2 * (2 if params.images.deep else 1)
     copies, free = count_copies(device, replica), measure_free_memory(device)
     fits = needed * copies <= params.feed.resident_share * free
     kind, reason = decide_kind(params.feed, before=before, fits=fits)
@@ -88,11 +88,12 @@ def open_feed(
 def decode_all(
     store: Store, splits: tuple[str, ...], params: Pretrain, device: torch.device, replica: Replica
 ) -> Tensor:
-    """Decode all images onto the device, (N, C, R, R) uint8, with at most a row group of them on the host at a time."""
-    side, channels = params.images.read_side, params.images.channels
-    square = partial(decode_square, side=side, channels=channels)
+    """Decode all images onto the device, with at most a row group of them on the host: (N, C, R, R) uint8 or uint16."""
+    side, channels, deep = params.images.read_side, params.images.channels, params.images.deep
+    square = partial(decode_square, side=side, channels=channels, deep=deep)
     groups = store.find_groups(splits)
-    images = torch.empty((sum(group.count for group in groups), channels, side, side), dtype=torch.uint8, device=device)
+    shape = (sum(group.count for group in groups), channels, side, side)
+    images = torch.empty(shape, dtype=torch.uint16 if deep else torch.uint8, device=device)
     progress = Progress("decode", len(images), "images") if replica.writes else None
     first = 0
     with ThreadPoolExecutor(max(1, params.feed.workers)) as threads:
@@ -133,11 +134,12 @@ class Squares:
     """Makes a worker's batch for the batched executor: decoded squares."""
 
     def __init__(self, params: Pretrain) -> None:
-        self.shape = {"side": params.images.read_side, "channels": params.images.channels}
+        shape = params.images
+        self.decode = partial(decode_square, side=shape.read_side, channels=shape.channels, deep=shape.deep)
 
     def __call__(self, encoded: list[bytes], step: int) -> Batch:
-        """Decode the images of a batch: (b, C, R, R) uint8."""
-        return (torch.from_numpy(np.stack([decode_square(image, **self.shape) for image in encoded])),)
+        """Decode the images of a batch: (b, C, R, R) uint8 or uint16."""
+        return (torch.from_numpy(np.stack([self.decode(image) for image in encoded])),)
 
 
 class Albumentations:
@@ -154,7 +156,7 @@ class Albumentations:
         """Make the views of the images of a batch: (b, C, S, S) uint8 each."""
         for number, compose in enumerate(self.composed):
             compose.set_random_seed(derive_seed(self.seed, VIEWS, step, self.rank, number) % 2**32)
-        images = [decode_whole(image, channels=self.channels) for image in encoded]
+        images = [decode_whole(image, channels=self.channels, deep=False) for image in encoded]
         return tuple(
             torch.from_numpy(np.stack([compose(image=image)["image"] for image in images]))
             .permute(0, 3, 1, 2)

@@ -20,7 +20,7 @@ class ResidentFeed:
     """A feed that keeps all images on one device."""
 
     def __init__(self, images: Tensor, maker: BatchedMaker) -> None:
-        """Move `images` to the maker's device: (N, C, R, R) uint8, N at least B."""
+        """Move `images` to the maker's device: (N, C, R, R) pixels, N at least B."""
         self.images = images.to(maker.device)
         self.maker = maker
         self.steps_per_epoch = len(images) // maker.shape.batch

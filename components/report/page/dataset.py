@@ -1,10 +1,11 @@
 """Describes the images from metrics/data.json: what there is, and what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.report.words import fit
+from components.report.words import count, fit
 
+CHANNELS = 20  # whose mean and deviation are shown
 SHOWN = 20  # faulty files of each kind that are named
 
 Metrics = Mapping[str, Any]
@@ -18,8 +19,7 @@ def describe_images(data: Metrics) -> dict[str, Any]:
 def list_overview(data: Metrics) -> list[tuple[str, str]]:
     """List the name and value of each fact about the images."""
     sizes, channels = data["sizes"], data["channels"]
-    per_channel = ("mean", "std")
-    statistics = "; ".join(f"{name} {', '.join(f'{value:.3f}' for value in channels[name])}" for name in per_channel)
+    statistics = "; ".join(f"{name} {list_numbers(channels[name])}" for name in ("mean", "std"))
     return [
         ("images", ", ".join(f"{data[split]:,} {split}" for split in ("train", "test", "unlabelled") if data[split])),
         ("sources", ", ".join(f"{name} ({count:,})" for name, count in data["sources"].items())),
@@ -27,8 +27,26 @@ def list_overview(data: Metrics) -> list[tuple[str, str]]:
         ("pixels", "; ".join(describe_side(axis, size) for axis, size in sizes.items())),
         ("formats", ", ".join(f"{name} ({count:,})" for name, count in data["formats"].items())),
         ("channels of the images to train on", statistics),
+        *([("channels and bits", describe_depths(data["depths"]))] if data["depths"] else []),
         ("in the store", f"{data['bytes'] / 1e6:,.1f} MB"),
     ]
+
+
+def list_numbers(values: Sequence[float]) -> str:
+    """List a number per channel, of the first channels if there are many."""
+    more = f" and so on, {len(values):,} in all" if len(values) > CHANNELS else ""
+    return ", ".join(f"{value:.3f}" for value in values[:CHANNELS]) + more
+
+
+def describe_depths(depths: Sequence[Mapping[str, Any]]) -> str:
+    """Describe how many channels of how many bits the images have, and how high their values are."""
+    kinds = (
+        f"{count(depth['channels'], 'channel(s)')} of {depth['bits']} bits"
+        + (f", values up to {depth['highest']:,}" if depth["highest"] is not None else "")
+        + f" ({depth['images']:,})"
+        for depth in depths
+    )
+    return "; ".join(kinds)
 
 
 def describe_side(axis: str, size: Mapping[str, int]) -> str:

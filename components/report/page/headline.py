@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.features.encoders import OURS, PIXELS, START, UNTRAINED
 from components.report.page.numbers import (
     CLASSIFIERS,
     RETRIEVAL,
@@ -22,7 +22,7 @@ from components.report.words import count
 
 Headline = tuple[str, str]  # a probe and its metric
 
-BASELINES = {PIXELS: "pixels", UNTRAINED: "untrained"}
+BASELINES = {START: "its start", PIXELS: "pixels", UNTRAINED: "untrained"}
 TILES = 3  # beside the duration
 OTHERS = ((RETRIEVAL, "map"), ("finetune", "accuracy"), ("robustness", "accuracy"))
 LABELS = {
@@ -81,6 +81,12 @@ def make_tile(probe: Probe, key: str, name: str) -> dict[str, Any]:
     ours = probe[OURS]
     tile = {"title": name_metric(name, key), "probe": name_probe(name), "lines": lines}
     return tile | {"value": spell_value(key, ours[key]), "interval": format_interval(key, ours)}
+
+
+def describe_labels(key: str) -> str:
+    """Describe the labels that a classifier's accuracy is from."""
+    few = re.fullmatch(r"accuracy_(\d+)_per_class", key)
+    return f"from {count(int(few[1]), 'label(s) per class')}" if few else "from all labels"
 
 
 def name_metric(probe: str, key: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.encoder.params import Images
 from components.features.embeddings import Embeddings, read_embeddings
 from components.features.encoders import OURS, order_encoders
 from components.report.page.measured import Columns, read_columns, read_metrics, read_rows
@@ -42,6 +43,7 @@ class Inputs:
     pretrain: dict[str, Any]
     probes: dict[str, Probe]
     store: Store
+    shape: Images  # as the encoder sees them
     embeddings: Path
     predictions: Path
     plots: Path

@@ -39,6 +39,15 @@ class Channels(BaseModel):
     std: list[Number]
 
 
+class Depth(BaseModel):
+    """The images that have so many channels and bits, where some have more than gray or RGB of 8 bits."""
+
+    channels: Natural
+    bits: Natural
+    images: Natural
+    highest: Natural | None  # value; None if they are gray or RGB of 8 bits
+
+
 class OfClass(Measured):
     """The images of a class."""
 
@@ -63,6 +72,7 @@ class Data(Measured):
     formats: dict[str, Natural]
     sizes: Annotated[dict[str, Size], Field(min_length=1)]
     channels: Channels
+    depths: list[Depth]
     by_class: list[OfClass]
     class_ratio: Number
     classes_without_train: Natural

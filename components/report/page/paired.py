@@ -34,13 +34,31 @@ class Scores:
     judged: int = 0  # images or pairs
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference, and half the width of its 95 % interval."""
+
+    mean: float
+    half: float
+
+
 def compare(key: str, one: str, other: str, probe: Mapping[str, Metrics], scores: Scores) -> int:
     """Return 1 if the first encoder's metric is higher beyond noise, -1 if the other's is, and 0 if neither is."""
     apart = compare_intervals(key, probe[one], probe[other])
-    pair = [scores.by_encoder.get(encoder, {}).get(key) for encoder in (one, other)]
-    if apart or DRAWN.fullmatch(key) or pair[0] is None or pair[1] is None:
-        return apart
-    return compare_in_pairs(pair[0], pair[1], scores.members)
+    pair = select_pair(key, one, other, scores)
+    return apart if apart or pair is None else compare_in_pairs(*pair, scores.members)
+
+
+def estimate(key: str, one: str, other: str, scores: Scores) -> Difference | None:
+    """Estimate the difference of two encoders' metrics on the same images; None where pairs do not tell it."""
+    pair = select_pair(key, one, other, scores)
+    return None if pair is None else estimate_difference(subtract(*pair), scores.members)
+
+
+def select_pair(key: str, one: str, other: str, scores: Scores) -> tuple[np.ndarray, np.ndarray] | None:
+    """Select two encoders' scores (N,) of the same images; None if there are none, or if they leave out the draws."""
+    first, second = (scores.by_encoder.get(encoder, {}).get(key) for encoder in (one, other))
+    return None if DRAWN.fullmatch(key) or first is None or second is None else (first, second)
 
 
 def compare_intervals(key: str, one: Metrics, other: Metrics) -> int:
@@ -53,15 +71,28 @@ def compare_intervals(key: str, one: Metrics, other: Metrics) -> int:
 
 def compare_in_pairs(one: np.ndarray, other: np.ndarray, members: np.ndarray | None = None) -> int:
     """Compare two encoders' scores (N,) of the same images, or of the same pairs of the images `members` (N, 2)."""
-    differences = np.round(one.astype(np.float64) - other, DECIMALS)  # (N,)
-    if len(differences) < FEWEST:
+    differences = subtract(one, other)
+    if (difference := estimate_difference(differences, members)) is None:
         return 0
-    mean = differences.mean()
-    half = stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1) * estimate_error(differences - mean, members)
-    certain = abs(mean) > half
+    certain = abs(difference.mean) > difference.half
     if np.isin([one, other], (0, 1)).all():
         certain &= compute_mcnemar_p(differences) < 1 - LEVEL
-    return int(np.sign(mean)) if certain else 0
+    return int(np.sign(difference.mean)) if certain else 0
+
+
+def subtract(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Subtract scores (N,) without the rounding errors of float32."""
+    differences: np.ndarray = np.round(one.astype(np.float64) - other, DECIMALS)
+    return differences
+
+
+def estimate_difference(differences: np.ndarray, members: np.ndarray | None) -> Difference | None:
+    """Estimate the mean of differences (N,) with Student's interval; None if they are too few."""
+    if len(differences) < FEWEST:
+        return None
+    mean = float(differences.mean())
+    error = estimate_error(differences - mean, members)
+    return Difference(mean, float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error)
 
 
 def estimate_error(residuals: np.ndarray, members: np.ndarray | None) -> float:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from components.encoder.params import Images
 from components.stage.errors import InputError
-from components.store.decode import decode_image
+from components.store.decode import MODES, decode_image, decode_shown
 from components.store.store import SPLITS, Store
 
 SHOWN_SIDE = 128  # pixels; larger images are scaled down before they go into the page
@@ -36,9 +37,26 @@ def make_data_address(encoded: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
 
 
-def make_thumbnail(encoded: bytes, limit: int) -> str:
+def make_thumbnail(encoded: bytes, limit: int, images: Images) -> str:
     """Return the address of a stored image in at most SHOWN_SIDE pixels per side and, unless tiny, `limit` bytes."""
-    return fit_image(decode_image(encoded, channels=3), SHOWN_SIDE, limit)
+    return fit_image(decode_picture(encoded, images), SHOWN_SIDE, limit)
+
+
+def decode_picture(encoded: bytes, images: Images) -> Image.Image:
+    """Decode an image as a viewer shows it; by a range, and by named colours where these or many channels are given.
+
+    An image of which no channel has a colour is shown by its first channel, in gray.
+    """
+    low, high = images.limits
+    if images.colours is None and images.channels in MODES:
+        return (
+            decode_shown(encoded, low=low, high=high, channels=None)
+            if images.deep
+            else decode_image(encoded, channels=3)
+        )
+    shown = images.coloured or (0,)
+    red, green, blue = shown if len(shown) == 3 else shown * 3
+    return decode_shown(encoded, low=low, high=high, channels=(red, green, blue))
 
 
 def fit_image(image: Image.Image, side: int, limit: int) -> str:
@@ -55,11 +73,14 @@ def fit_image(image: Image.Image, side: int, limit: int) -> str:
         side = max(LEAST_SIDE, min(side, max(small.size)) * 3 // 4)
 
 
-def read_pictures(store: Store, rows: Iterable[int], budget: int) -> dict[int, str]:
+def read_pictures(store: Store, rows: Iterable[int], budget: int, images: Images) -> dict[int, str]:
     """Return the address of each row's picture; together they keep to the budget of bytes before base64."""
     wanted = np.unique(np.fromiter(rows, dtype=np.int64))
     limit = budget // max(len(wanted), 1)
-    return {int(wanted[place]): make_thumbnail(encoded, limit) for place, encoded in store.read_images(wanted, SPLITS)}
+    return {
+        int(wanted[place]): make_thumbnail(encoded, limit, images)
+        for place, encoded in store.read_images(wanted, SPLITS)
+    }
 
 
 def normalise_rows(rows: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def show_map(inputs: Inputs, params: Report) -> Section:
     drawn = atlas.make_atlas(inputs.table, inputs.class_names, **limits)
     if len(drawn.rows) < 2:
         return Section()
-    pictures = read_pictures(inputs.store, drawn.rows, MAP_BYTES)
+    pictures = read_pictures(inputs.store, drawn.rows, MAP_BYTES, inputs.shape)
     images = [pictures[int(row)] for row in drawn.rows]
     chart = atlas.draw_map(drawn, inputs.table.ids[drawn.rows].tolist(), images, inputs.class_names, inputs.tiny)
     split = "test " if (inputs.table.splits[drawn.rows] == "test").all() else ""
@@ -68,7 +68,7 @@ def show_mistakes(inputs: Inputs, params: Report) -> Section:
     commonest = confusions.find_commonest(actual, predicted, params.confusions)
     rows = np.array([inputs.row_of[name] for name in predictions.ids])
     wanted = [int(rows[place]) for mistake in commonest for place in mistake.places[: confusions.PICTURES]]
-    pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
+    pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES, inputs.shape)
     matrix = confusions.draw_matrix(count(len(rows), "test image(s)"), actual, predicted, inputs.class_names)
     wrong = int((actual != predicted).sum())
     shown = {
@@ -85,7 +85,7 @@ def show_nearest(inputs: Inputs, params: Report) -> Section:
         return Section()
     chosen = gallery.choose_queries(inputs.table, params.queries, params.neighbours, params.seed)
     wanted = [int(row) for rows in chosen for row in rows.ravel()]
-    pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES)
+    pictures = read_pictures(inputs.store, wanted, GALLERY_BYTES, inputs.shape)
     return Section(
         shown=gallery.make_neighbourhoods(
             chosen, inputs.table, pictures, inputs.class_names, inputs.read_average_precision()

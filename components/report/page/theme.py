@@ -14,9 +14,9 @@ from bokeh.model import Model
 from bokeh.plotting import figure
 from bokeh.themes import Theme
 
-from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.features.encoders import OURS, PIXELS, START, UNTRAINED
 
-COLOURS = {OURS: "#2f7bf6", PIXELS: "#d07c12", UNTRAINED: "#7f8b99"}
+COLOURS = {OURS: "#2f7bf6", START: "#1f9d45", PIXELS: "#d07c12", UNTRAINED: "#7f8b99"}
 OTHER_COLOUR = "#a05fd0"
 INK = "#85898f"  # in contrast with white and with black; page.js puts the page's own ink in its place
 PALETTE = (

@@ -9,7 +9,7 @@ from typing import Any
 from bokeh.models import BasicTicker, ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter
 from bokeh.plotting import figure
 
-from components.features.encoders import OURS
+from components.features.encoders import OURS, START
 from components.report.page.theme import COLOURS, make_figure
 from components.report.words import count
 
@@ -51,6 +51,8 @@ def draw_small_chart(table: Table, name: str, title: str, form: str) -> figure:
     points = [(x, y) for x, y in zip(table["epoch"], table[name], strict=True) if y is not None]
     source = ColumnDataSource({"epoch": [x for x, _ in points], "value": [y for _, y in points]})
     span = 0.1 * max((abs(y) for _, y in points), default=1.0) or 1.0  # of an axis on which all numbers are the same
+    level = next((value for value in table.get(f"{name}_start", []) if value is not None), None)
+    title = title if level is None else f"{title.partition(' ')[0]} (dashed: its start)"  # there is no room for more
     plot = make_figure(title, 190, x_axis_label="epoch", y_range=DataRange1d(default_span=span))
     plot.yaxis.formatter = NumeralTickFormatter(format=form)
     plot.yaxis.ticker = BasicTicker(desired_num_ticks=4)
@@ -58,6 +60,9 @@ def draw_small_chart(table: Table, name: str, title: str, form: str) -> figure:
     sparse = len(points) < len(table["epoch"]) or len(points) == 1
     dots = plot.scatter("epoch", "value", source=source, color=COLOURS[OURS], size=5, alpha=float(sparse))
     tooltips = [("epoch", "@epoch"), (title, f"@value{{{'0.0 %' if name == 'knn' else '0.0000'}}}")]
+    if level is not None:
+        ends = {"x": [table["epoch"][0], table["epoch"][-1]], "y": [level, level]}
+        plot.line("x", "y", source=ColumnDataSource(ends), color=COLOURS[START], line_dash="dashed", line_width=2)
     plot.add_tools(HoverTool(renderers=[dots], tooltips=tooltips, mode="vline"))
     return plot
 

@@ -25,6 +25,7 @@ def test_where_nothing_was_found_there_are_only_headers(tmp_path: Path) -> None:
     assert headers == {
         "rejected.csv": ["path,reason,should_be_image"],
         "odd.csv": ["id,reason"],
+        "deep.csv": ["id,channels,bits,highest"],
         "leaked.csv": ["test_id,train_id,bits"],
         "withheld.csv": ["id,test_id,bits"],
         "repeated.csv": ["id,split,kept,same_as,its_split,it_is_kept"],

@@ -69,12 +69,12 @@ def test_what_is_too_large_is_scaled_and_stays_lossless_or_transparent(
 def test_a_scaled_image_shows_what_the_large_one_shows() -> None:
     """The reference is the mean of each 2 x 2 pixels, to which a better filter is near; hidden pixels are left out."""
     large = photo(3, (64, 48))
-    scaled = decode_whole(see(encode_image(large, "PNG"), SMALL).encoded, channels=3).astype(float)
+    scaled = decode_whole(see(encode_image(large, "PNG"), SMALL).encoded, channels=3, deep=False).astype(float)
     expected = np.asarray(large).reshape(24, 2, 32, 2, 3).mean(axis=(1, 3))
     assert np.abs(scaled - expected).max() < 12
     half = np.zeros((48, 64, 4), np.uint8)
     half[:, 32:] = (200, 0, 0, 255)  # beside transparent black
-    scaled_half = decode_whole(see(encode_image(Image.fromarray(half), "PNG"), SMALL).encoded, channels=4)
+    scaled_half = decode_whole(see(encode_image(Image.fromarray(half), "PNG"), SMALL).encoded, channels=4, deep=False)
     assert np.abs(scaled_half[:, 17:, 0].astype(int) - 200).max() <= 4
 
 
@@ -90,10 +90,9 @@ def test_an_image_is_turned_upright_once() -> None:
     assert (see(facts.encoded).look ^ see(large).look).bit_count() <= 3
 
 
-def test_gray_of_16_bits_stays_gray() -> None:
-    deep = np.linspace(0, 65535, 64 * 40).reshape(40, 64, 1).astype(np.uint16)
-    with open_image(see(encode_png16(deep), SMALL).encoded) as opened:
-        assert (opened.format, opened.mode, opened.size) == ("PNG", "L", (32, 20))
+def test_what_has_more_than_8_bits_is_not_encoded_anew_as_that_would_cut_them() -> None:
+    deep = encode_png16(np.linspace(0, 65535, 64 * 40).reshape(40, 64, 1).astype(np.uint16))
+    assert see(deep, SMALL).encoded == deep
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 8), (8, 32)])

@@ -5,7 +5,7 @@ import pytest
 from components.fetch.checks import verdict as checks
 from components.fetch.checks.facts import Facts
 from components.store.store import TEST, TRAIN
-from tests.fetch.judged import add, far_look, make_facts, reject, verdict
+from tests.fetch.judged import add, far_look, make_facts, make_full, reject, verdict
 
 
 def test_the_one_gif_among_hundreds_of_jpegs_is_named() -> None:
@@ -38,24 +38,29 @@ def test_an_image_that_is_odd_in_two_ways_is_named_twice_and_counted_once() -> N
 
 
 def test_16_bits_that_hold_fewer_are_named_before_all_else() -> None:
-    """Microscopes and depth cameras write 12 bits or less into 16: stored nearly black, they teach nothing."""
+    """Microscopes and depth cameras write 12 bits or less into 16: nearly black in 8 bits, they teach nothing."""
     facts = make_facts([("cell", TRAIN)] * 3)
     for number, highest in enumerate((4095, 250, 16_000, 16_384, 65_535, 0)):
-        add(facts, 10 + number, "cell", highest=highest, flat=highest == 4095)
+        full = make_full(channels=1, highest=highest)
+        add(facts, 10 + number, "cell", full=full, flat=highest == 4095)
+    add(facts, 20, "cell", full=make_full(channels=5, highest=20, bits=8))
+    keeps = "pretrain.images.range keeps them"
     assert verdict(facts).odd == [
-        (
-            "s/10.jpg",
-            "stored nearly black: 16-bit values no higher than 4,095; if they have fewer bits, scale them to 16 first",
-        ),
-        (
-            "s/11.jpg",
-            "stored nearly black: 16-bit values no higher than 250; if they have fewer bits, scale them to 16 first",
-        ),
-        (
-            "s/12.jpg",
-            "stored dark: 16-bit values no higher than 16,000; if they have fewer bits, scale them to 16 first",
-        ),
+        ("s/10.jpg", f"nearly black in 8 bits: values no higher than 4,095 of 65,535; {keeps}"),
+        ("s/11.jpg", f"nearly black in 8 bits: values no higher than 250 of 65,535; {keeps}"),
+        ("s/12.jpg", f"dark in 8 bits: values no higher than 16,000 of 65,535; {keeps}"),
         ("s/10.jpg", "one colour all over"),
+    ]
+
+
+def test_where_all_images_have_12_bits_only_those_that_are_dark_among_them_are_odd() -> None:
+    """A line says which range they need; a list of all of them would say no more."""
+    facts = Facts()
+    for number, highest in enumerate((4000, 1024, 1000, 200)):
+        add(facts, number, "cell", full=make_full(channels=1, highest=highest))
+    assert verdict(facts).odd == [
+        ("s/2.jpg", "dark: values no higher than 1,000, where a training on all images takes them up to 4,095"),
+        ("s/3.jpg", "nearly black: values no higher than 200, where a training on all images takes them up to 4,095"),
     ]
 
 

@@ -68,6 +68,31 @@ def test_a_baseline_is_shown_when_its_numbers_changed() -> None:
     assert [judged.encoder for judged in compare_probes(a, b)] == ["byol", "pixels"]
 
 
+def test_what_a_run_added_to_its_start_is_compared_in_pairs_wherever_there_is_a_start() -> None:
+    """Run A began at random; B is right on 12 images more than what it began with, of the same 40."""
+    ids, scores = list_names(0, 40), {"byol": [1.0] * 32 + [0.0] * 8, "start": [1.0] * 20 + [0.0] * 20}
+    tables = {name: make_table({"accuracy": right}, ids, encoder=name) for name, right in scores.items()}
+    metrics = {"byol": {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9}, "start": {"accuracy": 0.5}}
+    a, b = make_revision({"byol": metrics["byol"]}, tables["byol"]), make_revision(metrics, *tables.values())
+    first, second = compare_probes(a, b)
+    assert (first.encoder, second.encoder, second.names) == (
+        "byol",
+        "byol beside its start in B",
+        ("start", "byol", "added"),
+    )
+    row = second.rows[0]
+    assert (row.a, row.b, row.verdict) == (0.5, 0.8, "better")
+    assert row.paired is not None
+    assert row.paired.difference == pytest.approx(0.3)
+    console = Console(file=io.StringIO(), width=80)
+    show_comparison(console, a, b, [])
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "start  byol  added" in text
+    assert [judged.encoder for judged in compare_probes(b, b)][1:] == [
+        f"byol beside its start in {name}" for name in "AB"
+    ]
+
+
 def test_a_metric_without_scores_gets_no_verdict_beside_one_that_has() -> None:
     metrics = {"byol": {"accuracy": 1.0, "accuracy_low": 0.9, "accuracy_high": 1.0, "c": 1e-5, "empty": 0.5}}
     run = make_revision(metrics, make_table({"accuracy": [1.0] * 20, "empty": [None] * 20}, list_names(0, 20)))

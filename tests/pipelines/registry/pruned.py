@@ -65,13 +65,13 @@ class Cache:
         (self.root / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  vote:\n    cmd: 'true'\n    outs:\n{text}")
         return (self.root / "dvc.lock").read_text()
 
-    def retrain(self, name: str, *more: str, promoted: bool = False) -> str:
-        """Make the branch of a retraining that had the object `name`, as a retraining does."""
+    def retrain(self, name: str, *more: str, promoted: bool = False, start: str | None = None) -> str:
+        """Make the branch of a retraining that had the object `name` and began with a commit, as a retraining does."""
         self.nights += 1
         branch = f"{records.BRANCHES}20260101T0000{self.nights:02}Z"
         self.project.run("git", "checkout", "--quiet", "-b", branch)
         self.lock(name, "common", *more)
-        records.write_decision(self.root, {"inputs": name, "night": self.nights})
+        records.write_decision(self.root, {"inputs": name, "night": self.nights, "start": {"commit": start}})
         self.project.commit(f"Retrained: {'promoted' if promoted else 'rejected'}")
         self.project.run("git", "checkout", "--quiet", "main")
         if promoted:

@@ -150,6 +150,16 @@ def test_versions_beyond_the_ninth_stay_in_order(project: Project, run_registry:
         (("promote", ""), "an empty name: no version of encoder; there are v0.1.0"),
         (("register", "HEAD"), "'encoder' is already registered in this commit with version 'v0.1.0'"),
         (("rollback",), "prod: no version held it before the present one; `promote` names one"),
+        (("start", "v0.9.0"), "v0.9.0: no version of encoder; there are v0.1.0"),
+        (
+            ("start", "v0.1.0"),
+            "encoder@v0.1.0: its dvc.lock names no models/encoder.bin/encoder.safetensors to begin with",
+        ),
+        (
+            ("start",),
+            "prod: no version of encoder is prod yet; `python -m pipelines.retrain` makes the first, or name a version "
+            "after `start`",
+        ),
     ],
 )
 def test_a_slip_is_said_in_one_line(run_registry: Registry, arguments: tuple[str, ...], said: str) -> None:

@@ -38,6 +38,20 @@ def run(cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return type_command
 
 
+def test_the_weights_that_a_version_began_with_stay_as_long_as_the_version(cache: Cache, run: Run) -> None:
+    """Without them its commit could not be run again."""
+    first = cache.retrain("encoder.safetensors", "old images", promoted=True)
+    for name in ("v2", "v3"):
+        cache.retrain(name, promoted=True)
+    cache.retrain("v4", promoted=True, start=run_git(cache.root, "rev-parse", first))
+    assert run("prune", "--keep", "1", "--yes")[0] == 0
+    assert cache.left == {"first", "common", "encoder.safetensors", "v3", "v4"}
+    cache.retrain("v5", promoted=True)
+    cache.retrain("v6", promoted=True)
+    assert run("prune", "--keep", "1", "--yes")[0] == 0
+    assert cache.left == {"first", "common", "v5", "v6"}
+
+
 def test_old_retrainings_lose_their_data_and_nothing_else_does(cache: Cache, run: Run) -> None:
     for name in ("v1", "v2", "v3"):
         cache.retrain(name, promoted=True)

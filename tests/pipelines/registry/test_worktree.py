@@ -15,7 +15,7 @@ from tests.conftest import Project
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
 GRAPH = """
 vars:
-  - path: {scratch: scratch}
+  - path: {scratch: scratch, start: models/start}
 stages:
   copy:
     cmd: cp data/given.txt made.txt && cp data/given.txt metrics/n.json && echo 1 >> scratch/runs

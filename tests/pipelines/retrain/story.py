@@ -1,8 +1,9 @@
 """Some nights in the life of an encoder, run once for all tests of their outcomes.
 
 Night 1 makes the first champion, night 2 brings nothing. Then new photos come, and ten retrainings start at once, of
-which the working one is killed; the next one does the work. The next night is poisoned; then somebody rolls back, and
-somebody else empties the folder of photos. The user's checkout has edits all the while that are not committed.
+which the working one is killed; the next one does the work, and one more finds nothing new. The next night is poisoned;
+then somebody rolls back, and somebody else empties the folder of photos. Each training begins with the champion, once
+there is one. The user's checkout has edits all the while that are not committed, and a file where trainings begin.
 """
 
 import multiprocessing
@@ -40,6 +41,10 @@ class Story:
         self.champions: dict[str, str] = {}
         self.others: list[tuple[int | None, str]] = []
         self.untouched = False
+        self.project.change(retrain__start="champion")
+        self.project.commit("Begin with the champion")
+        self.project.run("git", "push", "--quiet", "origin", "main")
+        (self.root / "models/start/mine.bin").write_text("the user's own, and no concern of Git's")
 
     def retrain_night(self, name: str) -> None:
         """Retrain once on the photos that are there now."""
@@ -125,6 +130,7 @@ def tell_story(folder: Path) -> Story:
     story.start_many_and_kill_the_one_that_works()
     story.note_champion("killed")
     story.retrain_night("new photos")
+    story.retrain_night("a new champion alone")
     nights.take_photos(story.root / "photos", range(0, 100), wrong=50)
     story.retrain_night("poisoned")
     story.retrain_night("poisoned again")

@@ -16,6 +16,7 @@ PROMOTE: dict[str, Any] = {
     "probe": "vote",
     "metric": "accuracy",
     "champion_within": 0.01,
+    "start_within": 0.01,
     "minimal_gain": 0.01,
     "minimal_gain_low": 0.0,
     "floor": 0.5,
@@ -71,6 +72,42 @@ def test_one_fault_is_enough_to_be_kept_out(change: dict[str, Any], rule: str) -
     [reason] = gate.decide(replace(BETTER, **change), PROMOTE).failed_reasons
     assert reason.rule == rule
     assert f"(promote.{rule})" in reason.text, "the key that the user would change"
+
+
+@pytest.mark.parametrize("champion", [None, "v0.1.0"])
+def test_a_training_that_lost_what_it_began_with_is_kept_out(champion: str | None) -> None:
+    """Also as the first champion, which has nothing else to beat: the start itself would be the better encoder."""
+    base = FIRST if champion is None else BETTER
+    lost = replace(base, start_score=0.92, added=Paired(200, -0.02, -0.05, 0.01, 0.3))
+    [reason] = gate.decide(lost, PROMOTE).failed_reasons
+    assert reason.rule == "start_within"
+    said = "the challenger's vote accuracy, 0.9000, was 0.9200 before its training; on 200 test images"
+    assert reason.text == (
+        f"{said} (95 % interval -0.0500 to +0.0100) the difference is -0.0200; it must be at least -0.01 "
+        "(promote.start_within)"
+    )
+    assert gate.decide(lost, {**PROMOTE, "start_within": None}).promoted
+    assert gate.decide(lost, {**PROMOTE, "start_within": 0.02}).promoted
+
+
+def test_a_metric_that_is_not_of_single_images_is_compared_with_the_start_as_it_is() -> None:
+    assert list_failed_rules(replace(BETTER, start_score=0.92)) == ["start_within"]
+    assert list_failed_rules(replace(BETTER, start_score=0.905)) == []
+
+
+def test_what_was_added_is_read_from_the_challengers_own_predictions() -> None:
+    predictions = pa.concat_tables(
+        make_predictions(range(100), range(right)).set_column(0, "encoder", pa.array([name] * 100 + ["pixels"] * 100))
+        for name, right in (("start", 60), ("byol", 70))
+    )
+    metrics = {"vote.json": {"byol": {"accuracy": 0.7}, "start": {"accuracy": 0.6}}}
+    alone = evidence.read_evidence(metrics, "vote.json", "accuracy")
+    assert alone.start_score == 0.6
+    added = evidence.add_start(alone, predictions, "accuracy").added
+    assert added is not None
+    assert (added.images, added.difference) == (100, pytest.approx(0.1))
+    without = evidence.read_evidence({"vote.json": {"byol": {"accuracy": 0.7}}}, "vote.json", "accuracy")
+    assert without.start_score is None
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

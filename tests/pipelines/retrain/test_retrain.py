@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.repo import Repo
@@ -10,10 +12,12 @@ from dvc.repo import Repo
 from pipelines.errors import DamageError, StageError
 from pipelines.registry import __main__ as registry
 from pipelines.registry import publish, records, versions, worktree
-from pipelines.retrain import retraining
+from pipelines.retrain import retraining, rewrite
+from pipelines.retrain.gate import Decision
 from pipelines.train import graph
 from tests.conftest import Project, set_params
 from tests.damage import write_in_place
+from tests.pipelines.retrain import nights
 from tests.pipelines.retrain.story import PROMOTE, STARTS, Story, make_tools, tell_story
 
 PROMOTED, POISONED = 1, 2  # which of the branches
@@ -82,6 +86,127 @@ def test_a_poisoned_night_is_rejected_for_the_right_reason_and_the_champion_stay
 
 def test_what_was_rejected_is_not_tried_every_night(story: Story) -> None:
     assert story.decisions["poisoned again"].outcome == records.NOTHING_NEW
+
+
+def read_params(story: Story, revision: str) -> str:
+    """Read the text of params.yaml without the pin of the images, which each night writes."""
+    text = story.project.run("git", "show", f"{revision}:params.yaml")
+    return re.sub(r"\n  snapshot:(\n    digest: \w+|.*)", "", text)
+
+
+def test_the_first_night_has_no_champion_to_begin_with_and_says_so(story: Story) -> None:
+    assert any(line.startswith("there is no champion to begin with yet: ") for line in story.said["first"])
+    assert read_params(story, "encoder@v0.1.0") == read_params(story, "main")
+    assert records.read_decision(story.root, "encoder@v0.1.0")["start"]["commit"] is None
+
+
+@pytest.mark.parametrize(("branch", "began_with"), [(PROMOTED, "v0.1.0"), (POISONED, "v0.2.0")])
+def test_later_nights_begin_with_the_champion_whatever_the_gate_says(
+    story: Story, branch: int, began_with: str
+) -> None:
+    """The commit holds the parameters that made the encoder, and the user's other words stay as they were."""
+    revision = story.branches[branch]
+    changed = read_params(story, "main").replace("{kind: none}", "{kind: champion}").replace("epochs: 80", "epochs: 16")
+    assert read_params(story, revision) == changed
+    with Repo(str(story.root), rev=revision) as repo:
+        config = json.loads(repo.dvcfs.read_text("models/encoder/config.json"))
+    assert config["origin"] == f"encoder@{began_with}"
+    record = records.read_decision(story.root, revision)["start"]
+    assert record["commit"] == story.project.run("git", "rev-parse", f"encoder@{began_with}^{{commit}}").strip()
+    assert record["own"] == {"learn.start": {"kind": "none"}, "learn.epochs": 80}
+
+
+def test_a_new_champion_alone_begins_no_night(story: Story) -> None:
+    """Or each promotion would begin another one, until the same test images favour one by luck."""
+    assert story.decisions["a new champion alone"].outcome == records.NOTHING_NEW
+
+
+def begin(mine: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[Decision, dict[str, Any] | None]:
+    """Let a night of a clone end where its training would begin; return what params.yaml says of the training then."""
+    found: list[dict[str, Any]] = []
+
+    def note(root: Path, folder: Path, *_: object) -> tuple[Decision, dict[str, Any]]:
+        found.append(rewrite.read(folder)["learn"])
+        return Decision(records.NOTHING_NEW, []), {}
+
+    monkeypatch.setattr(retraining, "train_and_judge", note)
+    decision = retraining.retrain(mine.root, make_tools(print)).decision
+    return decision, found[0] if found else None
+
+
+def test_what_a_night_wrote_is_never_taken_for_the_users_change(
+    story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a merge, the user's branch has the night's parameters; nights from scratch have the user's again."""
+    mine = clone(story, tmp_path)
+    mine.run("git", "merge", "--quiet", "--ff-only", "encoder@v0.2.0")
+    registry.promote_by_hand(mine.root, PROMOTE, "v0.2.0")
+    nights.take_photos(mine.root / "photos", range(250))
+    shutil.copy(story.root / "models/start/mine.bin", mine.root / "models/start/mine.bin")
+    assert begin(mine, monkeypatch)[1] is None
+    mine.change(retrain__start="scratch")
+    mine.commit("From scratch")
+    merged = rewrite.read(mine.root)["learn"]
+    assert begin(mine, monkeypatch)[1] == merged | {"start": {"kind": "none"}, "epochs": 80}
+    mine.change(learn__epochs=100)
+    mine.commit("And longer")
+    assert begin(mine, monkeypatch)[1] == merged | {"start": {"kind": "none"}, "epochs": 100}
+
+
+def test_a_merged_version_is_up_to_date_once_what_it_began_with_is_there(story: Story, tmp_path: Path) -> None:
+    """A night's worktree has the same files to begin with as the user's checkout, those of the user's own included."""
+    mine = clone(story, tmp_path)
+    mine.run("git", "merge", "--quiet", "--ff-only", "encoder@v0.2.0")
+    shutil.copy(story.root / "models/start/mine.bin", mine.root / "models/start/mine.bin")
+
+    def is_start_changed() -> bool:
+        return any("changed deps" in reason and "models/start" in reason["changed deps"] for reason in find_reasons())
+
+    def find_reasons() -> list[Any]:
+        return [reason for reason in graph.find_changes(mine.root, "learn")["learn"] if isinstance(reason, dict)]
+
+    assert is_start_changed()
+    registry.bring_by_hand(mine.root, PROMOTE, None)  # the champion, by now v0.1.0 again; from the remote
+    assert (mine.root / "models/start/champion/version").read_text() == "encoder@v0.1.0\n"
+    assert not is_start_changed()
+    registry.bring_by_hand(mine.root, PROMOTE, "v0.2.0")
+    assert is_start_changed()
+
+
+def test_a_damaged_champion_is_not_begun_with(story: Story, tmp_path: Path) -> None:
+    mine = clone(story, tmp_path)
+    registry.bring_by_hand(mine.root, PROMOTE, "v0.2.0")
+    brought = mine.root / "models/start/champion/encoder.safetensors"
+    whole = brought.read_bytes()
+    damaged = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.safetensors")
+    write_in_place(damaged, b"0.1")
+    registry.bring_by_hand(mine.root, PROMOTE, "v0.2.0")  # comes back from the remote
+    assert brought.read_bytes() == whole
+    mine.run("git", "config", "--file", ".dvc/config", "--remove-section", "core")
+    write_in_place(damaged, b"0.1")
+    with pytest.raises(DamageError, match=r"encoder\.safetensors of learn: damaged in DVC's cache"):
+        registry.bring_by_hand(mine.root, PROMOTE, "v0.2.0")
+    shutil.rmtree(mine.root / ".dvc/cache/damaged")
+    with pytest.raises(StageError, match=r"v0\.2\.0: its data were pruned, DVC's cache no longer has them") as caught:
+        registry.bring_by_hand(mine.root, PROMOTE, "v0.2.0")
+    assert caught.value.status == 2
+    assert brought.read_bytes() == whole
+
+
+def test_a_champion_with_another_network_is_a_reason_and_not_a_failure_every_night(
+    story: Story, tmp_path: Path
+) -> None:
+    mine, said = clone(story, tmp_path), list[str]()
+    mine.run("git", "remote", "remove", "origin")
+    nights.take_photos(mine.root / "photos", range(10))
+    mine.change(learn__network="large")
+    mine.commit("A larger network")
+    decision = retraining.retrain(mine.root, make_tools(said.append)).decision
+    assert [reason.rule for reason in decision.failed_reasons] == ["stages"]
+    text = decision.failed_reasons[0].text
+    assert "models/start/champion/encoder.safetensors: no weights of a large network" in text
+    assert text.endswith("; with `retrain.start: scratch` a training needs no champion")
+    assert retraining.retrain(mine.root, make_tools(said.append)).decision.outcome == records.NOTHING_NEW
 
 
 def test_what_a_stage_says_against_its_input_is_the_reason(story: Story) -> None:
@@ -171,7 +296,9 @@ def test_another_clone_gets_the_bytes_of_what_is_in_production(story: Story, tmp
     mine = clone(story, tmp_path)
     mine.run("dvc", "artifacts", "get", ".", "encoder", "--stage", "prod", "--out", "got")
     with Repo(str(story.root), rev="encoder@v0.1.0") as repo:
-        assert (mine.root / "got/encoder.bin").read_bytes() == repo.dvcfs.read_bytes("models/encoder/encoder.bin")
+        assert (mine.root / "got/encoder.safetensors").read_bytes() == repo.dvcfs.read_bytes(
+            "models/encoder/encoder.safetensors"
+        )
 
 
 def test_ci_refuses_a_stale_lock_and_what_the_gate_would_refuse(story: Story, tmp_path: Path) -> None:
@@ -195,7 +322,7 @@ def spoil_champion(mine: Project) -> Path:
     mine.run("git", "checkout", "--quiet", "--detach", "encoder@v0.1.0")
     mine.run("dvc", "fetch", "--quiet", "--all-tags")
     registry.promote_by_hand(mine.root, PROMOTE, "v0.2.0")
-    encoder = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.bin")
+    encoder = find_object(mine.root, "encoder@v0.2.0", "models/encoder/encoder.safetensors")
     write_in_place(encoder, b"0.1")  # knows less than any
     return encoder
 
@@ -222,7 +349,7 @@ def test_against_a_damaged_champion_that_is_nowhere_whole_nothing_is_judged(stor
     mine.change(learn__rate=2)
     for _ in range(2):  # also when the damaged object has been set aside
         with pytest.raises(
-            DamageError, match=r"v0\.2\.0 \(\w{7}\) cannot be judged: models/encoder/encoder\.bin of learn"
+            DamageError, match=r"v0\.2\.0 \(\w{7}\) cannot be judged: models/encoder/encoder\.safetensors of learn"
         ):
             retraining.check_head(mine.root, said.append)
     with pytest.raises(DamageError, match="there is no remote to get it from"):

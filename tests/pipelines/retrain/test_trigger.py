@@ -37,7 +37,7 @@ class Story:
         """Retrain once, with images that look so; `only_begin` ends it where the training would begin."""
 
         def drift(judging: Path, theirs: Path) -> Mapping[str, Any]:
-            assert (theirs / "models/encoder/encoder.bin").is_file()
+            assert (theirs / "models/encoder/encoder.safetensors").is_file()
             ids = pq.read_table(judging / "store", columns=["id"])["id"].to_pylist()
             self.looked_at[name].append(ids)
             return {"p_value": p_value, "new": len(ids)}
@@ -67,8 +67,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 def tell(told: Story) -> Story:
     """Live through all nights."""
-    photos = told.root / "photos"
-    told.project.change(retrain={"new_images": LIMIT, "drift_below": 0.01, "keep": None})
+    photos, own_start = told.root / "photos", told.root / "models/start/mine.bin"
+    own_start.write_text("weights that Git does not have")
+    told.project.change(retrain__new_images=LIMIT, retrain__drift_below=0.01)
     told.project.commit("Not at every image")
     told.night("first")
     nights.take_photos(photos, range(100, 110), wrong=10)
@@ -81,6 +82,9 @@ def tell(told: Story) -> Story:
     told.night("gone and changed", None)
     nights.take_photos(photos, range(120, 160))
     told.night("many", 0.41, only_begin=True)
+    own_start.write_text("others")
+    told.night("another start", 0.41, only_begin=True)
+    own_start.write_text("weights that Git does not have")
     told.project.change(vote__k=2)
     nights.take_photos(photos, range(160, 161))
     told.project.commit("Other parameters")
@@ -124,9 +128,10 @@ def test_enough_images_begin_a_retraining_however_they_look(story: Story) -> Non
     assert story.looked_at["many"] == []
 
 
-def test_any_other_change_begins_one(story: Story) -> None:
-    assert story.decisions["other parameters"] is BEGUN
-    begun = [line for line in story.said["other parameters"] if line.startswith("a retraining begins: ")]
+@pytest.mark.parametrize("name", ["other parameters", "another start"])
+def test_any_other_change_begins_one(story: Story, name: str) -> None:
+    assert story.decisions[name] is BEGUN
+    begun = [line for line in story.said[name] if line.startswith("a retraining begins: ")]
     assert len(begun) == 1
     assert begun[0].startswith("a retraining begins: code, parameters or rules are not those of ")
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from components.learning.objective import ViewSet
 from components.learning.replicas import Replica
-from components.pretrain.feeds.choose import open_feed
+from components.pretrain.feeds.choose import choose_feed, open_feed
 from components.pretrain.params import Pretrain
 from components.store.store import TEST, TRAIN, UNLABELLED, Store
-from tests.small import fill_store, make_grays, make_settings
+from tests.small import encode_bands, fill_store, make_grays, make_settings
 
 SPLITS = (TRAIN, UNLABELLED)
 PHOTO = {"images__side": 12, "images__read_side": 16, "images__mean": (0.5,) * 3, "images__std": (0.25,) * 3}
@@ -131,3 +131,18 @@ def test_each_network_gets_as_many_views_as_params_say_and_its_own(changes: dict
     assert [view.shape for view in views.target] == [(4, 1, 8, 8)] * 2
     assert all(len(view.unique()) > 20 for view in views.target)
     assert not torch.equal(*views.target)
+
+
+@pytest.mark.parametrize("kind", ["resident", "streaming"])
+def test_no_bit_of_many_deep_channels_is_lost(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neighbouring values of 12 bits stay apart, as they would not in 8; the stream goes through shared memory."""
+    images = [np.full((8, 8, 6), number, np.uint16) for number in range(100, 108)]
+    store = fill_store(tmp_path, images, encode=encode_bands)
+    numbers = {"images__mean": (0.0,) * 6, "images__std": (1.0,) * 6, "images__range": (0, 4095)}
+    params = make_settings(batch_size=4, feed__kind=kind, feed__workers=2 * (kind == "streaming"), **numbers)
+    assert choose_feed(8, params, torch.device("cpu"), Replica(0, 1), before=None) == kind
+    assert "8 images, 6.14kB decoded" in capsys.readouterr().out, "two bytes for each of 8 x 8 x 6 values"
+    seen = torch.cat([views.online[0] for views in collect_views(store, params)])  # (8, 6, 8, 8)
+    assert seen.shape == (8, 6, 8, 8)
+    assert (seen[:, 0, 0, 0] * 4095).round().sort().values.tolist() == list(range(100, 108))
+    assert torch.equal(seen, seen[:, :1, :1, :1].expand_as(seen))

@@ -16,7 +16,7 @@ from components.pretrain.feeds.resident import ResidentFeed
 from tests.pretrain.tiny import CPU
 
 ALONE = Replica(0, 1)
-RAW = Images(side=8, read_side=8, mean=(0.0,), std=(1.0,))
+RAW = Images(side=8, read_side=8, range=None, colours=None, mean=(0.0,), std=(1.0,))
 
 
 def make_numbered_images(count: int) -> Tensor:
@@ -103,7 +103,7 @@ def test_the_feed_draws_from_a_generator_of_its_own(view_with: Callable[..., Vie
 
 @pytest.mark.parametrize(("mean", "std"), [((0.3,), (0.4,)), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))], ids=["gray", "rgb"])
 def test_the_network_sees_pixels_shifted_and_scaled_by_channel(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    params = Images(side=8, read_side=8, mean=mean, std=std)
+    params = Images(side=8, read_side=8, range=None, colours=None, mean=mean, std=std)
     pixels = np.random.default_rng(0).integers(0, 256, (5, len(mean), 8, 8), dtype=np.uint8)
     expected = np.empty(pixels.shape)
     for channel in range(len(mean)):
@@ -115,7 +115,7 @@ def test_the_network_sees_pixels_shifted_and_scaled_by_channel(mean: tuple[float
 
 def test_the_feed_normalises_both_views(view_with: Callable[..., View]) -> None:
     views = Views(online=2, first=view_with(), second=view_with(), target=None)
-    params = Images(side=8, read_side=8, mean=(0.25,), std=(0.5,))
+    params = Images(side=8, read_side=8, range=None, colours=None, mean=(0.25,), std=(0.5,))
     white = torch.full((2, 1, 8, 8), 255, dtype=torch.uint8)
     maker = BatchedMaker(views, params, seed=0, batch_size=2, replica=ALONE, device=CPU)
     for view in next(show(ResidentFeed(white, maker))):

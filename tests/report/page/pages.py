@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.encoder.saved import Begun
 from components.report import __main__ as report
 from components.report.page.inputs import PREDICTED, Inputs, read_probes
 from components.report.params import Report
@@ -21,7 +22,7 @@ from components.report.verdict import reach_verdict
 from components.stage.command import read_params
 from components.store.store import TEST, TRAIN, UNLABELLED, Row, Store, write_store
 from tests.conftest import ROOT
-from tests.small import encode_png, write_embeddings
+from tests.small import RGB, encode_png, write_embeddings
 
 CLEAN: dict[str, Any] = {  # metrics/data.json
     "images": 5,
@@ -35,6 +36,7 @@ CLEAN: dict[str, Any] = {  # metrics/data.json
         {"class": "ant", "train": 2, "test": 1, "unlabelled": 0},
         {"class": "bee", "train": 1, "test": 0, "unlabelled": 0},
     ],
+    "depths": [],
     "class_ratio": 2.0,
     "classes_without_train": 0,
     "classes_without_test": 0,
@@ -133,15 +135,16 @@ class Folder:
         data, pretrain = (json.loads((metrics / f"{name}.json").read_text()) for name in ("data", "pretrain"))
         folders = {name: self.root / name for name in ("embeddings", "predictions", "plots")}
         probes = read_probes(metrics, list(self.probes))
-        return Inputs(data, pretrain, probes, Store(self.root / "store"), **folders)
+        return Inputs(data, pretrain, probes, Store(self.root / "store"), RGB, **folders)
 
-    def render(self, **changes: int) -> str:
+    def render(self, start: Begun | None = None, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""
         return report.render_page(
             self.inputs,
             read_settings(**changes),
             reach_verdict(self.inputs),
             {"method": "BYOL, arXiv 2006.07733", "params": {"objective": "byol"}, "seed": 0},
+            start,
         )
 
 

@@ -10,8 +10,9 @@ import pytest
 from components.report.page import sections
 from components.report.page.pictures import SHOWN_SIDE, find_nearest_rows, make_thumbnail
 from components.stage.errors import InputError
+from tests.encoder.made import BEGUN
 from tests.report.page import pages
-from tests.small import encode_png
+from tests.small import RGB, encode_png
 
 SECTIONS = ["few", "atlas", "confused", "alike", "numbers", "training", "images", "made"]
 NAMES = ["ant", "bee", "</script><b>x"]
@@ -63,6 +64,28 @@ def test_it_begins_with_the_verdict_and_says_what_was_seen(page: str) -> None:
     assert "There are 12 test images; the encoder was trained on none of them." in text
     assert "Learns from the labels of 12 train images" in text
     assert text.count("Bold is better than") == 1
+
+
+def test_what_the_training_began_with_is_an_encoder_of_every_part_and_a_line_of_the_curve(
+    tmp_path: Path, page: str
+) -> None:
+    """A training that lost what it began with must be seen at a glance, in the words, the tiles and the curve."""
+    folder = pages.write_labelled(tmp_path, names=NAMES)
+    for probe in folder.probes.values():
+        probe["start"] = {key: value - 0.05 for key, value in probe["byol"].items()}
+    for name in folder.probes:
+        folder.write_metrics(name)
+    folder.write_text("plots/pretrain/curve.csv", "epoch,loss,knn,knn_start\n1,2.5,,\n2,0.5,0.6,0.8\n")
+    begun = folder.render(BEGUN)
+    text = extract_text(begun)
+    assert "which began with weights. safetensors (file), beside that ( start ), the same network untrained" in text
+    assert text.index("what it began with") < text.index("the pixels")
+    assert text.count("its start") == 3, "a line of each tile"
+    assert "byol start pixels random" in text, "the columns of the table"
+    assert "kNN (dashed: its start)" in begun
+    assert "#1f9d45" in begun
+    assert "start" not in extract_text(page)
+    assert "(dashed" not in page
 
 
 def test_unlabelled_images_have_no_sections_and_links_of_what_needs_labels(tmp_path: Path) -> None:
@@ -125,12 +148,12 @@ def test_the_page_stays_small_with_as_many_large_images_as_params_allow(
 @pytest.mark.parametrize("limit", [20_000, 2_000, 500])
 def test_a_picture_keeps_to_its_share(limit: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (300, 200, 3))
-    address = make_thumbnail(encode_png(noise), limit)
+    address = make_thumbnail(encode_png(noise), limit, RGB)
     assert len(address) < 4 / 3 * limit + 40
 
 
 def test_a_small_image_keeps_every_pixel() -> None:
-    assert make_thumbnail(encode_png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000).startswith("data:image/png")
+    assert make_thumbnail(encode_png(np.zeros((SHOWN_SIDE // 4, 8, 3))), 5_000, RGB).startswith("data:image/png")
 
 
 def test_neighbours_are_by_direction_not_by_length() -> None:

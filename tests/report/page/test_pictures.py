@@ -2,19 +2,21 @@
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from components.encoder.params import Images
 from components.report.page.pictures import SHOWN_SIDE, make_thumbnail
-from tests.small import encode_png
+from tests.small import RGB, encode_bands, encode_png
 from tests.store.encoded import encode_image, encode_png16
 
 
-def read_thumbnail(encoded: bytes) -> np.ndarray:
+def read_thumbnail(encoded: bytes, images: Images = RGB) -> np.ndarray:
     """Read the pixels of an image's thumbnail: (H, W, 3)."""
-    with Image.open(io.BytesIO(base64.b64decode(make_thumbnail(encoded, 10_000).split(",")[1]))) as picture:
+    with Image.open(io.BytesIO(base64.b64decode(make_thumbnail(encoded, 10_000, images).split(",")[1]))) as picture:
         assert picture.mode == "RGB"
         return np.asarray(picture)
 
@@ -38,3 +40,19 @@ def test_what_is_transparent_is_white(channels: int) -> None:
 
 def test_16_bits_are_not_cut_off() -> None:
     assert read_thumbnail(encode_png16(np.full((8, 8, 1), 128 * 256)))[0, 0].tolist() == [128] * 3
+
+
+@pytest.mark.parametrize(
+    ("colours", "shown"), [((3, 2, 1), [255, 170, 85]), (None, [0, 0, 0]), ((), [0, 0, 0]), ((2,), [170] * 3)]
+)
+def test_many_channels_are_shown_by_those_that_are_named_or_the_first(colours: Any, shown: list[int]) -> None:
+    """Channel n is n times 1,365 of 4,095."""
+    pixels = np.broadcast_to(np.arange(6, dtype=np.uint16) * 1365, (8, 8, 6))
+    images = RGB.model_copy(update={"mean": (0.5,) * 6, "std": (0.2,) * 6, "range": (0, 4095), "colours": colours})
+    assert read_thumbnail(encode_bands(pixels), images)[4, 4].tolist() == shown
+
+
+def test_a_range_says_what_is_white() -> None:
+    """Twelve bits in 16 would else be nearly black."""
+    images = RGB.model_copy(update={"range": (0, 4095)})
+    assert read_thumbnail(encode_png16(np.full((8, 8, 3), 2048)), images)[0, 0].tolist() == [128] * 3
