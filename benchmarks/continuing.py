@@ -126,7 +126,7 @@ def list_ways(data: str) -> dict[str, Any]:
     for name, change in changes.items():
         whole = to_plain(apply_presets(PARAMS_FILE, presets))
         shorten(whole["pretrain"], EPOCHS[data])
-        merge(whole["pretrain"], change)
+        merge(whole["pretrain"], change | {"start": {"kind": "champion"}})  # or another: here it is a network in memory
         if data != "digits":
             merge(whole["pretrain"]["images"], {"side": SIDE, "read_side": SIDE})
         settings[name] = check_params(whole, PARAMS_FILE)

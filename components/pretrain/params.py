@@ -130,6 +130,17 @@ class Pretrain(Training):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_care(self) -> Self:
+        neutral = {"norms": "batch", "anchor": 0, "head_epochs": 0}
+        for key, nothing in neutral.items() if self.start.kind == "none" else ():
+            if (value := getattr(self.continuing, key)) != nothing:
+                raise ValueError(
+                    f"continuing.{key}: {value} would hold on to random weights, as start.kind is none; name a start, "
+                    f"or say {nothing}"
+                )
+        return self
+
 
 def dump_used(params: Pretrain) -> dict[str, Any]:
     """Return the settings that decide a run, as JSON has them: without those of objectives that are not in use."""

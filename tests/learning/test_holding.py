@@ -14,6 +14,7 @@ from components.stage.errors import InputError
 from tests.pretrain.tiny import ADAMW, LARS, SGD, SameViews, begin_training, build_byol, draw_pairs
 from tests.small import make_settings
 
+START = {"kind": "champion"}
 STEM = ("0.", "1.")  # the first layer of the tiny network: a convolution and its norm
 
 
@@ -35,7 +36,7 @@ def copy_tensors(objective: Objective) -> dict[str, Tensor]:
 def train_byol(optimiser: Optimiser, **continuing: Any) -> list[dict[str, Tensor]]:
     """Train for two epochs, with a reading after each; return all tensors before, after one and after both."""
     changes = {f"continuing__{key}": value for key, value in continuing.items()}
-    params = make_settings(batch_size=256, epochs=2, tau_base=0.9, **changes)
+    params = make_settings(batch_size=256, epochs=2, tau_base=0.9, start=START, **changes)
     params = params.model_copy(update={"optimiser": optimiser})
     state, engine = begin_training(params, steps_per_epoch=2)
     seen = [copy_tensors(state.objective)]
@@ -74,7 +75,7 @@ def test_frozen_norms_keep_their_statistics_and_learn_all_the_same() -> None:
 
 def test_frozen_norms_see_an_image_alike_in_every_batch() -> None:
     """It is for batches that differ from those of the start: an image's features hang on no other image."""
-    params = make_settings(continuing__norms="frozen")
+    params = make_settings(continuing__norms="frozen", start=START)
     byol = begin_training(params)[0].objective.train()
     (images, _), *_ = draw_pairs(1)
     torch.testing.assert_close(byol.encoder(images)[:3], byol.encoder(images[:3]))
@@ -94,7 +95,7 @@ def test_the_heads_meet_the_features_that_will_come() -> None:
     """The first loss is that of a training in which all learns: the norms run as they will."""
     losses = []
     for head_epochs in (0, 1):
-        params = make_settings(batch_size=256, epochs=2, continuing__head_epochs=head_epochs)
+        params = make_settings(batch_size=256, epochs=2, continuing__head_epochs=head_epochs, start=START)
         state, engine = begin_training(params, steps_per_epoch=2)
         train(
             state,
@@ -126,9 +127,17 @@ def test_as_many_frozen_layers_as_there_are_is_one_line_before_any_work(objectiv
 
 def test_heads_first_where_there_are_none_is_one_line() -> None:
     weights = {"reconstruction": 0.0, "centre": 1.0, "contrastive": 0.0, "adversarial": 0.0}
-    params = make_settings(objective="article", article=weights, continuing__head_epochs=1)
+    params = make_settings(objective="article", article=weights, continuing__head_epochs=1, start=START)
     with pytest.raises(InputError, match=r"^params.yaml: pretrain.continuing.head_epochs: .*; say 0$"):
         check_parts(params)
+
+
+@pytest.mark.parametrize(("key", "value"), [("norms", "frozen"), ("anchor", 0.5), ("head_epochs", 1)])
+def test_what_holds_on_to_a_start_is_refused_where_there_is_none(key: str, value: Any) -> None:
+    change = {f"continuing__{key}": value}
+    with pytest.raises(ValueError, match=rf"continuing\.{key}: {value} .* start\.kind is none; name a start, or say "):
+        make_settings(**change)
+    assert make_settings(start=START, **change).start.kind == "champion"
 
 
 def test_heads_alone_to_the_end_is_refused() -> None:

@@ -119,6 +119,7 @@ def test_a_careful_training_is_followed_too(device: torch.device) -> None:
     """The heads alone are one recording, the whole another; rates, anchor and still norms are in them."""
     care = {"layer_decay": 0.5, "frozen_layers": 1, "norms": "frozen", "anchor": 0.5, "head_epochs": 1}
     how = {"optimiser": "adamw", "views": STILL_VIEWS, "epochs": 2, "continuing": care}
+    how["start"] = {"kind": "champion"}
     assert_same(run(Way(compiled=True, recorded=True), device, **how), run(PLAIN, device, **how))
 
 
