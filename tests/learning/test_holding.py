@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from components.byol.objective import Byol, Online, build_head
 from components.learning.objective import Batch, Objective
 from components.learning.params import Optimiser
-from components.pretrain.loop import State, check_parts, train
+from components.pretrain.loop import State, check_learning, train
 from components.stage.errors import InputError
 from tests.pretrain.tiny import ADAMW, HEAD, LARS, SGD, SameViews, begin_training, build_byol, draw_pairs
 from tests.small import make_settings
@@ -147,15 +147,15 @@ def test_an_anchor_holds_the_encoder_nearer_to_where_it_began() -> None:
 def test_as_many_frozen_layers_as_there_are_is_one_line_before_any_work(objective: str) -> None:
     params = make_settings(objective=objective, encoder__widths=(4, 8), continuing__frozen_layers=3)
     with pytest.raises(InputError, match=r"^params.yaml: pretrain.continuing.frozen_layers: 3, .* at most 2$"):
-        check_parts(params)
-    check_parts(params.model_copy(update={"continuing": params.continuing.model_copy(update={"frozen_layers": 2})}))
+        check_learning(params)
+    check_learning(params.model_copy(update={"continuing": params.continuing.model_copy(update={"frozen_layers": 2})}))
 
 
 def test_heads_first_where_there_are_none_is_one_line() -> None:
     weights = {"reconstruction": 0.0, "centre": 1.0, "contrastive": 0.0, "adversarial": 0.0}
     params = make_settings(objective="article", article=weights, continuing__head_epochs=1)
     with pytest.raises(InputError, match=r"^params.yaml: pretrain.continuing.head_epochs: .*; say 0$"):
-        check_parts(params)
+        check_learning(params)
 
 
 def test_heads_alone_to_the_end_is_refused() -> None:

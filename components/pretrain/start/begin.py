@@ -19,9 +19,8 @@ from components.learning import replicas
 from components.learning.replicas import Replica
 from components.pretrain.params import ChampionStart, FileStart, NoStart, Pretrain, TimmStart, TorchvisionStart
 from components.pretrain.provenance import hash_file
-from components.pretrain.start.file import read_file
+from components.pretrain.start.file import Tensors, read_file
 from components.pretrain.start.fit import fit
-from components.pretrain.start.names import Tensors
 from components.pretrain.start.published import find_timm, find_torchvision
 from components.stage.errors import InputError
 from components.stage.shown import show_name
