@@ -146,10 +146,10 @@ def fit_views(views: Any, *, side: int, colours: bool) -> None:
 def fit_length(pretrain: Any, images: int) -> None:
     """Make batches small enough for some steps an epoch, and let few images be seen more often."""
     most = max(2, images // FEWEST_STEPS_PER_EPOCH)
-    part = pretrain["batch_size"] // pretrain["accumulate"]  # images that the memory is known to hold
+    held = pretrain["batch_size"] // pretrain["accumulate"]  # images that the memory is known to hold
     batch = pretrain["batch_size"] = min(pretrain["batch_size"], 2 ** int(math.log2(most)))
     pretrain["accumulate"] = next(
-        parts for parts in range(1, batch + 1) if batch % parts == 0 and batch // parts <= part
+        parts for parts in range(1, batch + 1) if batch % parts == 0 and batch // parts <= held
     )
     epochs = math.ceil(FEWEST_STEPS / max(1, images // pretrain["batch_size"]))
     if epochs > pretrain["epochs"]:

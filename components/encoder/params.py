@@ -101,9 +101,9 @@ class ArticleNetwork(Params):
 
 
 Word = Annotated[str, Field(max_length=100)]
-Single = bool | int | float | Word
-Several = Annotated[tuple[Single, ...], Field(strict=False, max_length=100)]
-Arguments = dict[Annotated[str, Field(max_length=100)], Single | Several]
+Value = bool | int | float | Word
+Values = Annotated[tuple[Value, ...], Field(strict=False, max_length=100)]
+Arguments = dict[Annotated[str, Field(max_length=100)], Value | Values]
 
 GIVEN = {  # what a network is told by other keys, or what would bring weights, and with them code, from elsewhere
     "channels": "pretrain.images.mean has one number per channel",

@@ -1,4 +1,4 @@
-"""Keeps parts of a training still: the encoder's first layers, its norms' statistics, or all of it while heads learn.
+"""Keeps some of a training still: the encoder's first layers, its norms' statistics, or all of it while heads learn.
 
 What follows the encoder, BYOL's target, is kept still in the same places, or the two would see different features of
 the same weights. A layer that does not learn normalises by the statistics that it has.
@@ -29,7 +29,7 @@ def find_frozen(encoder: nn.Module, count: int) -> set[str]:
     return {name for layer in layers[:count] for name in layer}
 
 
-def hold_parts(objective: Objective, params: Continuing) -> None:
+def hold_still(objective: Objective, params: Continuing) -> None:
     """Keep layers and norms still for the whole run. Raises InputError if nothing would be left to learn."""
     frozen = find_frozen(objective.encoder, params.frozen_layers)
     for name, parameter in objective.encoder.named_parameters():

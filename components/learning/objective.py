@@ -69,7 +69,7 @@ class Objective(nn.Module, ABC):
     method: str  # the method's name, a comma and its source, for the encoder's provenance
     watched: ClassVar[str]  # what must not collapse, such as "projection"; see `compute_watched`
     terms: tuple[str, ...] = ()  # names, logged as loss_<name>; empty if the loss has a single term
-    still: tuple[nn.Module, ...] = ()  # parts that normalise by the statistics that they have, also in training
+    still: tuple[nn.Module, ...] = ()  # modules that normalise by the statistics that they have, also in training
 
     @classmethod
     @abstractmethod
@@ -108,10 +108,10 @@ class Objective(nn.Module, ABC):
         """Return the likely causes of a collapse, as keys of params.yaml with their values."""
 
     def train(self, mode: bool = True) -> Self:
-        """Go into the mode of training, or of evaluation, with all parts but those that are still."""
+        """Go into the mode of training, or of evaluation, with all modules but those that are still."""
         super().train(mode)
-        for part in self.still:
-            part.eval()
+        for module in self.still:
+            module.training = False  # and not what it holds: a ViT with its class token holds layers that learn
         return self
 
     def schedule(self, step: int, steps: int) -> Mapping[str, float]:

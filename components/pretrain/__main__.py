@@ -67,23 +67,23 @@ def run(
     device = choose_device(params.device, "pretrain.device")
     kept = prepare_libraries(params, device, scratch / "compiler")
     prepare_device(device, params.threads, deterministic=params.deterministic)
-    loop.check_parts(params)
+    loop.check_learning(params)
     replica = replicas.join_processes(params.batch_size, device, params.accumulate)
-    begun = read_start(params, starts, replica)
+    beginning = read_start(params, starts, replica)
     opened = Store(store)
     images = count_images(opened, SPLITS, params)
     if replica.writes:
         lines = warn_of_unsuitable(params.images, opened, SPLITS) + warn_of_colourless(params.views, params.images)
-        for line in [*lines, *(begun.list_lines() if begun else [])]:
+        for line in [*lines, *(beginning.list_lines() if beginning else [])]:
             print(f"pretrain: {line}", flush=True)
     way = choose_way(params, device, replica, steps=params.epochs * (images // params.batch_size))
     if way.compiled and replica.writes:
         print(f"pretrain: compiling may take a minute or two; what is compiled is kept in {kept}", flush=True)
-    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way, begun))
+    checkpoint = Checkpoint(scratch, identify_run(params, opened, device, replica, way, beginning))
     remembered = claim_and_load(checkpoint, replica)
     kind = choose_feed(images, params, device, replica, before=remembered["feed"] if remembered else None)
     feed = open_feed(kind, opened, SPLITS, params, device, replica)
-    weights = begun.weights if begun else None
+    weights = beginning.weights if beginning else None
     state = loop.build_state(params, device, replica, steps_per_epoch=feed.steps_per_epoch, start=weights)
     if remembered:
         loop.restore(state, remembered["state"])
@@ -104,14 +104,14 @@ def run(
         live,
         processes=replica.world,
         feed=kind,
-        begun=begun is not None,
+        begun=beginning is not None,
         remembered=remembered,
     )
     loop.train(state, engine, feed, params, on_step=observer.on_step, on_epoch=observer.on_epoch)
     replicas.leave_processes()
     observer.close()
     with say_kept(f"the trained state is kept in {checkpoint.folder}, so that another run only writes the outputs"):
-        write_encoder(encoder, state, params, begun, images, opened.shards)
+        write_encoder(encoder, state, params, beginning, images, opened.shards)
         write_curve(curve, observer.rows)
         write_json(metrics, {"images": images, "epochs": params.epochs, **observer.summarise(state)})
     checkpoint.remove()
@@ -131,11 +131,17 @@ def identify_run(
     device: torch.device,
     replica: Replica,
     way: Way,
-    begun: Beginning | None = None,
+    beginning: Beginning | None = None,
 ) -> str:
     """Return the fingerprint of all that the run's result depends on, with what `auto` chooses on this machine."""
     loop.load_objective(params.objective)  # before the fingerprint, which covers the code that is imported
-    facts = device.type, replica.world, choose_precision(params.precision, device), way, begun and begun.begun.sha256
+    facts = (
+        device.type,
+        replica.world,
+        choose_precision(params.precision, device),
+        way,
+        beginning and beginning.begun.sha256,
+    )
     return replicas.broadcast_value(
         fingerprint(json.dumps(dump_used(params)), store.shards, *facts) if replica.writes else ""
     )
@@ -161,7 +167,7 @@ def claim_and_load(checkpoint: Checkpoint, replica: Replica) -> dict[str, Any] |
 
 
 def write_encoder(
-    folder: Path, state: loop.State, params: Pretrain, begun: Beginning | None, images: int, shards: list[Path]
+    folder: Path, state: loop.State, params: Pretrain, beginning: Beginning | None, images: int, shards: list[Path]
 ) -> None:
     """Write weights, config and ONNX without a date or a path, so that the same run writes the same bytes."""
     shape = {"channels": params.images.channels, "side": params.images.side}
@@ -172,18 +178,18 @@ def write_encoder(
         images=params.images,
         features=count_features(network, **shape),
         seed=params.seed,
-        start=begun.begun if begun else None,
+        start=beginning.begun if beginning else None,
         provenance={
             "method": state.objective.method,
             "images": images,
             "data": hash_shards(shards),
-            "start": begun.begun.sha256 if begun else None,
+            "start": beginning.begun.sha256 if beginning else None,
             "lock": hash_lock(),
             "torch": str(torch.__version__),
             "params": dump_used(params),
         },
     )
-    first = loop.build_first_encoder(params, begun.weights).state_dict() if begun else None
+    first = loop.build_first_encoder(params, beginning.weights).state_dict() if beginning else None
     save_encoder(folder, network, config, first)
     export_onnx(network, folder / ONNX, params.images)
 

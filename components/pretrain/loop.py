@@ -19,7 +19,7 @@ from components.learning import schedules
 from components.learning.anchor import anchor_weights
 from components.learning.device import choose_precision, place_network
 from components.learning.engine import Engine, start_engine
-from components.learning.holding import hold_encoder, hold_parts
+from components.learning.holding import hold_encoder, hold_still
 from components.learning.objective import Feed, Objective
 from components.learning.optimiser import build_optimiser, compute_factors, scale_learning_rate
 from components.learning.randomness import NETWORK, derive_seed
@@ -93,10 +93,10 @@ def build_first_encoder(params: Pretrain, start: Mapping[str, Tensor] | None) ->
     return encoder
 
 
-def check_parts(params: Pretrain) -> None:
+def check_learning(params: Pretrain) -> None:
     """Check, before any work, that something is left to learn. Raises InputError if not."""
     if params.continuing.frozen_layers or params.continuing.head_epochs:
-        hold_parts(build_objective(params), params.continuing)
+        hold_still(build_objective(params), params.continuing)
 
 
 def load_objective(name: str) -> type[Objective]:
@@ -110,7 +110,7 @@ def start_state(objective: Objective, params: Pretrain, *, steps_per_epoch: int)
     device = next(objective.parameters()).device
     losses = torch.zeros(steps_per_epoch, 1 + len(objective.terms), device=device)
     continuing = params.continuing
-    hold_parts(objective, continuing)
+    hold_still(objective, continuing)
     factors = compute_factors(objective.encoder, continuing)
     optimiser = build_optimiser(objective, params.optimiser, factors)
     if continuing.anchor:

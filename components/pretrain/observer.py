@@ -13,7 +13,7 @@ from components.learning.graph import WARM_UP_OF_SEVERAL
 from components.pretrain.checkpoint import Checkpoint
 from components.pretrain.loop import EpochRecord, State, check_finite, remember
 from components.pretrain.params import Pretrain
-from components.pretrain.readings import Sample, compare_with_start, read_start, take_readings
+from components.pretrain.readings import Sample, describe_fall, measure_start, take_readings
 from components.show.estimate import Estimate
 from components.show.loggers import Logger, open_loggers
 from components.show.progress import Progress
@@ -52,7 +52,7 @@ class Observer:
         self.start: float | None = before["start"]  # the kNN before the first step
         self.warned: bool = before["warned"]  # that the kNN has fallen below it
         if begun and not remembered:
-            self.start = read_start(state, engine, sample, params)
+            self.start = measure_start(state, engine, sample, params)
         self.loggers = open_loggers(params.watch.loggers, folder)
         for row, moment in zip(self.rows, self.moments, strict=True):
             self.log(row | moment)
@@ -106,7 +106,7 @@ class Observer:
         if self.start is None:
             return {}
         print(f"pretrain: epoch {row['epoch']:.0f}: kNN {row['knn']:.3f}, start {self.start:.3f}", flush=True)
-        warning = compare_with_start(row["knn"], self.start, len(self.sample.queries), step, self.params)
+        warning = describe_fall(row["knn"], self.start, len(self.sample.queries), step, self.params)
         if warning and not self.warned:
             print(f"pretrain: {warning}", flush=True)
         self.warned = self.warned or bool(warning)

@@ -26,7 +26,7 @@ from components.stage.types import (
 )
 
 Loaders = Annotated[int, Field(ge=0, le=1024)]
-Published = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
+PublishedName = Annotated[str, Field(max_length=200, pattern=r"^[\w.-]+$")]  # a name that a library gives
 Queries = Annotated[int, Field(ge=0, le=10**9)]
 
 
@@ -89,15 +89,15 @@ class TorchvisionStart(Params):
     """Weights that torchvision publishes, by their names there."""
 
     kind: Literal["torchvision"]
-    model: Published
-    weights: Published
+    model: PublishedName
+    weights: PublishedName
 
 
 class TimmStart(Params):
     """Weights that timm publishes, by the name of their model."""
 
     kind: Literal["timm"]
-    model: Published
+    model: PublishedName
 
 
 Start = Annotated[NoStart | ChampionStart | FileStart | TorchvisionStart | TimmStart, Field(discriminator="kind")]
@@ -150,10 +150,15 @@ def dump_used(params: Pretrain) -> dict[str, Any]:
     return params.model_dump(mode="json", exclude=unused)
 
 
-def check_network(params: Pretrain) -> None:
-    """Check the network as the stage will. Ours are sound; only others are worth the seconds of an import."""
+def check_built(params: Pretrain) -> None:
+    """Check what only the built network tells, as the stage will. Most settings are not worth the seconds of an import.
+
+    Raises InputError.
+    """
     if params.encoder.name in ("timm", "own"):
         importlib.import_module("components.pretrain.network").check_network(params)
+    if params.continuing.frozen_layers or params.continuing.head_epochs:
+        importlib.import_module("components.pretrain.loop").check_learning(params)
 
 
 OBJECTIVES: dict[str, Any] = find_in_rooms("OBJECTIVE")  # parameter class by the name that `pretrain.objective` takes
@@ -161,4 +166,4 @@ KEYS = [key for settings in (Pretrain, *OBJECTIVES.values()) for key in settings
 assert len(set(KEYS)) == len(KEYS), f"two rooms define the same key of `pretrain`, among {sorted(KEYS)}"
 WholePretrain = create_model("WholePretrain", __base__=(Pretrain, *OBJECTIVES.values()), __module__=__name__)
 SECTIONS = {"pretrain": WholePretrain}
-CHECKS = {"pretrain": check_network}
+CHECKS = {"pretrain": check_built}

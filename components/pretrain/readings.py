@@ -63,7 +63,7 @@ def take_readings(state: State, engine: Engine, sample: Sample, params: Pretrain
     return readings
 
 
-def read_start(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float | None:
+def measure_start(state: State, engine: Engine, sample: Sample, params: Pretrain) -> float | None:
     """Measure the kNN of what the training begins with, before the first step; None if there is nothing to vote on."""
     with evaluating(state.objective):
         return measure_knn_accuracy(state, engine, sample, params) if len(sample.queries) else None
@@ -79,7 +79,7 @@ def evaluating(objective: Objective) -> Iterator[None]:
         objective.train()
 
 
-def compare_with_start(knn: float, start: float, queries: int, step: int, params: Pretrain) -> str:
+def describe_fall(knn: float, start: float, queries: int, step: int, params: Pretrain) -> str:
     """Return a warning if the kNN is below that of the start by more than chance explains, else an empty text.
 
     Raises RunError if it fell by more than pretrain.watch.fall.

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from components.byol.objective import Byol, Online, build_head
 from components.learning.objective import Batch, Objective
 from components.learning.params import Optimiser
-from components.pretrain.loop import State, check_parts, train
+from components.pretrain.loop import State, check_learning, train
 from components.stage.errors import InputError
-from tests.pretrain.tiny import ADAMW, LARS, SGD, SameViews, begin_training, build_byol, draw_pairs
+from tests.pretrain.tiny import ADAMW, HEAD, LARS, SGD, SameViews, begin_training, build_byol, draw_pairs
 from tests.small import make_settings
 
 START = {"kind": "champion"}
@@ -64,6 +65,32 @@ def list_encoder(names: dict[str, Tensor], *begins: str) -> set[str]:
 def test_frozen_layers_keep_their_bits_and_all_others_move(optimiser: Optimiser) -> None:
     before, _, after = train_byol(optimiser, frozen_layers=1)
     assert list_moved(before, after) == set(before) - list_encoder(before, *STEM)
+
+
+class Tokens(nn.Module):
+    """A network with a tensor of its own, as a ViT's class token, which belongs to its first layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(64))
+        self.first, self.second = nn.Linear(64, 16), nn.Sequential(nn.BatchNorm1d(16), nn.Dropout(), nn.Linear(16, 16))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images: (B, 1, 8, 8) -> (B, 16)."""
+        features: Tensor = self.second(self.first(images.flatten(1) + self.token))
+        return features
+
+
+def test_layers_after_frozen_ones_train_also_where_the_network_holds_a_token() -> None:
+    """Their dropout works, and their norms go by the batch."""
+    byol = Byol(Online(Tokens(), build_head(16, HEAD), build_head(HEAD.out, HEAD)), tau_base=0.9, tau_hold=0.0)
+    state, _ = begin_training(make_settings(continuing__frozen_layers=1), objective=byol)
+    encoder = state.objective.encoder
+    assert isinstance(encoder, Tokens)
+    assert not encoder.token.requires_grad
+    assert not encoder.first.training
+    assert encoder.second[1].training
+    assert encoder.second[2].training
 
 
 def test_frozen_norms_keep_their_statistics_and_learn_all_the_same() -> None:
@@ -121,15 +148,15 @@ def test_an_anchor_holds_the_encoder_nearer_to_where_it_began() -> None:
 def test_as_many_frozen_layers_as_there_are_is_one_line_before_any_work(objective: str) -> None:
     params = make_settings(objective=objective, encoder__widths=(4, 8), continuing__frozen_layers=3)
     with pytest.raises(InputError, match=r"^params.yaml: pretrain.continuing.frozen_layers: 3, .* at most 2$"):
-        check_parts(params)
-    check_parts(params.model_copy(update={"continuing": params.continuing.model_copy(update={"frozen_layers": 2})}))
+        check_learning(params)
+    check_learning(params.model_copy(update={"continuing": params.continuing.model_copy(update={"frozen_layers": 2})}))
 
 
 def test_heads_first_where_there_are_none_is_one_line() -> None:
     weights = {"reconstruction": 0.0, "centre": 1.0, "contrastive": 0.0, "adversarial": 0.0}
     params = make_settings(objective="article", article=weights, continuing__head_epochs=1, start=START)
     with pytest.raises(InputError, match=r"^params.yaml: pretrain.continuing.head_epochs: .*; say 0$"):
-        check_parts(params)
+        check_learning(params)
 
 
 @pytest.mark.parametrize(("key", "value"), [("norms", "frozen"), ("anchor", 0.5), ("head_epochs", 1)])

@@ -21,6 +21,7 @@ from tests.encoder.test_from_own import Write, write  # noqa: F401  (a fixture)
 from tests.encoder.test_from_timm import timm_network
 from tests.pretrain.test_loop import FixedFeed
 from tests.pretrain.tiny import ADAMW, CPU, LARS, PretrainWith
+from tests.small import make_settings
 
 VIT = timm_network("test_vit", patch_size=4, depth=2, drop_path_rate=0.5, proj_drop_rate=0.2)
 HEAD = Head(hidden=8, out=4)
@@ -53,6 +54,11 @@ def test_what_is_wrong_with_the_network_is_named_with_its_key(
 def test_the_check_of_params_looks_at_the_network_before_the_images_are_fetched(pretrain_with: PretrainWith) -> None:
     with pytest.raises(InputError, match="timm has no 'test_resne'"):
         check_further(SimpleNamespace(pretrain=pretrain_with(encoder=timm_network("test_resne"))))
+
+
+def test_the_check_of_params_counts_the_layers_before_the_images_are_fetched() -> None:
+    with pytest.raises(InputError, match=r"continuing\.frozen_layers: 99, but this encoder has"):
+        check_further(SimpleNamespace(pretrain=make_settings(continuing__frozen_layers=99)))
 
 
 def test_a_network_without_weights_is_refused(write: Write, pretrain_with: PretrainWith) -> None:  # noqa: F811

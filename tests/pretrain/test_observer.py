@@ -183,7 +183,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A start whose kNN is 0.11, on a hundred queries; a list of the steps at which it was measured."""
     monkeypatch.setattr("tests.pretrain.test_observer.SAMPLE", dataclasses.replace(SAMPLE, queries=torch.zeros(100)))
     measured: list[int] = []
-    monkeypatch.setattr(module, "read_start", lambda state, *_: measured.append(state.step) or 0.11)
+    monkeypatch.setattr(module, "measure_start", lambda state, *_: measured.append(state.step) or 0.11)
     return measured
 
 
@@ -215,7 +215,7 @@ def test_a_fall_below_the_start_is_warned_of_once(
     run: Run, start: list[int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of 100 images, 80 and then 60 or 30 right: the first is no chance, and said before more is lost."""
-    monkeypatch.setattr(module, "read_start", lambda *_: 0.8)
+    monkeypatch.setattr(module, "measure_start", lambda *_: 0.8)
     monkeypatch.setattr(module, "take_readings", lambda state, *_: {"knn": {4: 0.75, 8: 0.6, 12: 0.3}[state.step]})
     observer = run.observe(begun=True, watch__every_epochs=1, checkpoint_seconds=0.0)
     run.step(observer, 9)
@@ -232,7 +232,7 @@ def test_a_fall_below_the_start_is_warned_of_once(
 def test_a_fall_ends_the_run_where_that_is_asked_for(
     run: Run, start: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "read_start", lambda *_: 0.8)
+    monkeypatch.setattr(module, "measure_start", lambda *_: 0.8)
     monkeypatch.setattr(module, "take_readings", lambda state, *_: {"knn": 0.6})
     run.step(run.observe(begun=True, watch__fall=0.25), 8)
     run.state.step = 0

@@ -192,11 +192,11 @@ def test_the_start_is_measured_as_the_readings_measure_it_and_leaves_the_run_as_
 ) -> None:
     before = collect_state(trained[0])
     params = make_settings(watch__collapse=0.0)
-    assert readings.read_start(*trained, sample, params) == take_readings(*trained, sample, params)["knn"]
+    assert readings.measure_start(*trained, sample, params) == take_readings(*trained, sample, params)["knn"]
     after = collect_state(trained[0])
     assert all(torch.equal(torch.as_tensor(before[name]), torch.as_tensor(after[name])) for name in before)
     without = dataclasses.replace(sample, queries=sample.queries[:0])
-    assert readings.read_start(*trained, without, params) is None
+    assert readings.measure_start(*trained, without, params) is None
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_the_start_is_measured_as_the_readings_measure_it_and_leaves_the_run_as_
 )
 def test_only_more_than_chance_explains_is_a_fall(knn: float, queries: int, warned: bool) -> None:
     """Three standard errors of a share of 0.75 are 0.13 on 100 images, and 0.041 on 1,000."""
-    assert bool(readings.compare_with_start(knn, 0.8, queries, 5, make_settings())) == warned
+    assert bool(readings.describe_fall(knn, 0.8, queries, 5, make_settings())) == warned
 
 
 def test_a_fall_that_nothing_measures_is_refused() -> None:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 def is_other_channels(ours: Tensor, theirs: Tensor) -> bool:
     """Whether two convolutions differ only in how many channels they see."""
-    return ours.ndim == theirs.ndim == 4 and (len(ours), *ours.shape[2:]) == (len(theirs), *theirs.shape[2:])
+    same = ours.ndim == theirs.ndim == 4 and (len(ours), *ours.shape[2:]) == (len(theirs), *theirs.shape[2:])
+    return same and theirs.shape[1] > 0
 
 
 def adapt_stem(weight: Tensor, channels: int) -> Tensor:

@@ -9,20 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from components.encoder.build import build_encoder
+from components.encoder.build import plan_encoder
 from components.encoder.params import Images
 from components.encoder.saved import CONFIG, WEIGHTS, Begun, Config
 from components.learning import replicas
 from components.learning.replicas import Replica
 from components.pretrain.params import ChampionStart, FileStart, NoStart, Pretrain, TimmStart, TorchvisionStart
 from components.pretrain.provenance import hash_file
-from components.pretrain.start.file import read_file
+from components.pretrain.start.file import Tensors, read_file
 from components.pretrain.start.fit import fit
-from components.pretrain.start.names import Tensors
 from components.pretrain.start.published import find_timm, find_torchvision
 from components.stage.errors import InputError
 from components.stage.shown import show_name
@@ -88,8 +86,7 @@ def prepare(params: Pretrain, folder: Path) -> Beginning:
     """Read the start and fit it to the network. Raises InputError."""
     source = find_source(params, folder)
     before = source.path.stat()
-    with torch.device("meta"):
-        network = build_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
+    network = plan_encoder(params.encoder, channels=params.images.channels, side=params.images.side)
     weights, notes = fit(network, source.tensors, channels=params.images.channels, source=str(source.path))
     sha256, after = hash_file(source.path), source.path.stat()
     if (before.st_ino, before.st_size, before.st_mtime_ns) != (after.st_ino, after.st_size, after.st_mtime_ns):

@@ -27,6 +27,7 @@ MOST_TENSORS = 100_000  # the largest networks have some thousands
 MOST_HEADER = 8 << 20  # bytes that name tensors: 100,000 of them
 MOST_READS = 2_000_000  # pieces in which a file of PyTorch before 1.6 is read; a network takes 60 per tensor
 DEEPEST = 8  # dictionaries inside of each other
+LONGEST, MOST_DOTS = 500, 40  # characters of a name, and dots in it: each place to cut a name at is tried
 ZIP, PICKLE, LFS = b"PK\x03\x04", b"\x80", b"version https://git-lfs"
 END, END_64 = b"PK\x05\x06", b"PK\x06\x06"  # what a zip archive ends with, and of those with large numbers
 CURE = "give a file of safetensors, or a state_dict that torch.save wrote"
@@ -153,13 +154,22 @@ def list_named(path: Path, content: Any) -> Iterator[tuple[str, Tensor]]:
     while waiting:
         prefix, value, depth = waiting.pop()
         if isinstance(value, Tensor) and prefix:
+            check_name(path, prefix)
             yield prefix, value
         elif isinstance(value, Mapping) and depth < DEEPEST:
             seen += len(value)
             if seen > MOST_TENSORS:  # a dictionary may also stand in many places
                 raise InputError(f"{path}: holds more than {MOST_TENSORS:,} tensors, more than any network")
             inner = [(name, part) for name, part in value.items() if isinstance(name, str)]
+            for name, _ in inner:
+                check_name(path, name)
             waiting += [(f"{prefix}.{name}" if prefix else name, part, depth + 1) for name, part in reversed(inner)]
+
+
+def check_name(path: Path, name: str) -> None:
+    """Check that a name is no longer than names are. Raises InputError if it is."""
+    if len(name) > LONGEST or name.count(".") > MOST_DOTS:
+        raise InputError(f"{path}: holds a name of {len(name):,} characters, longer than those of any network; {CURE}")
 
 
 def check_extent(path: Path, tensors: Tensors, size: int) -> None:

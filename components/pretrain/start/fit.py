@@ -22,7 +22,8 @@ from components.pretrain.start.adapt import (
     is_other_channels,
     resample_positions,
 )
-from components.pretrain.start.names import Match, Tensors, find_match
+from components.pretrain.start.file import Tensors
+from components.pretrain.start.names import Match, find_match
 from components.stage.errors import InputError
 from components.stage.shown import show_name
 

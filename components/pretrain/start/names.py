@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-Tensors = Mapping[str, Tensor]
+from components.pretrain.start.file import Tensors
+
 BETTER = {"teacher", "ema"}  # words in the names of networks that are evaluated
 WORSE = {"student", "target", "momentum", "k", "key"}  # and of those that are not
 
@@ -52,7 +53,7 @@ def match_names(network: nn.Module, wanted: Tensors, found: Tensors) -> Match:
     scores = {key: count_fitting(names, wanted, found) for key, names in tried.items()}
     if not scores:
         return Match("", {})
-    ranked = sorted(scores, key=lambda key: (-scores[key], -len(tried[key]), -rate(key[0]), key[1], len(key[0])))
+    ranked = sorted(scores, key=lambda key: (-scores[key], -len(tried[key]), -rank(key[0]), key[1], len(key[0])))
     best = ranked[0]
     equals = tuple(key[0] for key in ranked[1:] if key[1] == best[1] and scores[key] == scores[best])
     return Match(best[0], tried[best], equals=equals)
@@ -85,8 +86,8 @@ def count_fitting(names: Mapping[str, str], wanted: Tensors, found: Tensors) -> 
     return sum(wanted[ours].numel() for ours, theirs in names.items() if wanted[ours].shape == found[theirs].shape)
 
 
-def rate(prefix: str) -> int:
-    """Rate a beginning: above 0 for a network that is evaluated, below 0 for one that only helped to train it."""
+def rank(prefix: str) -> int:
+    """Rank a beginning: above 0 for a network that is evaluated, below 0 for one that only helped to train it."""
     words = set(re.split(r"[._]", prefix.lower()))
     return bool(words & BETTER) - bool(words & WORSE)
 
@@ -102,7 +103,7 @@ def match_order(wanted: Tensors, found: Tensors, stem: str | None) -> Match | No
     for name in found:
         for prefix, _ in split_name(name):
             under[prefix].append(name)
-    for prefix in sorted(under, key=lambda prefix: (-rate(prefix), len(prefix))):
+    for prefix in sorted(under, key=lambda prefix: (-rank(prefix), len(prefix))):
         pairs = list(zip(wanted, under[prefix], strict=False))
         if len(pairs) == len(wanted) and all(
             ours.rpartition(".")[2] == theirs.rpartition(".")[2]

@@ -15,8 +15,7 @@ from urllib.parse import urlparse
 import torch
 
 from components.pretrain.params import TimmStart, TorchvisionStart
-from components.pretrain.start.file import read_file
-from components.pretrain.start.names import Tensors
+from components.pretrain.start.file import Tensors, read_file
 from components.stage.errors import InputError
 from components.stage.shown import escape, shorten, show
 

@@ -98,6 +98,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {  # what writes the 
     "cut": (cut, "cut short or damaged"),
     "repeated": (repeat, "repeats a few numbers 1,000,000,000,000 times"),
     "nested": (nest, "more than 100,000 tensors"),
+    "long name": (lambda path: save_safe(path, {"a" * 9999: torch.zeros(1)}), "a name of 9,999 characters"),
+    "dots": (lambda path: save_safe(path, {"a." * 50 + "w": torch.zeros(1)}), "a name of 101 characters"),
     "sparse": (lambda path: save_zip(path, {"0.weight": torch.eye(3).to_sparse()}), "sparse, quantised or without"),
     "no content": (lambda path: save_zip(path, {"a": torch.zeros(2, device="meta")}), "sparse, quantised or without"),
     "no names": (lambda path: save_zip(path, [torch.zeros(3)]), "no tensor that has a name"),

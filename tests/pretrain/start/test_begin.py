@@ -15,6 +15,7 @@ from components.pretrain.start import begin
 from components.pretrain.start.begin import compare_statistics, read_start
 from components.stage.errors import InputError
 from tests.encoder.made import make_encoder
+from tests.encoder.test_from_own import Write, write  # noqa: F401  (a fixture)
 from tests.pretrain.start.files import draw_weights, save_zip
 from tests.small import make_settings
 
@@ -125,6 +126,17 @@ def test_numbers_as_the_weights_know_them_need_no_word() -> None:
     )
     gray = make_settings(images__mean=(0.45,), images__std=(0.226,)).images
     assert compare_statistics(gray, *imagenet) == []
+
+
+def test_a_network_of_the_users_own_is_built_as_it_is(write: Write, tmp_path: Path) -> None:  # noqa: F811
+    """It may compute numbers while it is built, which a network without memory for its weights does not have."""
+    build = "import torch\nfrom torch import nn\ndef build(*, channels, side, width):\n    "
+    encoder = write(build + "return nn.Sequential(nn.Flatten(), nn.Linear(64, int(torch.tensor(width) * 2)))")
+    save_zip(tmp_path / "weights.pt", {"1.weight": torch.ones(8, 64), "1.bias": torch.zeros(8)})
+    start = {"kind": "file", "path": str(tmp_path / "weights.pt")}
+    begun = read_start(make_settings(start=start, encoder=encoder.model_dump()), tmp_path, ALONE)
+    assert begun is not None
+    assert torch.equal(begun.weights["1.weight"], torch.ones(8, 64))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -199,3 +199,11 @@ def test_names_in_a_file_do_no_harm_to_a_terminal() -> None:
     whole = draw_weights() | {"\x1b[2Jextra\n": torch.zeros(3)}
     assert fit_it(build_tiny(), whole, channels=1)[1].count("\n") == 1
     assert make_settings().start.kind == "none", "the shipped params.yaml begins at random"
+
+
+def test_a_stem_that_sees_no_channel_is_left() -> None:
+    """There is nothing in it to repeat."""
+    weights = draw_weights() | {"0.weight": torch.zeros(8, 0, 3, 3)}
+    taken, said = fit_it(build_tiny(channels=3), weights)
+    assert "0.weight" not in taken
+    assert "left, and drawn at random: 0.weight; 0.weight is [8, 0, 3, 3] there and [8, 3, 3, 3] here" in said
