@@ -92,7 +92,7 @@ def run(
         loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave_processes()
         return
-    check_disk(state, checkpoint.folder, encoder)
+    check_disk(state, checkpoint.folder, encoder, started=begun is not None)
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
     observer = Observer(
@@ -117,12 +117,13 @@ def run(
     checkpoint.remove()
 
 
-def check_disk(state: loop.State, kept: Path, encoder: Path) -> None:
-    """Check that there is room for checkpoints, each written beside the last two, and for weights and ONNX."""
+def check_disk(state: loop.State, kept: Path, encoder: Path, *, started: bool) -> None:
+    """Check that there is room for checkpoints, each written beside the last two, for weights and ONNX, and for the
+    weights of a start if the training has `started` with any."""
     weights = sum(tensor.nbytes for tensor in state.objective.encoder.state_dict().values())
     there = sum(path.stat().st_size for path in kept.glob("*.pt"))
     missing = max(0, CHECKPOINTS * sum(tensor.nbytes for tensor in list_tensors(loop.remember(state))) - there)
-    check_room({kept: missing, encoder: 2 * weights}, "checkpoints and the encoder")
+    check_room({kept: missing, encoder: (3 if started else 2) * weights}, "checkpoints and the encoder")
 
 
 def identify_run(

@@ -202,15 +202,15 @@ def test_processes_that_find_different_checkpoints_do_not_go_on(tmp_path: Path, 
 
 
 def test_room_is_asked_for_three_checkpoints_less_those_that_are_there(tmp_path: Path, monkeypatch: Any) -> None:
-    """A new one is written beside the last two; a run that goes on has two already."""
+    """A new one is written beside the last two; a run that goes on has two already; a start is one more file."""
     state, asked = SimpleNamespace(objective=SimpleNamespace(encoder=torch.nn.Linear(4, 1, bias=False))), []
     monkeypatch.setattr(pretrain.loop, "remember", lambda _: {"losses": torch.zeros(1000)})
     monkeypatch.setattr(pretrain, "check_room", lambda needs, _: asked.append(list(needs.values())))
-    pretrain.check_disk(state, tmp_path / "kept", tmp_path / "encoder")  # type: ignore[arg-type]
+    pretrain.check_disk(state, tmp_path / "kept", tmp_path / "encoder", started=False)  # type: ignore[arg-type]
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "state.pt").write_bytes(bytes(4100))
-    pretrain.check_disk(state, tmp_path / "kept", tmp_path / "encoder")  # type: ignore[arg-type]
-    assert asked == [[12_000, 32], [7900, 32]]
+    pretrain.check_disk(state, tmp_path / "kept", tmp_path / "encoder", started=True)  # type: ignore[arg-type]
+    assert asked == [[12_000, 32], [7900, 48]], "what a training began with is a third file of weights"
 
 
 def test_a_collapse_stops_the_run_early_and_says_why(new_run: Callable[..., Run]) -> None:
