@@ -67,7 +67,7 @@ def test_a_name_that_timm_does_not_have_is_answered_with_one_that_it_has(name: s
         ({"img_size": 32}, "pretrain.images.side says it"),
         ({"depth": 100_000}, "depth: at most 200"),
         ({"embed_dim": 10**12}, "embed_dim: at most"),
-        ({"drop_rate": float("nan")}, "at most"),
+        ({"drop_rate": float("nan")}, "a finite number"),
         ({"a b": 1}, "not the name of an argument"),
         ({"x": {"y": 1}}, "Input should be"),
     ],

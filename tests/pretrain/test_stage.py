@@ -243,7 +243,14 @@ def test_settings_that_do_not_suit_the_images_are_named_before_the_training(
         raise RunError("goes on")
 
     monkeypatch.setattr(pretrain, "choose_way", go_on)
-    coloured = {"side": 8, "read_side": 8, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    coloured = {
+        "side": 8,
+        "read_side": 8,
+        "range": None,
+        "colours": None,
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
     said = []
     for changes in ({}, {"pretrain__images": coloured}):
         with pytest.raises(RunError, match="goes on"):

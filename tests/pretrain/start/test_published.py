@@ -83,7 +83,14 @@ def test_torchvisions_weights_are_read_from_the_cache_and_checked(
 ) -> None:
     """torchvision compares a file with its hash only when it downloads it."""
     path = put_into_hub(tmp_path / "hub", dict(torchvision.models.resnet18().state_dict()))
-    images = {"side": 128, "read_side": 128, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    images = {
+        "side": 128,
+        "read_side": 128,
+        "range": None,
+        "colours": None,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    }
     resnet = {"name": "resnet18", "stem": "auto"}
     params = make_settings(start=RESNET.model_dump(), encoder=resnet, images=images)
     with pytest.raises(InputError, match=r"resnet18-f37072fd\.pth: damaged: its SHA-256 does not begin with f37072fd"):
