@@ -92,7 +92,7 @@ def run(
         loop.train(state, engine, feed, params, on_step=lambda _: None, on_epoch=lambda *_: None)
         replicas.leave_processes()
         return
-    check_disk(state, checkpoint.folder, encoder, started=begun is not None)
+    check_disk(state, checkpoint.folder, encoder, started=beginning is not None)
     sample = draw_sample(opened, SPLITS, params)
     draw_preview(sample.images, params, views)
     observer = Observer(
