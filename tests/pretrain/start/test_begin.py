@@ -12,7 +12,7 @@ from components.learning.replicas import ALONE, Replica
 from components.pretrain.loop import build_objective
 from components.pretrain.params import OBJECTIVES, Pretrain
 from components.pretrain.start import begin
-from components.pretrain.start.begin import compare_statistics, read_start
+from components.pretrain.start.begin import compare_pixels, compare_statistics, read_start
 from components.stage.errors import InputError
 from tests.encoder.made import make_encoder
 from tests.pretrain.start.files import draw_weights, save_zip
@@ -125,6 +125,19 @@ def test_numbers_as_the_weights_know_them_need_no_word() -> None:
     )
     gray = make_settings(images__mean=(0.45,), images__std=(0.226,)).images
     assert compare_statistics(gray, *imagenet) == []
+
+
+def test_a_champion_of_another_range_or_order_of_colours_is_told(champion: Path) -> None:
+    """Its mean and deviation may be the same numbers, and its first layer would still see images nearly black."""
+    of_twelve_bits = make_encoder(channels=3, range=(0, 4095))[1].images
+    of_sixteen_bits = make_encoder(channels=3, range=(0, 65535), colours=(2, 1, 0))[1].images
+    assert compare_pixels(of_twelve_bits, of_twelve_bits) == []
+    (line,) = compare_pixels(of_sixteen_bits, of_twelve_bits)
+    assert "pretrain.images.range, colours: the start was trained with range [0, 4095] and colours [0, 1, 2];" in line
+    save_encoder(champion, *make_encoder(range=(0, 4095)))
+    start = read_start(begin_with_champion(), champion.parent, ALONE)
+    assert start is not None
+    assert "the start was trained with range [0, 4095]" in start.advice[0]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
