@@ -15,7 +15,7 @@ import numpy as np
 
 from components.encoder.params import Images
 from components.learning.params import Views
-from components.store.decode import MODES, accept, decode_whole, read_all
+from components.store.decode import MODES, accept, decode_picture, decode_whole, read_all
 from components.store.store import Store
 
 GROUPS, IMAGES = 8, 64  # at most so many row groups are looked into, and about so many images
@@ -41,6 +41,7 @@ class Look:
     deep: int  # how many of them have more than 8 bits
     bits: int  # the most that one has
     bands: int  # how many of them are neither gray nor colours
+    hidden: int  # how many of these are decoded as what a viewer shows, without their other channels
     highest: int  # of all values, of those with more than 8 bits if there are any
     cut: float  # share of the values that lie above the range
 
@@ -79,10 +80,15 @@ def warn_of_colourless(views: Views, params: Images) -> list[str]:
 def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Look:
     """Decode images that lie evenly spaced in groups that are evenly spaced in the store."""
     encoded = list(choose_images(store, splits))
-    depths = [depth for depth in map(read_depth, encoded) if depth]
+    found = [read_depth(image) for image in encoded]
+    depths = [depth for depth in found if depth]
     deep = [depth for depth in depths if depth.bits > 8]
     bands = sum(depth.bands for depth in depths)
     highest = max((depth.highest for depth in deep), default=0)
+    hidden = 0
+    if not params.deep and params.channels in MODES:
+        banded = [image for image, depth in zip(encoded, found, strict=True) if depth and depth.bands]
+        hidden = sum(decode_picture(image, params.channels) is not None for image in banded)
     plain = not bands and params.colours is None and params.channels in MODES
     low, high = params.limits
     sides, coloured, means, squares, cut = [], 0, [], [], []
@@ -100,7 +106,7 @@ def look_at_images(params: Images, store: Store, splits: tuple[str, ...]) -> Loo
     mean = np.mean(means, axis=0)
     std = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0))
     shorter, bits = int(np.median(sides)), max((depth.bits for depth in deep), default=8)
-    return Look(len(sides), coloured, shorter, mean, std, len(deep), bits, bands, highest, float(np.mean(cut)))
+    return Look(len(sides), coloured, shorter, mean, std, len(deep), bits, bands, hidden, highest, float(np.mean(cut)))
 
 
 def read_depth(encoded: bytes) -> Depth | None:
@@ -159,6 +165,11 @@ def check_channels(params: Images, look: Look) -> list[str]:
         return [
             f"colours: empty, so that the last of {params.channels} channels counts as alpha, which {look.bands} of "
             f"{look.count} images looked at do not have; [] if no channel has a colour, or the numbers of R, G and B"
+        ]
+    if look.hidden and params.colours is not None:
+        return [
+            f"range: empty, so that up to four channels are what a viewer shows, but {look.hidden} of {look.count} "
+            f"images looked at have others, which are then lost; {propose_range(look.highest)} keeps them all"
         ]
     if look.bands or params.colours is not None or params.channels not in MODES:
         return []

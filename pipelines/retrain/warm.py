@@ -18,6 +18,8 @@ from pipelines.retrain import rewrite
 from pipelines.train import graph
 
 CHAMPION, NONE = {"kind": "champion"}, {"kind": "none"}  # values of the key `start` of the section that trains
+# Care for the weights of a start, `continuing` of that section, is refused where there is none.
+NO_CARE = {"layer_decay": 1.0, "frozen_layers": 0, "norms": "batch", "anchor": 0.0, "head_epochs": 0}
 
 
 def restore_own(folder: Path) -> None:
@@ -39,13 +41,12 @@ def begin(root: Path, folder: Path, champion: Version | None, say: Say) -> dict[
     section = next((stage.name for stage in graph.read_stages(folder) if place in stage.inputs), "")
     if not section and params["retrain"]["start"] == "champion":
         raise StageError(f"params.yaml: retrain.start: champion: no stage of dvc.yaml reads {place}", USER_ERROR)
-    own_start = rewrite.get(params, f"{section}.start")
-    written = dict(_list_values(params["retrain"], champion, section, own_start, say))
+    written = dict(_list_values(params, champion, section, say))
     own = {key: rewrite.get(params, key) for key in written}
     record: dict[str, Any] = {"commit": None, "own": own, "written": written}
     if written:
         rewrite.set_values(folder, written)
-    if champion is not None and written.get(f"{section}.start", own_start) == CHAMPION:
+    if champion is not None and rewrite.get(rewrite.read(folder), f"{section}.start") == CHAMPION:
         start.bring(root, folder, champion, params["promote"])
         record["commit"] = champion.commit
         values = ", ".join(f"{key} {value}" for key, value in written.items() if value != CHAMPION)
@@ -63,18 +64,21 @@ def explain_refusal(folder: Path, text: str) -> str:
 
 
 def _list_values(
-    rules: Mapping[str, Any], champion: Version | None, section: str, own_start: Any, say: Say
+    params: Mapping[str, Any], champion: Version | None, section: str, say: Say
 ) -> Iterator[tuple[str, Any]]:
     """List what is written over the section that trains, by keys with dots."""
-    if rules["start"] != "champion":
+    if params["retrain"]["start"] != "champion":
         return
     if champion is None:
         say("there is no champion to begin with yet: this night is as with `retrain.start: scratch`")
-        if own_start == CHAMPION:
+        if rewrite.get(params, f"{section}.start") == CHAMPION:
             yield f"{section}.start", NONE
+            for key, nothing in _flatten(NO_CARE, f"{section}.continuing"):
+                if rewrite.get(params, key) not in (None, nothing):
+                    yield key, nothing
         return
     yield f"{section}.start", CHAMPION
-    yield from _flatten(rules["warm"], section)
+    yield from _flatten(params["retrain"]["warm"], section)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,13 @@
 """Settings that do not suit the images are pointed out before the training, which would go on without a word."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from components.encoder.params import Images
@@ -183,3 +185,20 @@ def test_colours_that_no_channel_has_are_named() -> None:
         "params.yaml: pretrain.views: jitter: without effect, since of 13 channels none has a colour"
     )
     assert warn_of_colourless(named.views, named.images) == []
+
+
+def test_channels_that_a_viewer_hides_are_not_lost_without_a_word(tmp_path: Path) -> None:
+    """Of four bands in pages of 8 bits a viewer shows the first; a training with named colours means all of them."""
+    numbers = {"mean": (0.5,) * 4, "std": (0.29,) * 4}
+    store = fill_deep(tmp_path, 4, 255, lambda pixels: encode_pages(pixels.astype(np.uint8)))
+    said = warn(store, **numbers, colours=(0, 1, 2))
+    assert "pretrain.images.range: empty" in said
+    assert "are then lost; [0, 255] keeps them all" in said
+    assert "lost" not in warn(store, **numbers, colours=(0, 1, 2), range=(0, 255))
+
+
+def encode_pages(pixels: np.ndarray) -> bytes:
+    """Encode (H, W, N) as tifffile writes an array of N x H x W."""
+    file = BytesIO()
+    tifffile.imwrite(file, np.ascontiguousarray(pixels.transpose(2, 0, 1)), photometric="minisblack")
+    return file.getvalue()

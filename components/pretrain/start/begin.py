@@ -57,6 +57,7 @@ class Source:
     mean: tuple[float, ...] = ()  # of the images that it was trained on; empty if not known
     std: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    images: Images | None = None  # of the training that made it, if that was one of ours
 
 
 def read_start(params: Pretrain, folder: Path, replica: Replica) -> Beginning | None:
@@ -96,7 +97,9 @@ def prepare(params: Pretrain, folder: Path) -> Beginning:
     told = (*notes, *source.notes)
     # `weights` becomes that of the file which is written beside the encoder, once there is one.
     begun = Begun(kind=params.start.kind, origin=source.origin, sha256=sha256, notes=told, weights=sha256)
-    return Beginning(weights, begun, tuple(compare_statistics(params.images, source.mean, source.std)))
+    differences = compare_pixels(params.images, source.images) if source.images else []
+    differences += compare_statistics(params.images, source.mean, source.std)
+    return Beginning(weights, begun, tuple(differences))
 
 
 def find_source(params: Pretrain, folder: Path) -> Source:
@@ -143,7 +146,23 @@ def find_champion(folder: Path) -> Source:
         reason = describe_mistake(error) if isinstance(error, ValidationError) else str(error)
         raise InputError(f"{folder}: not a champion's files: {show_name(reason)}; {BRING}") from None
     path, images = folder / WEIGHTS, config.images
-    return Source(path, read_file(path), version or CHAMPION, config.weights or "", images.mean, images.std)
+    return Source(
+        path, read_file(path), version or CHAMPION, config.weights or "", images.mean, images.std, images=images
+    )
+
+
+def compare_pixels(ours: Images, theirs: Images) -> list[str]:
+    """Return a line if pixels of the same value would be others to the start, or its channels other colours."""
+    same_colours = ours.coloured == theirs.coloured or ours.channels != theirs.channels
+    differing = {} if ours.limits == theirs.limits else {"range": list(theirs.limits)}
+    differing |= {} if same_colours else {"colours": list(theirs.coloured)}
+    if not differing:
+        return []
+    told = " and ".join(f"{key} {value}" for key, value in differing.items())
+    return [
+        f"params.yaml: pretrain.images.{', '.join(differing)}: the start was trained with {told}; with others the same "
+        "images look different to it"
+    ]
 
 
 def compare_statistics(images: Images, mean: tuple[float, ...], std: tuple[float, ...]) -> list[str]:

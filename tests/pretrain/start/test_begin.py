@@ -12,7 +12,7 @@ from components.learning.replicas import ALONE, Replica
 from components.pretrain.loop import build_objective
 from components.pretrain.params import OBJECTIVES, Pretrain
 from components.pretrain.start import begin
-from components.pretrain.start.begin import compare_statistics, read_start
+from components.pretrain.start.begin import compare_pixels, compare_statistics, read_start
 from components.stage.errors import InputError
 from tests.encoder.made import make_encoder
 from tests.encoder.test_from_own import Write, write  # noqa: F401  (a fixture)
@@ -137,6 +137,19 @@ def test_a_network_of_the_users_own_is_built_as_it_is(write: Write, tmp_path: Pa
     begun = read_start(make_settings(start=start, encoder=encoder.model_dump()), tmp_path, ALONE)
     assert begun is not None
     assert torch.equal(begun.weights["1.weight"], torch.ones(8, 64))
+
+
+def test_a_champion_of_another_range_or_order_of_colours_is_told(champion: Path) -> None:
+    """Its mean and deviation may be the same numbers, and its first layer would still see images nearly black."""
+    of_twelve_bits = make_encoder(channels=3, range=(0, 4095))[1].images
+    of_sixteen_bits = make_encoder(channels=3, range=(0, 65535), colours=(2, 1, 0))[1].images
+    assert compare_pixels(of_twelve_bits, of_twelve_bits) == []
+    (line,) = compare_pixels(of_sixteen_bits, of_twelve_bits)
+    assert "pretrain.images.range, colours: the start was trained with range [0, 4095] and colours [0, 1, 2];" in line
+    save_encoder(champion, *make_encoder(range=(0, 4095)))
+    start = read_start(begin_with_champion(), champion.parent, ALONE)
+    assert start is not None
+    assert "the start was trained with range [0, 4095]" in start.advice[0]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
