@@ -61,7 +61,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     check_store(Store(store), written)
     files = {"metrics": metrics / "pretrain.json", "curve": plots / "pretrain/curve.csv", "live": root / "live"}
     files |= {"views": plots / "pretrain/views.png"}
-    pretrain.run(params.pretrain, store=store, encoder=encoder, **files, **kept)
+    pretrain.run(params.pretrain, store=store, starts=root / "starts", encoder=encoder, **files, **kept)
     embed.run(params.embed, store=store, encoder=encoder, embeddings=embeddings)
     folders = {"store": store, "encoder": encoder, "embeddings": embeddings}
     outputs = {"predictions": root / "predictions/logistic.parquet", "plots": plots / "logistic"}

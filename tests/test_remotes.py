@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.conftest import Project
 
-CACHED = ["data", "models", "embeddings", "plots", "reports"]
+CACHED = ["data", "models/encoder", "embeddings", "plots", "reports"]
 UP_TO_DATE = "Data and pipelines are up to date."
 
 

@@ -176,13 +176,3 @@ def test_a_view_may_be_smaller_than_the_image_it_is_cut_from(turned: float, view
     assert seen.shape == (6, 3, SIDE, SIDE)
     small = views.make_view(images, view_with(), make_generator(), SIDE)  # nothing but the size
     torch.testing.assert_close(small, tv.resize(images, [SIDE, SIDE], BICUBIC, antialias=True).clamp(0, 1), **FORMULA)
-
-
-def test_a_part_of_a_batch_is_seen_as_it_is_in_the_whole_batch(everything: View) -> None:
-    """Each process draws for the whole batch and computes its own rows: together they see what one process would."""
-    images = draw_photos(8)
-    drawn = views.draw_view(everything, get_shape(images), make_generator())
-    whole = views.apply_view(images, everything, drawn, SIDE)
-    parts = [slice(0, 2), slice(2, 8)]
-    apart = [views.apply_view(images[part], everything, views.select_rows(drawn, part), SIDE) for part in parts]
-    torch.testing.assert_close(torch.cat(apart), whole, **FORMULA)

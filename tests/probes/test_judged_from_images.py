@@ -159,7 +159,7 @@ def test_robustness_judges_in_the_precision_of_the_embeddings(
 ) -> None:
     """Undisturbed images have the logits of the stored features, from which those of the other precision are far."""
     given, judged = make_inputs(list_labels(), precision=torch.bfloat16), []
-    monkeypatch.setattr(robustness, "measure_robustness", lambda network, *_: judged.append(network))
+    monkeypatch.setattr(robustness, "measure_robustness", lambda network, *_: judged.append(network) or Outcome({}))
     robustness.judge(params, given)
     images = torch.from_numpy(decode_images(given.store, SPLITS))
     for network, encoder in zip(judged, ("byol", "random"), strict=True):

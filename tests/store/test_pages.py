@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin, TiffTags
 
+from components.encoder.params import Images
 from components.features.inputs import to_square
 from components.stage.errors import InputError
 from components.store.decode import decode_square, decode_upright, decode_whole, to_channels
@@ -45,8 +46,11 @@ def make_sub_file(file: bytes) -> bytes:
     return unchained.replace(struct.pack("<HHLL", SUB_IFDS, 4, 1, 8), struct.pack("<HHL", SUB_IFDS, 4, 1) + second)
 
 
+SEEN = Images(side=16, read_side=16, mean=(0.5,) * 3, std=(0.2,) * 3, range=None, colours=None)
+
+
 def see_square(opened: Image.Image) -> np.ndarray:
-    return to_square(opened, side=16, channels=3, name="images[0]")
+    return to_square(opened, SEEN, "images[0]")
 
 
 PAGES = {
