@@ -36,9 +36,17 @@ def apply(params: Path, *arguments: str, status: int = 0) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", list_presets())
+@pytest.mark.parametrize("name", [name for name in list_presets() if name != "continue"])
 def test_every_preset_fits_the_shipped_params(name: str) -> None:
     assert read_with(name).pretrain.epochs > 0
+
+
+def test_care_for_a_start_fits_once_there_is_a_start(params: Path) -> None:
+    said = apply(params, "photos", "continue", status=2)
+    assert "continuing.norms: frozen would hold on to random weights, as start.kind is none" in said
+    set_params(params, {"pretrain.start": {"kind": "champion"}})
+    apply(params, "photos", "continue")
+    assert check_params(to_plain(apply_presets(params, [])), params).pretrain.continuing.norms == "frozen"
 
 
 def test_the_views_for_photographs_are_the_papers_table() -> None:
