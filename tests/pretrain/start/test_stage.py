@@ -15,12 +15,12 @@ from components.features.load import load_start
 from components.learning.engine import PLAIN
 from components.learning.replicas import ALONE
 from components.pretrain import __main__ as pretrain
-from components.pretrain.loop import State
 from components.pretrain.observer import Observer
 from components.pretrain.provenance import hash_file
 from components.pretrain.start.begin import read_start
 from components.store.store import Store
 from tests.conftest import Project
+from tests.pretrain.runs import Interrupted
 from tests.pretrain.start.files import draw_weights, save_zip
 from tests.small import fill_store, make_settings
 
@@ -29,15 +29,10 @@ SMALL |= {"encoder": {"name": "tiny_resnet", "widths": (8, 16), "blocks": 1}, "w
 SMALL |= {"watch__knn_queries": 0, "watch__collapse": 0.0, "views__first__noise": 0.2}
 
 
-class Interrupted(Observer):
-    """Ends its run after a step in the middle of the second epoch, as a kill would."""
+class InterruptedEarly(Interrupted):
+    """Ends its run in the middle of the second of these short epochs."""
 
-    def save(self, state: State) -> None:
-        """Save the checkpoint, and interrupt the run after step 4."""
-        super().save(state)
-        if state.step == 4:
-            self.checkpoint.lock.release()
-            raise KeyboardInterrupt
+    last_step = 4
 
 
 @pytest.fixture
@@ -68,7 +63,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     said = capsys.readouterr().out
     assert "pretrain: start: taken: 0.weight, 1.*: 3 tensors, 3.*: 10 tensors, 4.*: 15 tensors from `model.`" in said
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "cut", store, Interrupted)
+        train(tmp_path / "cut", store, InterruptedEarly)
     cut = train(tmp_path / "cut", store)
     assert "going on after step 4" in capsys.readouterr().out
     assert all((cut / name).read_bytes() == (whole / name).read_bytes() for name in (WEIGHTS, START, CONFIG))
