@@ -24,7 +24,7 @@ START = "start.safetensors"  # the weights that the training began with; no tens
 
 
 class Begun(BaseModel):
-    """What a training began with, other than weights drawn at random."""
+    """Says what a training began with, if its weights were not drawn at random."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

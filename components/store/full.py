@@ -31,7 +31,7 @@ DEEP_AVIF = re.compile(rb"av1C..[\x40-\x7f\xc0-\xff]", re.DOTALL)
 
 
 class Shape(NamedTuple):
-    """What the header of a file says."""
+    """Holds what the header of a file says."""
 
     format: str  # as Pillow calls it
     width: int

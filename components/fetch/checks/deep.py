@@ -18,7 +18,7 @@ EIGHT_IN_16 = 257  # a value of 8 bits times that is the same brightness in 16
 
 
 class Full(NamedTuple):
-    """What is measured at full depth."""
+    """Holds what is measured at full depth."""
 
     channels: int
     bits: int  # that the file gives each value
