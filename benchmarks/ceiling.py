@@ -3,9 +3,8 @@
 `python -m benchmarks.ceiling` needs PyTorch and torchvision and no images. It takes the convolutions of the encoder and
 nothing else (no norm, no ReLU, no head, no optimiser) and times the forward pass and both gradients of each, in the
 step's precision and layout, in rows between two synchronisations. It runs them on one view of the batch at a time, as
-the step does. A stem is timed with as many channels as it computes with on the device. The first convolution needs no
-gradient of its input. A step of BYOL takes the forward pass and both gradients of each view of the online network, and
-the forward pass of each view of the target network.
+the step does. The first convolution needs no gradient of its input. A step of BYOL takes the forward pass and both
+gradients of each view of the online network, and the forward pass of each view of the target network.
 B images of a batch, C channels, H x W pixels.
 """
 
@@ -22,7 +21,6 @@ from benchmarks import cifar10
 from benchmarks.records import write_record
 from benchmarks.rows import time_row
 from components.encoder.build import build_encoder
-from components.encoder.resnet import FILLED, Stem
 from components.learning.device import choose_device, choose_memory_format, choose_precision, prepare_device
 from components.learning.params import Views
 from components.pretrain.params import Pretrain
@@ -77,7 +75,7 @@ def main() -> None:
 def measure_ceiling(params: Pretrain, device: torch.device, steps: int) -> dict[str, Any]:
     """Time every convolution of the encoder; return the rates, and images per second of a step of nothing else."""
     lines, total = [], Seconds(0.0, 0.0, 0.0)
-    for convolution, count in find_convolutions(params, device).items():
+    for convolution, count in find_convolutions(params).items():
         seconds = time_convolution(convolution, params, device, steps)
         total = Seconds(*(whole + count * part for whole, part in zip(total, seconds, strict=True)))
         lines.append({**convolution._asdict(), "count": count, "seconds": seconds._asdict()})
@@ -92,7 +90,7 @@ def sum_step(seconds: Seconds, views: Views) -> float:
     return online * sum(seconds) + target * seconds.forward
 
 
-def find_convolutions(params: Pretrain, device: torch.device) -> Counter[Convolution]:
+def find_convolutions(params: Pretrain) -> Counter[Convolution]:
     """Find the convolutions of the encoder and how often each is run, by running it on one image."""
     side, channels = params.images.side, params.images.channels
     encoder = build_encoder(params.encoder, channels=channels, side=side).eval()
@@ -101,11 +99,9 @@ def find_convolutions(params: Pretrain, device: torch.device) -> Counter[Convolu
     def note(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
         assert not isinstance(module.padding, str)
-        size = inputs[0].shape
-        filled = -size[1] % FILLED if isinstance(module, Stem) and device.type == "cuda" else 0
-        shape = (size[1] + filled, size[2], size[3])
+        _, *size = inputs[0].shape
         how = module.kernel_size, module.stride, module.padding, module.dilation, module.groups
-        found.append(Convolution(shape, module.out_channels, *how, first=not found))
+        found.append(Convolution((size[0], size[1], size[2]), module.out_channels, *how, first=not found))
 
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):

@@ -44,7 +44,18 @@ CHANGES: dict[str, dict[str, Any]] = {
     "pretrain, albumentations": {"feed": {"kind": "streaming", "executor": "albumentations"}},
     "pretrain, article": {"objective": "article"},
     "pretrain, LARS": {"optimiser": LARS},
+    "pretrain, a batch in parts": {"accumulate": 2},
+    "pretrain, deterministic": {"deterministic": True},
+    "pretrain, a transformer of timm": {
+        "encoder": {
+            "name": "timm",
+            "model": "vit_tiny_patch16_224",
+            "arguments": {"patch_size": 8, "depth": 2},
+            "frozen_patch_embedding": True,
+        },
+    },
 }
+CARE = {"layer_decay": 0.75, "frozen_layers": 1, "norms": "frozen", "anchor": 0.01, "head_epochs": 1}
 QUICK: dict[str, Any] = {
     "finetune": {"epochs": 1, "min_steps": 10, "fractions": [0.1], "learning_rates": [0.01]},
     "robustness": {"images": 100, "pgd_steps": 2},
@@ -63,6 +74,7 @@ def run_stages(slot: Slot, record: PartRecord) -> None:
         for what in ["pretrain, resident"] if slot.tiny else CHANGES:
             record.measure(what, lambda what=what: pretrain(folder, CHANGES[what]), limit=LIMIT)  # type: ignore[misc]
         if not slot.tiny:
+            record.measure("pretrain, from an encoder, with care", lambda: go_on(folder), limit=LIMIT)
             record.measure("pretrain, torchrun", lambda: pretrain(folder, {}, TORCHRUN), limit=LIMIT)
             record.measure("pretrain, killed and begun again", lambda: kill_and_resume(folder), limit=2 * LIMIT)
         record.measure("embed", lambda: run_stage(folder, "embed", "store", "encoder", "embeddings"), limit=LIMIT)
@@ -100,6 +112,15 @@ def evaluate(folder: Path, probe: str) -> Numbers:
     """Run the stage evaluate with one probe."""
     flags = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
     return run_stage(folder, "evaluate", *flags, more=["--probe", probe])
+
+
+def go_on(folder: Path) -> Numbers:
+    """Begin with the encoder of a run of the same network, and hold it back in every manner there is."""
+    pretrain(folder, {})
+    start = folder / "starts" / "encoder.safetensors"
+    start.parent.mkdir()
+    shutil.copy(folder / "encoder" / start.name, start)
+    return pretrain(folder, {"start": {"kind": "file", "path": str(start)}, "continuing": CARE})
 
 
 def kill_and_resume(folder: Path) -> Numbers:

@@ -11,45 +11,15 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import Tensor, nn
 
 from benchmarks.slot.given import Slot
 from benchmarks.slot.process import run_module
 from benchmarks.slot.record import NotMeasuredError, Numbers, PartRecord
 from benchmarks.slot.timing import compare_bits, time_training
-from components.encoder.resnet import Stem
 from components.learning.engine import Way
 
 LIMIT = 150.0  # seconds of a variant, compiling included
 Patch = Callable[[], AbstractContextManager[Any]]
-
-
-class NormBySums(nn.BatchNorm2d):
-    """BatchNorm whose statistics are a mean and a mean of squares, which a device sums in one pass without Welford."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise: (B, C, H, W) -> (B, C, H, W)."""
-        if not self.training:
-            return super().forward(input)
-        assert self.momentum is not None
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        values, among = input.float(), (0, 2, 3)
-        mean = values.mean(among)  # (C,)
-        variance = (values.square().mean(among) - mean.square()).clamp(min=0)  # (C,)
-        count = values.numel() / values.shape[1]
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
-        scale = torch.rsqrt(variance + self.eps) * self.weight  # (C,)
-        shift = self.bias - mean * scale  # (C,)
-        return (values * scale[:, None, None] + shift[:, None, None]).to(input.dtype)
-
-
-PATCHES: dict[str, Patch] = {
-    "stem not filled": lambda: mock.patch.object(Stem, "forward", nn.Conv2d.forward),
-    "norms by sums": lambda: mock.patch.object(nn, "BatchNorm2d", NormBySums),
-}
 
 
 def measure_variants(slot: Slot, record: PartRecord) -> None:
@@ -57,8 +27,6 @@ def measure_variants(slot: Slot, record: PartRecord) -> None:
     if not slot.rates.get("step"):
         measure_variant(slot, record, "as it is")
     measure_variant(slot, record, "not compiled", way=Way(compiled=False, recorded=slot.way.recorded))
-    for name, patch in PATCHES.items():
-        measure_variant(slot, record, name, patch)
     measure_variant(slot, record, "twice the batch", batch_size=2 * slot.read_settings().batch_size)
     record.measure("two runs of a seed", lambda: compare_bits(slot, slot.read_settings()), limit=LIMIT)
     record.measure("deterministic", lambda: measure_alone(slot, "--deterministic"), limit=2 * LIMIT)

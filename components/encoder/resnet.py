@@ -4,33 +4,11 @@ torchvision takes as long to import as torch itself, so it is imported only when
 none. B images, C channels, S pixels per side, D features.
 """
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from components.encoder.params import TinyResNet, TorchvisionResNet
 
 SMALL_SIDE = 64  # `auto` takes the small stem up to this side; ImageNet's stem leaves 2 x 2 of 64 pixels
-FILLED = 8  # channels of bfloat16 that CUDA's tensor cores take at a time
-
-
-class Stem(nn.Conv2d):
-    """A first convolution, whose few channels are filled up with zeros on CUDA; the result is the same.
-
-    On an H100, 8 -> 64 channels of 32 x 32 pixels took 0.155 ms forward and 0.177 ms for the weights' gradient, and
-    3 -> 64 channels 0.180 and 0.201 ms (1,024 images in bfloat16; without the filling itself).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve images: (B, C, S, S) -> (B, width, S', S')."""
-        return self.convolve_filled(input) if input.is_cuda else super().forward(input)
-
-    def convolve_filled(self, images: Tensor) -> Tensor:
-        """Convolve images with C filled up to a multiple of FILLED."""
-        missing = (0, 0, 0, 0, 0, -self.in_channels % FILLED)
-        filled = F.pad(images, missing).contiguous(memory_format=torch.channels_last)
-        convolved: Tensor = self._conv_forward(filled, F.pad(self.weight, missing), self.bias)
-        return convolved
 
 
 def has_small_stem(params: TorchvisionResNet, side: int) -> bool:
@@ -45,10 +23,10 @@ def build_torchvision_resnet(params: TorchvisionResNet, *, channels: int, side: 
     encoder: nn.Module = getattr(torchvision.models, params.name)(weights=None, zero_init_residual=False)
     encoder.fc = nn.Identity()
     if has_small_stem(params, side):
-        stem = Stem(channels, 64, 3, stride=1, padding=1, bias=False)
+        stem = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
         encoder.maxpool = nn.Identity()
     else:
-        stem = Stem(channels, 64, 7, stride=2, padding=3, bias=False)
+        stem = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")  # as torchvision draws the others
     encoder.conv1 = stem
     return encoder
@@ -60,7 +38,7 @@ def build_tiny_resnet(params: TinyResNet, channels: int) -> nn.Module:
 
     widths = params.widths
     layers: list[nn.Module] = [
-        Stem(channels, widths[0], 3, padding=1, bias=False),  # (B, widths[0], S, S)
+        nn.Conv2d(channels, widths[0], 3, padding=1, bias=False),  # (B, widths[0], S, S)
         nn.BatchNorm2d(widths[0]),
         nn.ReLU(inplace=True),
     ]

@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from components.encoder.build import build_encoder, count_features
 from components.encoder.params import ArticleNetwork, Encoder, TinyResNet, TorchvisionResNet
-from components.encoder.resnet import Stem
 
 TINY = TinyResNet(name="tiny_resnet", widths=(16, 16, 32), blocks=1)
 ARTICLE = ArticleNetwork(name="article", hidden=20, features=12)
@@ -107,14 +106,3 @@ def test_asking_for_the_number_of_features_leaves_the_encoder_as_it_was(training
     count_features(encoder, channels=1, side=8)
     assert {module.training for module in encoder.modules()} == {training}
     assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4, 8])
-def test_a_stem_whose_channels_are_filled_up_is_the_same_convolution(channels: int) -> None:
-    """A GPU computes it so; weights and their gradient keep the shape in which they are saved."""
-    torch.manual_seed(0)
-    stem, images = Stem(channels, 5, 3, stride=2, padding=1, bias=False), torch.randn(2, channels, 9, 9)
-    plain, filled = stem(images), stem.convolve_filled(images)
-    torch.testing.assert_close(filled, plain)
-    gradients = [torch.autograd.grad(output.square().sum(), stem.weight)[0] for output in (plain, filled)]
-    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
