@@ -99,9 +99,9 @@ def find_convolutions(params: Pretrain) -> Counter[Convolution]:
     def note(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
         assert not isinstance(module.padding, str)
-        _, *size = inputs[0].shape
+        _, depth, height, width = inputs[0].shape
         how = module.kernel_size, module.stride, module.padding, module.dilation, module.groups
-        found.append(Convolution((size[0], size[1], size[2]), module.out_channels, *how, first=not found))
+        found.append(Convolution((depth, height, width), module.out_channels, *how, first=not found))
 
     for module in encoder.modules():
         if isinstance(module, nn.Conv2d):
