@@ -99,7 +99,7 @@ def find_convolutions(params: Pretrain) -> Counter[Convolution]:
     def note(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
         assert not isinstance(module.padding, str)
-        _, depth, height, width = inputs[0].shape
+        depth, height, width = inputs[0].shape[1:]
         how = module.kernel_size, module.stride, module.padding, module.dilation, module.groups
         found.append(Convolution((depth, height, width), module.out_channels, *how, first=not found))
 
