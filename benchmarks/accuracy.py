@@ -19,8 +19,9 @@ from benchmarks import cifar10
 from benchmarks.course import Course, Images
 from benchmarks.records import deviation, write_record
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures, Probe
-from components.evaluate.statistics import hold_out_rows
+from components.evaluate.probe import Probe
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import hold_out_rows
 from components.learning.device import choose_device, prepare_device
 from components.pretrain.checkpoint import Checkpoint, fingerprint
 from components.pretrain.readings import embed_images

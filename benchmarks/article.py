@@ -32,10 +32,10 @@ from components.evaluate.classify import classify
 from components.evaluate.few_labels import FewLabels, plan_few_labels
 from components.evaluate.given import select_labelled
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures
 from components.evaluate.results import flatten_metrics
 from components.features.embeddings import read_embeddings
 from components.features.encoders import OURS, PIXELS, UNTRAINED
+from components.features.judging.labelled import LabelledFeatures
 from components.learning.device import prepare_device
 from components.pretrain import __main__ as pretrain
 from components.pretrain.params import Pretrain

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from benchmarks import cifar10
 from benchmarks.records import deviation, write_record
 from components.encoder.build import build_encoder, count_features
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import hold_out_rows
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import hold_out_rows
 from components.learning.device import prepare_device
 from components.learning.engine import start_engine
 from components.learning.objective import Objective

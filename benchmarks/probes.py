@@ -23,8 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.records import write_record
 from components.evaluate.__main__ import choose_device_name
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures, complement, standardise
-from components.evaluate.statistics import hold_out_rows
+from components.features.judging.labelled import LabelledFeatures, complement, standardise
+from components.features.judging.statistics import hold_out_rows
 from components.learning.device import choose_device, prepare_device
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe

@@ -23,7 +23,8 @@ from components.evaluate.classify import classify, count_fits
 from components.evaluate.few_labels import plan_few_labels
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures, Probe
+from components.evaluate.probe import Probe
+from components.features.judging.labelled import LabelledFeatures
 from components.learning.device import prepare_device
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
@@ -69,7 +70,7 @@ def compare_ways(name: str, part: LabelledFeatures, params: Evaluate, rounds: in
         outcome, spent = judge(name, part, params)
         seconds["in_span"].append(spent)
         with (
-            mock.patch("components.evaluate.regression.spans_less", return_value=False),
+            mock.patch("components.features.judging.regression.spans_less", return_value=False),
             mock.patch("components.probes.linear.spans_less", return_value=False),
         ):
             reference, spent = judge(name, part, params)

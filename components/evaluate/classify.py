@@ -13,15 +13,16 @@ from components.evaluate.few_labels import FewLabels, plan_few_labels
 from components.evaluate.given import Given, select_labelled
 from components.evaluate.outcome import Curve, Outcome
 from components.evaluate.params import Evaluate, Shared
-from components.evaluate.probe import LabelledFeatures, Probe
-from components.evaluate.statistics import (
+from components.evaluate.probe import Probe
+from components.features.encoders import OURS
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import (
     Estimate,
     draw_rows_per_class,
     estimate_accuracy,
     estimate_accuracy_over_draws,
     hold_out_rows,
 )
-from components.features.encoders import OURS
 from components.show.progress import Progress
 
 

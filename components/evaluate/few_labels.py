@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.evaluate.params import Shared
-from components.evaluate.statistics import count_share_per_class, group_by_class
+from components.features.judging.statistics import count_share_per_class, group_by_class
 
 NameClass = Callable[[int], str]
 

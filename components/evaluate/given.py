@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from components.encoder.saved import CONFIG
 from components.evaluate.outcome import NothingToMeasureError
-from components.evaluate.probe import LabelledFeatures
 from components.features.embeddings import ABOUT, Embeddings, read_about, read_embeddings
 from components.features.encoders import ORDER, OURS, START, UNTRAINED, order_encoders
+from components.features.judging.labelled import LabelledFeatures
 from components.features.load import LoadedEncoder, build_untrained_encoder, load_encoder, load_start, read_config
 from components.learning.device import place_network
 from components.learning.params import Views

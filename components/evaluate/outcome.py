@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from components.evaluate.statistics import Estimate
+from components.features.judging.statistics import Estimate
 
 
 class NothingToMeasureError(Exception):

@@ -11,7 +11,7 @@ import numpy as np
 from components.evaluate.few_labels import NameClass, select_measured
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Finetune, Shared
-from components.evaluate.statistics import count_share_per_class, draw_rows_per_class, hold_out_rows
+from components.features.judging.statistics import count_share_per_class, draw_rows_per_class, hold_out_rows
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from components.evaluate.outcome import Outcome
-from components.evaluate.statistics import Estimate
 from components.features.encoders import START
+from components.features.judging.statistics import Estimate
 from components.stage.disk import name_faults, write_beside
 from components.stage.files import write_json
 from components.store.sealed import write_sealed

@@ -27,10 +27,10 @@ from components.evaluate.given import Given, find_labelled_rows, select_labelled
 from components.evaluate.outcome import Curve, Outcome
 from components.evaluate.params import Evaluate, Finetune
 from components.evaluate.portions import Portion, count_fit_steps, count_steps, draw_portions
-from components.evaluate.probe import complement
-from components.evaluate.statistics import estimate_accuracy
 from components.evaluate.supervised import SupervisedStep
 from components.features.encoders import OURS
+from components.features.judging.labelled import complement
+from components.features.judging.statistics import estimate_accuracy
 from components.learning import geometry
 from components.learning.graph import RepeatedStep
 from components.learning.optimiser import list_excepted, split_parameters

@@ -14,7 +14,8 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Knn, Vote
-from components.evaluate.probe import Answers, LabelledFeatures
+from components.evaluate.probe import Answers
+from components.features.judging.labelled import LabelledFeatures
 from components.learning.vote import vote
 
 PORTION = 2**25  # cosines that are held at once: 128 MiB

@@ -16,8 +16,9 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Linear
-from components.evaluate.probe import Answers, LabelledFeatures, complement, spans_less, standardise
-from components.evaluate.regression import append_ones, choose_best, predict
+from components.evaluate.probe import Answers
+from components.features.judging.labelled import LabelledFeatures, complement, spans_less, standardise
+from components.features.judging.regression import append_ones, choose_best, predict
 from components.learning.schedules import cosine
 
 SMALL = 1e-30  # negligible beside any probability, but keeps denormal numbers out, which make products slow

@@ -1,5 +1,5 @@
 """Logistic regression: C is swept on a log scale and chosen on a validation part of the train split, all of which is
-then fitted again (BYOL's transfer protocol, arXiv 2006.07733, appendix E; fits: components/evaluate/regression.py).
+then fitted again (BYOL's transfer protocol, arXiv 2006.07733, appendix E; components/features/judging/regression.py).
 
 N test images, R draws of n labels each.
 """
@@ -11,8 +11,9 @@ from components.evaluate.classify import judge_classifier
 from components.evaluate.given import Given
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Logistic
-from components.evaluate.probe import Answers, LabelledFeatures
-from components.evaluate.regression import Regression, predict
+from components.evaluate.probe import Answers
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.regression import Regression, predict
 
 DRAWN = 2**26  # numbers of drawn rows' features that are held at once
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from components.evaluate.given import Given, select_labelled
 from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate, Retrieval
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import estimate_accuracy, estimate_mean
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import estimate_accuracy, estimate_mean
 from components.show.progress import Progress
 
 PORTION = 2**24  # cosines that are held and sorted at once

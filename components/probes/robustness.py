@@ -21,14 +21,14 @@ from torch import Generator, Tensor, nn
 
 from components.encoder.normalise import normalise, to_unit
 from components.encoder.params import Images
-from components.evaluate.classifier import Classifier, fit_classifier
 from components.evaluate.given import Given, find_labelled_rows, select_labelled
 from components.evaluate.jpeg import compress_jpeg
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate, Robustness
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import estimate_accuracy
 from components.features.encoders import OURS
+from components.features.judging.classifier import Classifier, fit_classifier
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import estimate_accuracy, hold_out_rows
 from components.learning.device import compute_in, place_network
 from components.show.progress import Progress
 from components.store.squares import draw_rows
@@ -54,13 +54,15 @@ def judge(params: Evaluate, given: Given) -> dict[str, Outcome]:
     left_out = {f"accuracy_jpeg_{level:g}": fault for level in settings.jpeg} if fault else {}
     ways = list_disturbances(settings, compress_jpeg)
     ways = {name: disturb for name, disturb in ways.items() if name not in left_out}
+    drawn = np.random.default_rng(seed)
+    held_out = hold_out_rows(parts[OURS].labels, params.shared.validation_fraction, drawn)  # every encoder has these
     progress = Progress("evaluate robustness", len(networks) * len(ways) * len(chosen), "images")
     outcomes = {
         encoder: measure_robustness(
             JudgedNetwork(
                 place_network(network, given.device, tables[encoder].precision),
                 tables[encoder].precision,
-                fit_classifier(parts[encoder], settings.classifier, params.shared, given.device),
+                fit_classifier(parts[encoder], settings.classifier, held_out, given.device),
                 shape,
             ),
             images,

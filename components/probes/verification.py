@@ -19,8 +19,8 @@ from components.evaluate.given import Given, find_labelled_rows
 from components.evaluate.outcome import Curve, NothingToMeasureError, Outcome
 from components.evaluate.pairs import Pairs, read_pairs
 from components.evaluate.params import Evaluate, Verification
-from components.evaluate.statistics import CONFIDENCE, Estimate, estimate_accuracy, group_by_class
 from components.features.embeddings import Embeddings
+from components.features.judging.statistics import CONFIDENCE, Estimate, estimate_accuracy, group_by_class
 from components.store.store import TEST
 
 RATES = np.geomspace(1e-3, 1, 61)  # false-accept rates of the curve, at most

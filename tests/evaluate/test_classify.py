@@ -8,8 +8,9 @@ from components.evaluate.classify import classify, count_fits
 from components.evaluate.few_labels import plan_few_labels
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import Answers, LabelledFeatures
-from components.evaluate.statistics import Estimate
+from components.evaluate.probe import Answers
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import Estimate
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from components.evaluate.probe import complement, standardise
+from components.features.judging.labelled import complement, standardise
 
 
 def draw(images: int, seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from components.evaluate.probe import LabelledFeatures
+from components.features.judging.labelled import LabelledFeatures
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ from components.encoder.saved import Config, save_encoder
 from components.evaluate.given import Given
 from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Evaluate
-from components.evaluate.statistics import Estimate
 from components.features.embedders import make_embedders
+from components.features.judging.statistics import Estimate
 from components.features.load import load_start
 from components.pretrain.params import Pretrain, WholePretrain
 from components.probes import finetune, health, knn, linear, logistic, retrieval, robustness, verification

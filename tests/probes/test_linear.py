@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from components.evaluate.params import Linear
-from components.evaluate.regression import append_ones, predict
+from components.features.judging.regression import append_ones, predict
 from components.probes.linear import LinearProbe, Setting, fit_layers
 from tests.probes.parts import CPU, make_part
 

@@ -225,6 +225,6 @@ def test_problems_and_rows_in_portions_are_fitted_as_together(monkeypatch: pytes
     made = LogisticProbe(make_part(train, labels, train), PARAMS, 0, CPU)
     values = torch.logspace(-3, 2, 7, dtype=torch.float64)
     together = made.sweep(made.train, made.labels, values)
-    monkeypatch.setattr("components.evaluate.regression.WEIGHTS", 2 * 13 * 3)
-    monkeypatch.setattr("components.evaluate.regression.PROBABILITIES", 50)
+    monkeypatch.setattr("components.features.judging.regression.WEIGHTS", 2 * 13 * 3)
+    monkeypatch.setattr("components.features.judging.regression.PROBABILITIES", 50)
     torch.testing.assert_close(made.sweep(made.train, made.labels, values), together, atol=1e-6, rtol=0)

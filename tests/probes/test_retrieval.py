@@ -6,8 +6,8 @@ from sklearn.metrics import average_precision_score
 
 from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Retrieval
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import Estimate
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import Estimate
 from components.probes.retrieval import retrieve
 from tests.probes.parts import CPU, make_part
 

@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from components.encoder.params import Images
-from components.evaluate.classifier import Classifier
 from components.evaluate.outcome import Outcome
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures
+from components.features.judging.classifier import Classifier
+from components.features.judging.labelled import LabelledFeatures
 from components.probes import robustness
 from components.probes.robustness import JudgedNetwork, find_jpeg_fault, list_disturbances, measure_robustness
 from components.stage.command import read_params

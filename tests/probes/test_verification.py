@@ -7,8 +7,8 @@ from scipy import stats
 
 from components.evaluate.outcome import NothingToMeasureError, Outcome
 from components.evaluate.params import Verification
-from components.evaluate.statistics import Estimate
 from components.features.embeddings import Embeddings
+from components.features.judging.statistics import Estimate
 from components.probes.verification import (
     Pairs,
     choose_threshold,

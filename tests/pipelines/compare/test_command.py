@@ -16,7 +16,7 @@ from dvc.repo import Repo
 
 from components.evaluate import results
 from components.evaluate.outcome import Outcome
-from components.evaluate.statistics import Estimate
+from components.features.judging.statistics import Estimate
 from components.stage.files import write_json
 from pipelines.compare import __main__ as compare
 from pipelines.compare.differences import NOT_PAIRED

@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from components.evaluate.lbfgs import Evaluation, minimise
+from components.features.judging.lbfgs import Evaluation, minimise
 
 
 def make_quadratics(count: int, size: int) -> tuple[Evaluation, Tensor]:

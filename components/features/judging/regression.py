@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from components.evaluate.lbfgs import Evaluation, minimise
-from components.evaluate.params import Sweep
-from components.evaluate.probe import LabelledFeatures, complement, spans_less, standardise
+from components.features.judging.labelled import LabelledFeatures, complement, spans_less, standardise
+from components.features.judging.lbfgs import Evaluation, minimise
+from components.features.judging.params import Sweep
 
 ANCHOR = 4  # every fourth value of C begins at zero; those between begin between their neighbours' solutions
 PROBABILITIES = 2**21  # of rows, for each C and each class, that are held at once

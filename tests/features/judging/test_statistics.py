@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from components.evaluate.statistics import (
+from components.features.judging.statistics import (
     draw_rows_per_class,
     estimate_accuracy,
     estimate_accuracy_over_draws,

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from components.evaluate.classifier import fit_classifier
 from components.evaluate.params import Evaluate
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.statistics import hold_out_rows
+from components.features.judging.classifier import fit_classifier
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.statistics import hold_out_rows
 from components.probes.logistic import LogisticProbe
 from components.stage.command import read_params
 from tests.conftest import ROOT
@@ -25,8 +25,8 @@ def test_one_layer_on_raw_features_says_what_the_logistic_probe_says() -> None:
     few = {"c_count": 9}
     logistic, sweep = (params.model_copy(update=few) for params in (EVALUATE.logistic, EVALUATE.robustness.classifier))
     shared, cpu = EVALUATE.shared, torch.device("cpu")
-    layer = fit_classifier(part, sweep, shared, cpu)
     held = hold_out_rows(part.labels, shared.validation_fraction, np.random.default_rng(shared.seed))
+    layer = fit_classifier(part, sweep, held, cpu)
     expected = LogisticProbe(part, logistic, shared.seed, cpu).from_all(held)
     predicted = layer(torch.from_numpy(part.test)).argmax(1).numpy()
     np.testing.assert_array_equal(predicted, expected.predictions["accuracy"])

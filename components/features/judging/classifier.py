@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.evaluate.params import Shared, Sweep
-from components.evaluate.probe import LabelledFeatures
-from components.evaluate.regression import Regression
-from components.evaluate.statistics import hold_out_rows
+from components.features.judging.labelled import LabelledFeatures
+from components.features.judging.params import Sweep
+from components.features.judging.regression import Regression
 
 NEVER = -1e9  # the logit of a class that no train image has
 
@@ -29,14 +28,15 @@ class Classifier:
         return features.double() @ self.weights + self.bias
 
 
-def fit_classifier(part: LabelledFeatures, params: Sweep, shared: Shared, device: torch.device) -> Classifier:
-    """Fit a logistic regression to all train labels, as one layer on features that are not standardised: its values at
-    zero and at the unit vectors determine a linear map. Classes without a train image are never predicted."""
+def fit_classifier(part: LabelledFeatures, params: Sweep, validation: np.ndarray, device: torch.device) -> Classifier:
+    """Fit a logistic regression to all train labels, its C chosen on the `validation` rows (n,).
+
+    It is one layer on features that are not standardised: its values at zero and at the unit vectors determine a linear
+    map. Classes without a train image are never predicted."""
     features = part.train.shape[1]
     units = np.concatenate([np.zeros((1, features)), np.eye(features)])
     regression = Regression(replace(part, test=units), params, device)
-    generator = np.random.default_rng(shared.seed)
-    weights, c = regression.choose(hold_out_rows(part.labels, shared.validation_fraction, generator))
+    weights, c = regression.choose(validation)
     logits = torch.full((len(units), part.classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
     logits[:, torch.from_numpy(regression.names).to(device)] = regression.test @ weights[0]
     return Classifier(logits[1:] - logits[0], logits[0], c)
