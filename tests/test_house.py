@@ -112,10 +112,19 @@ def test_every_stage_is_a_room_that_can_be_run_and_is_in_the_graph() -> None:
         assert DVC[stage]["desc"]
 
 
+def list_addresses(stage: str) -> list[str]:
+    """List what DVC calls a stage: by its own name, or once for every value of the list of params.yaml in its matrix."""
+    if not (matrix := DVC[stage].get("matrix")):
+        return [stage]
+    (listed,) = matrix.values()
+    section, key = listed.removeprefix("${").removesuffix("}").split(".")
+    return [f"{stage}@{value}" for value in PARAMS[section][key]]
+
+
 def test_dvc_itself_reads_the_stages_that_the_probes_in_params_make() -> None:
     with Repo(str(ROOT)) as repo:
         names = {stage.addressing for stage in repo.index.stages}
-    assert names == {*STAGES} - {"evaluate"} | {f"evaluate@{probe}" for probe in PARAMS["evaluate"]["probes"]}
+    assert names == {name for stage in STAGES for name in list_addresses(stage)}
 
 
 def test_there_is_a_section_for_every_probe_and_a_probe_for_every_section() -> None:
@@ -140,7 +149,7 @@ def test_deps_are_two_to_six_folders_and_never_a_list_of_files(stage: str) -> No
     files = [dep for dep in deps if dep.endswith(".py")]
     assert 2 <= len(deps) - len(files) <= 6
     assert files == (["components/probes/${item.probe}.py"] if stage == "evaluate" else [])
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 190
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 320
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
