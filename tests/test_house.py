@@ -113,7 +113,7 @@ def test_every_stage_is_a_room_that_can_be_run_and_is_in_the_graph() -> None:
 
 
 def list_addresses(stage: str) -> list[str]:
-    """List what DVC calls a stage: by its own name, or once for every value of the list of params.yaml in its matrix."""
+    """List what DVC calls a stage: by its name, or once for every value of the list of params.yaml in its matrix."""
     if not (matrix := DVC[stage].get("matrix")):
         return [stage]
     (listed,) = matrix.values()
