@@ -15,7 +15,7 @@ import torch
 from benchmarks.slot.given import Slot
 from benchmarks.slot.process import run_module
 from benchmarks.slot.record import NotMeasuredError, Numbers, PartRecord
-from benchmarks.slot.timing import compare_bits, time_training
+from benchmarks.slot.timing import time_training
 from components.learning.engine import Way
 
 LIMIT = 150.0  # seconds of a variant, compiling included
@@ -28,7 +28,6 @@ def measure_variants(slot: Slot, record: PartRecord) -> None:
         measure_variant(slot, record, "as it is")
     measure_variant(slot, record, "not compiled", way=Way(compiled=False, recorded=slot.way.recorded))
     measure_variant(slot, record, "twice the batch", batch_size=2 * slot.read_settings().batch_size)
-    record.measure("two runs of a seed", lambda: compare_bits(slot, slot.read_settings()), limit=LIMIT)
     record.measure("deterministic", lambda: measure_alone(slot, "--deterministic"), limit=2 * LIMIT)
     record.measure("every algorithm of cuDNN", lambda: try_every_algorithm(slot), limit=2 * LIMIT)
     autotuned = partial(torch.compile, mode="max-autotune-no-cudagraphs")
