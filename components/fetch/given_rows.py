@@ -113,7 +113,8 @@ def read_portion(data: bytes, dialect: Dialect, line: int, name: str) -> Portion
             fields = next(reader)
             if may_be_cut and fed_bytes == len(data) and not _is_whole(fields, dialect):
                 break
-            if any(map(str.strip, fields)):  # a spreadsheet ends with empty rows
+            is_header = tuple(field.strip().lower() for field in fields) == dialect.header  # of files put together
+            if any(map(str.strip, fields)) and not is_header:  # a spreadsheet ends with empty rows
                 records.append(_parse(fields, dialect, name, line + fed_lines))
         except (InputError, csv.Error) as error:
             if may_be_cut and fed_bytes == len(data):
