@@ -182,6 +182,32 @@ def test_a_file_that_cannot_be_understood_is_refused_before_any_work(
     assert [path.stat().st_mtime_ns for path in fetched.store.shards] == before
 
 
+def test_a_label_given_too_late_is_said(
+    fetched: Fetched,
+    labels: GivenLabels,
+    sources: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """DVC hashes the file after the stage has run, so that the next `dvc repro` would find nothing new."""
+    write = fetch.write_labelled
+
+    def give_late(*arguments: Any, **others: Any) -> None:
+        write(*arguments, **others)
+        labels.give("pool/9.png", "dog", "Ann")
+
+    monkeypatch.setattr(fetch, "write_labelled", give_late)
+    labels.give("pool/8.png", "cat", "Ann")
+    fetched.run(section(sources))
+    assert fetched.splits["pool/9.png"] == UNLABELLED
+    assert (
+        f"warning: {labels.file}: has changed in the last seconds; `dvc repro --force fetch`" in capsys.readouterr().out
+    )
+    monkeypatch.setattr(fetch, "write_labelled", write)
+    fetched.run(section(sources))
+    assert "in the last seconds" not in capsys.readouterr().out
+
+
 def test_a_row_that_was_cut_off_and_another_table_are_said(
     fetched: Fetched, labels: GivenLabels, sources: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
