@@ -44,9 +44,9 @@ def test_kinds_that_have_a_label_wait() -> None:
 
 
 def test_when_clusters_are_fewer_than_images_each_gives_its_next_one_by_turns() -> None:
-    features, blobs = make_blobs([50, 40])
-    rows = choose_rows(make_pool(features), "typiclust", budget=6, typiclust__max_clusters=2, same=0.99999)
-    assert blobs[rows].tolist() == [0, 1] * 3
+    features, blobs = make_blobs([50, 40, 30])
+    rows = choose_rows(make_pool(features), "typiclust", budget=6, typiclust__max_clusters=3, same=0.99999)
+    assert blobs[rows].tolist() == [0, 1, 2] * 2
 
 
 def test_a_stray_image_is_no_kind_of_its_own() -> None:
