@@ -45,7 +45,8 @@ def write_listing(
 ) -> None:
     """Write the list STRATEGY.csv and the folder STRATEGY with the pictures; those of an earlier run are replaced.
 
-    `about` says what was chosen, and stands among the pictures. Raises InputError if an image is not in the store, and DiskError.
+    `about` says what was chosen, and stands among the pictures. Raises InputError if an image is not in the store, and
+    DiskError.
     """
     names = write_pictures(folder / strategy, ids, store, about)
     with write_beside(folder / f"{strategy}.csv") as new, new.open("w", newline="", encoding="utf-8") as file:
