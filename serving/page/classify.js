@@ -1,7 +1,7 @@
 // Classify: probabilities as bars, and the labelled images that speak for them.
 
 import { find, make, tell } from "./dom.js";
-import { Away, classify } from "./http.js";
+import { classify } from "./http.js";
 import { makeBars, makeNeighbour, makePicture, receiveImages } from "./pictures.js";
 
 const AT_ONCE = 4; // requests
@@ -34,7 +34,6 @@ async function work() {
             says.replaceChildren(...describe(name, classes, nearest, look));
             find("classify-says").textContent = `${name}: ${classes[0]?.name}`;
         } catch (fault) {
-            if (fault instanceof Away) tell(find("classify-fault"), fault.message);
             says.replaceChildren(make("p", { class: "wrong" }, fault.message), make("p", { class: "note" }, name));
         }
         card.removeAttribute("aria-busy");

@@ -13,7 +13,7 @@ const POLL = 1000; // milliseconds between two looks at an accuracy that is bein
 
 const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false };
 const ready = new Map(); // id -> the picture of an image that comes soon
-let outbox;
+let outbox, askedAt = null; // askedAt: how many images were left when more were asked for
 
 export function startLabel(tellAway) {
     outbox = new Outbox({ changed: showUnsent, acknowledged, refused, away: tellAway });
@@ -52,7 +52,7 @@ async function refill() {
         show(await nextToLabel(AHEAD + away.size), away);
     } catch (fault) {
         if (!state.queue.length) tell(find("label-fault"), `${fault.message} Trying again ...`);
-        setTimeout(refill, 2 * POLL);
+        setTimeout(refill, 3 * POLL);
     }
     state.asking = false;
 }
@@ -64,6 +64,7 @@ function show(answer, away) {
     const shown = state.queue[0], left = answer.images.filter(({ id }) => !away.has(id) && id !== shown?.id);
     state.queue = [...(shown ? [shown] : []), ...left];
     tell(find("order"), answer.note);
+    if (state.queue.length > AHEAD / 2) askedAt = null;
     drawExpected(find("expected"), answer.expected, answer.judged_on);
     if (answer.computing) setTimeout(refill, POLL);
     showChoices();
@@ -90,8 +91,6 @@ function showImage() {
     if (later.length < AHEAD / 2 && image) refillOnce(later.length);
 }
 
-let askedAt = null; // how many images were left when more were asked for: the end of the images is not asked for again
-
 function refillOnce(left) {
     if (askedAt === left) return;
     askedAt = left;
@@ -104,7 +103,10 @@ function showChoices() {
     if (known.length === state.classes.length && known.every((name, number) => name === state.classes[number])) return;
     find("choices").replaceChildren(...state.classes.map((name) => {
         const key = keys.get(name);
-        const button = make("button", { type: "button", onclick: () => give(name) },
+        const button = make("button", { type: "button", onclick: (event) => {
+            if (event.detail) button.blur(); // after the mouse, the space bar is to skip, not to press it again
+            give(name);
+        } },
             key ? make("kbd", {}, key) : null, make("span", {}, name));
         button.dataset.name = name;
         if (key) button.setAttribute("aria-keyshortcuts", key);
@@ -129,13 +131,14 @@ function showProgress() {
     find("recent").replaceChildren(...state.done.slice(-RECENT).reverse().map((deed) => make("button", {
         type: "button", class: deed.sure ? "near" : "near waiting", title: deed.image.id, onclick: () => undo(deed),
         "aria-label": `${deed.label}${deed.sure ? "" : ", on the way"}: take back`,
-    }, makePicture(deed.image, 64, ""), make("b", {}, deed.label), deed.sure ? null : make("small", {}, "on the way"))));
+    }, deed.picture, make("b", {}, deed.label), deed.sure ? null : make("small", {}, "on the way"))));
 }
 
 function give(name) {
     const image = state.queue.shift();
     if (!image) return;
-    state.done.push({ image, label: name, sure: false });
+    state.done.push({ image, label: name, sure: false, picture: ready.get(image.id) });
+    ready.delete(image.id);
     find("label-says").textContent = `given: ${name}`;
     outbox.put(image.id, name, localStorage.getItem("who"));
     showImage();
@@ -145,6 +148,7 @@ function undo(deed) {
     if (!deed) return;
     state.done = state.done.filter((one) => one !== deed);
     state.queue = [deed.image, ...state.queue.filter(({ id }) => id !== deed.image.id)];
+    ready.set(deed.image.id, deed.picture); // it need not be loaded again from a server that may be away
     find("label-says").textContent = `taken back: ${deed.label}`;
     outbox.put(deed.image.id, null, localStorage.getItem("who"));
     showImage();

@@ -21,31 +21,34 @@ function showPart(event) {
 }
 
 async function start() {
-    const tellAway = (line) => tell(find("away"), line && `${line} What you do is kept and sent when it is back.`);
+    for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
     const classifyImage = startClassify(searchWith);
     startSearch(classifyImage);
-    startLabel(tellAway);
+    startLabel((line) => tell(find("away"), line && `${line} What you do is kept, and sent when it is back.`));
     addEventListener("hashchange", showPart);
     showPart();
-    for (;;) {
-        try {
-            const [version, { points }] = await Promise.all([readVersion(), readMap()]);
-            describe(version, points.length);
-            showImages(points);
-            break;
-        } catch (fault) {
-            tell(find("search-fault"), fault.message);
-            if (!(fault instanceof Away)) break;
-            await wait(2000);
-        }
-    }
+    const version = await insist(readVersion);
+    tell(find("served"), [`${version.images.toLocaleString("en")} images`, version.method, version.version]
+        .filter(Boolean).join(" · "));
+    tell(find("classify-fault"), version.lacks.classifier);
+    tell(find("search-fault"), version.lacks.index);
+    if (!version.lacks.index) showImages((await insist(readMap)).points);
     document.documentElement.dataset.ready = "yes";
 }
 
-function describe(version, images) {
-    const words = [`${images.toLocaleString("en")} images`];
-    if (version.encoder) words.push(`encoder ${String(version.encoder).slice(0, 12)}`);
-    tell(find("served"), words.join(" · "));
+/** Ask until the server answers. */
+async function insist(ask) {
+    for (;;) {
+        try {
+            const answer = await ask();
+            tell(find("search-fault"), "");
+            return answer;
+        } catch (fault) {
+            tell(find("search-fault"), fault.message);
+            if (!(fault instanceof Away)) throw fault;
+            await wait(2000);
+        }
+    }
 }
 
 start();

@@ -1,0 +1,81 @@
+"""Labels the images of what is served: which come next, what is given, and what that is worth. N images, D features."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from components.fetch.given import GivenLabels
+from serving.refusal import Refusal
+from serving.served import Served
+
+from components.stage.disk import DiskError
+from components.stage.errors import InputError
+from serving.labelling.expected import Expected, ExpectedAccuracy, describe_judged
+from serving.labelling.order import Next, Order
+from serving.labelling.pool import Pool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many labels are given, and the accuracy expected after each batch of them."""
+
+    given: int
+    expected: list[Expected]
+    computing: bool
+    judged_on: str
+
+
+@dataclass
+class Labelling:
+    """The labels of a checkout, whichever version of the encoder is served."""
+
+    kept: GivenLabels
+    order: Order
+    expected: ExpectedAccuracy
+    strategies: tuple[str, ...]  # of `select`, in the order of params.yaml
+    read_features: Callable[[Served, np.ndarray], np.ndarray]  # of rows of the index, (n,) -> (n, D)
+    _pool: tuple[Served, Pool] | None = field(default=None)
+
+    def open_pool(self, served: Served) -> Pool:
+        """Return the images that can be labelled: those of the index. Raises Refusal if there is none."""
+        if self._pool is None or self._pool[0] is not served:
+            index = served.require_index()
+            version = f"{served.version} {served.loaded.isoformat()}"
+            read = lambda rows: self.read_features(served, rows)  # noqa: E731
+            self._pool = (served, Pool(version, index.ids, index.splits, index.labels, tuple(index.classes), read))
+        return self._pool[1]
+
+    def read(self) -> dict[str, str]:
+        """Return the given labels, image by image, in the order in which they were given. Raises Refusal."""
+        try:
+            return {name: row.label for name, row in self.kept.read().items()}
+        except InputError as error:
+            raise Refusal(503, str(error)) from None
+
+    def choose(self, pool: Pool, count: int) -> Next:
+        """Choose the next images to label."""
+        return self.order.choose(pool, self.read(), count, self.strategies)
+
+    def follow(self, pool: Pool) -> Progress:
+        """Tell how far it is."""
+        given = self.read()
+        expected, computing = self.expected.look(pool, given)
+        return Progress(len(given), expected, computing, describe_judged(pool, given))
+
+    def give(self, served: Served, name: str, label: str, who: str) -> int:
+        """Give an image a label, which is on the disk when this returns; return how many are given. Raises Refusal."""
+        if name not in self.open_pool(served).rows:
+            raise Refusal(404, "no image of this id")
+        try:
+            self.kept.give(name, label, who)
+        except (InputError, DiskError) as error:
+            raise Refusal(503, str(error)) from None
+        return len(self.read())
+
+    def take_back(self, name: str, who: str) -> int:
+        """Take back the label of an image, if it has one; return how many are given. Raises Refusal."""
+        try:
+            self.kept.undo(name, who)
+        except (InputError, DiskError) as error:
+            raise Refusal(503, str(error)) from None
+        return len(self.read())
