@@ -1,0 +1,1 @@
+"""What answers questions about images with an encoder and its classifier."""
