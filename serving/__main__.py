@@ -30,6 +30,7 @@ from serving.connection import make_protocol
 from serving.decoders import Decoders
 from serving.door import tell
 from serving.guard import Guard, is_address, is_local
+from serving.labelling.labelling import Labelling, open_labelling
 from serving.metrics import Metrics
 from serving.places import find_places
 from serving.served import Loader
@@ -53,7 +54,8 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
         torch.set_num_threads(settings.threads)
         names = frozenset(name.lower() for name in ("localhost", settings.host, *asked.name) if not is_address(name))
-        serve(settings, params.data.limits.max_pixels, choose_source(asked), Guard(names, token), listener, made)
+        guard, labelling = Guard(names, token), open_labelling(Path.cwd(), params)
+        serve(settings, params.data.limits.max_pixels, choose_source(asked), guard, labelling, listener, made)
 
 
 def parse() -> argparse.Namespace:
@@ -105,7 +107,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    params: Serving, stored_pixels: int, source: Source, guard: Guard, listener: socket.socket, made: bool
+    params: Serving,
+    stored_pixels: int,
+    source: Source,
+    guard: Guard,
+    labelling: Labelling,
+    listener: socket.socket,
+    made: bool,
 ) -> None:
     """Serve until a signal ends it. Raises InputError if there is nothing to serve."""
     metrics, threads = Metrics(), ThreadPoolExecutor(1, "network")
@@ -123,8 +131,9 @@ def serve(
         yield
         watching.cancel()
         service.decoders.stop()
+        labelling.expected.close()
 
-    server = uvicorn.Server(configure(create_app(service, guard, live), params))
+    server = uvicorn.Server(configure(create_app(service, guard, live, labelling), params))
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends by them, and then raises them once more
         signal.signal(number, signal.SIG_IGN)
     server.run(sockets=[listener])

@@ -13,16 +13,20 @@ from starlette.exceptions import HTTPException
 
 from serving.door import Door, join_lines, name_status, refuse
 from serving.guard import Guard
+from serving.labelling.labelling import Labelling
 from serving.refusal import Refusal
-from serving.routes import about, classify, embed, images, map, search
+from serving.routes import about, classify, embed, images, labels, map, page, search
 from serving.service import Service
 
-ROUTERS = (about.router, embed.router, search.router, classify.router, images.router, map.router)
+ROUTERS = tuple(module.router for module in (page, about, embed, search, classify, images, map, labels))
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(service: Service, guard: Guard, lifespan: Lifespan | None = None) -> FastAPI:
-    """Make the application around a service; `lifespan` begins and ends with it."""
+def create_app(
+    service: Service, guard: Guard, lifespan: Lifespan | None = None, labelling: Labelling | None = None
+) -> FastAPI:
+    """Make the application around a service; `lifespan` begins and ends with it. Without `labelling` no label can be
+    given."""
     app = FastAPI(
         title="Search, classify and embed images",
         description="What an encoder that was trained on your images knows of them.",
@@ -32,7 +36,7 @@ def create_app(service: Service, guard: Guard, lifespan: Lifespan | None = None)
         lifespan=lifespan or _do_nothing,
         redirect_slashes=False,
     )
-    app.state.service = service
+    app.state.service, app.state.labelling = service, labelling
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(Refusal, _answer_refusal)

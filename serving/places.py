@@ -51,14 +51,20 @@ class Places:
         return next((str(out.get("md5")) for out in outs if out.get("path") == name), None)
 
 
-def find_places(root: Path) -> Places:
-    """Find the folders below a root. Raises InputError if its dvc.yaml does not name them."""
+def read_paths(root: Path) -> dict[str, Any]:
+    """Read every path that dvc.yaml names among its vars. Raises InputError if it cannot be read."""
     content = read_yaml(root / GRAPH)
     variables = content.get("vars") if isinstance(content, dict) else None
     paths: dict[str, Any] = {}
     for entry in variables or []:
         if isinstance(entry, dict) and isinstance(entry.get("path"), dict):
             paths |= entry["path"]
+    return paths
+
+
+def find_places(root: Path) -> Places:
+    """Find the folders below a root. Raises InputError if its dvc.yaml does not name them."""
+    paths = read_paths(root)
     if lacking := [name for name in ("encoder", "store") if not isinstance(paths.get(name), str)]:
         raise InputError(f"{root / GRAPH}: there is no path.{lacking[0]} among its vars")
     optional = {name: root / paths[name] if name in paths else None for name in ("classifier", "index")}

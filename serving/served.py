@@ -54,6 +54,7 @@ class Index(Protocol):
     splits: np.ndarray  # (N,) str
     classes: tuple[str, ...]
     places: np.ndarray  # (N, 2) float32
+    vectors: np.ndarray  # (N, D) float32, of length 1
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the k nearest: (Q, D) -> rows (Q, k) int64, similarities (Q, k) float32."""

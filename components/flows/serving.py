@@ -46,5 +46,6 @@ class Serving(Params):
     neighbours: Count
     nearest: Count
     map_points: Count
+    label_batch: Count
     limits: Limits
     health: Health

@@ -78,9 +78,9 @@ def collect_known(pool: Pool, given: dict[str, str], count: int) -> Known:
 def judge_known(pool: Pool, known: Known, judge: Judge) -> np.ndarray:
     """Judge the held-out labels, or else folds of the labels themselves: (n,) bool, empty if there are too few."""
     none = np.empty(0, bool)
-    features, names = pool.read_features(known.taught), pool.ids
+    features, names = pool.vectors[known.taught], pool.ids
     if len(known.held):
-        part = LabelledFeatures(features, known.labels, pool.read_features(known.held), known.truth, names[known.held])
+        part = LabelledFeatures(features, known.labels, pool.vectors[known.held], known.truth, names[known.held])
         return judge(part) if len(known.taught) else none
     if len(known.taught) < 2 * FOLDS:
         return none

@@ -1,18 +1,16 @@
-"""Labels the images of what is served: which come next, what is given, and what that is worth. N images, D features."""
+"""Labels the images of what is served: which come next, what is given, and what that is worth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 from components.fetch.given import GivenLabels
-from serving.refusal import Refusal
-from serving.served import Served
-
 from components.stage.disk import DiskError
 from components.stage.errors import InputError
-from serving.labelling.expected import Expected, ExpectedAccuracy, describe_judged
+from serving.labelling.expected import Expected, ExpectedAccuracy, describe_judged, make_judge
 from serving.labelling.order import Next, Order
 from serving.labelling.pool import Pool
+from serving.places import GRAPH, read_paths
+from serving.refusal import Refusal
+from serving.served import Served
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class Labelling:
     order: Order
     expected: ExpectedAccuracy
     strategies: tuple[str, ...]  # of `select`, in the order of params.yaml
-    read_features: Callable[[Served, np.ndarray], np.ndarray]  # of rows of the index, (n,) -> (n, D)
     _pool: tuple[Served, Pool] | None = field(default=None)
 
     def open_pool(self, served: Served) -> Pool:
@@ -41,8 +38,10 @@ class Labelling:
         if self._pool is None or self._pool[0] is not served:
             index = served.require_index()
             version = f"{served.version} {served.loaded.isoformat()}"
-            read = lambda rows: self.read_features(served, rows)  # noqa: E731
-            self._pool = (served, Pool(version, index.ids, index.splits, index.labels, tuple(index.classes), read))
+            self._pool = (
+                served,
+                Pool(version, index.ids, index.splits, index.labels, tuple(index.classes), index.vectors),
+            )
         return self._pool[1]
 
     def read(self) -> dict[str, str]:
@@ -79,3 +78,21 @@ class Labelling:
         except (InputError, DiskError) as error:
             raise Refusal(503, str(error)) from None
         return len(self.read())
+
+
+def open_labelling(root: Path, params: Any) -> Labelling:
+    """Open the labels of a checkout; `params` is its whole params.yaml. Raises InputError if they cannot be understood."""
+    paths = read_paths(root)
+    folders = {name: root / paths[name] if name in paths else None for name in ("labels", "labelling", "suspects")}
+    if folders["labels"] is None:
+        raise InputError(f"{root / GRAPH}: there is no path.labels among its vars")
+    kept = GivenLabels(folders["labels"])
+    kept.read()
+    logistic = params.evaluate.logistic
+    expected = ExpectedAccuracy(make_judge(logistic, logistic.few_label_c), params.serving.label_batch)
+    return Labelling(
+        kept,
+        Order(folders["labelling"], folders["suspects"]),
+        expected,
+        params.select.strategies if hasattr(params, "select") else (),
+    )

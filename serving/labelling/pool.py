@@ -1,6 +1,5 @@
 """The images that can be labelled, as the index that is served has them: N images, K classes, D features."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +17,7 @@ class Pool:
     splits: np.ndarray  # (N,) str
     labels: np.ndarray  # (N,) int64, -1 where unlabelled
     classes: tuple[str, ...]  # K names
-    read_features: Callable[[np.ndarray], np.ndarray]  # rows (n,) -> (n, D) float32
+    vectors: np.ndarray  # (N, D) float32, features of length 1
 
     @cached_property
     def rows(self) -> dict[str, int]:

@@ -5,12 +5,12 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, StringConstraints, ValidationError
-from serving.bodies import read_body
-from serving.refusal import Refusal, describe_refusals
-from serving.routes.given import GivenServed, GivenService, PathId
 
 from components.stage.types import describe_mistake
+from serving.bodies import read_body
 from serving.labelling.labelling import Labelling
+from serving.refusal import Refusal, describe_refusals
+from serving.routes.given import GivenServed, GivenService, PathId
 
 router = APIRouter()
 MOST = 1000  # images in an answer
@@ -62,7 +62,9 @@ class NextToLabel(BaseModel):
 
 
 def get_labelling(request: Request) -> Labelling:
-    """Return what keeps the labels."""
+    """Return what keeps the labels. Raises Refusal if none can be given here."""
+    if request.app.state.labelling is None:
+        raise Refusal(503, "no labels can be given here")
     return cast(Labelling, request.app.state.labelling)
 
 

@@ -31,7 +31,7 @@ def make_pool(*, tested: bool) -> tuple[Pool, np.ndarray]:
     splits = np.array(["unlabelled"] * 60 + ["test" if tested else "unlabelled"] * 40)
     labels = np.where(splits == "test", truth, -1)
     ids = np.array([f"photos/{number}" for number in range(100)])
-    return Pool("v1", ids, splits, labels, CLASSES, lambda rows: features[rows]), truth
+    return Pool("v1", ids, splits, labels, CLASSES, features), truth
 
 
 def give(pool: Pool, truth: np.ndarray, count: int) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_what_a_run_has_taken_in_since_does_not_change_what_came_before(judge: J
     given = give(pool, truth, 20)
     taken_in = pool.labels.copy()
     taken_in[:20] = truth[:20]
-    later = Pool("v1", pool.ids, pool.splits, taken_in, CLASSES, pool.read_features)
+    later = Pool("v1", pool.ids, pool.splits, taken_in, CLASSES, pool.vectors)
     for count in (0, 10, 20):
         assert collect_known(pool, given, count).taught.tolist() == list(range(count))
         assert collect_known(later, given, count).taught.tolist() == list(range(count))
