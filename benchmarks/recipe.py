@@ -48,8 +48,9 @@ def main() -> None:
 
 
 def place_fetch_outputs(root: Path) -> dict[str, Path]:
-    """Return where the stage `fetch` is to write, by flag."""
-    return {"store": root / "store", "metrics": root / "data.json", "findings": root / "f", "scratch": root / "scratch"}
+    """Return where the stage `fetch` is to write, and labels that nobody gave, by flag."""
+    names = {"labels": "labels", "store": "store", "metrics": "data.json", "findings": "f", "scratch": "scratch"}
+    return {flag: root / name for flag, name in names.items()}
 
 
 def run_once(params: Any, seed: int, held_out: bool) -> dict[str, Any]:

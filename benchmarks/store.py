@@ -60,8 +60,8 @@ def measure_fetch(root: Path, source: dict[str, Any], count: int) -> dict[str, A
     params["data"]["sources"] = [source]
     params["data"]["checks"]["max_near_leaked_fraction"] = 1.0  # images of the largest folder resemble each other
     yaml.dump(params, root / "params.yaml")
-    outputs = {"store": "store", "metrics": "data.json", "findings": "findings", "scratch": "scratch"}
-    flags = [part for flag, name in outputs.items() for part in (f"--{flag}", str(root / name))]
+    paths = {"store": "store", "metrics": "data.json", "findings": "findings", "scratch": "scratch", "labels": "labels"}
+    flags = [part for flag, name in paths.items() for part in (f"--{flag}", str(root / name))]
     begun, peak = time.monotonic(), 0
     process = subprocess.Popen(
         [sys.executable, "-m", "components.fetch", *flags, "--params", str(root / "params.yaml")],

@@ -57,7 +57,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store, encoder, embeddings = root / "store", root / "encoder", root / "embeddings"
     metrics, plots = root / "metrics", root / "plots"
     kept = {"scratch": root / "scratch"}
-    fetch.run(params.data, store=store, metrics=metrics / "data.json", findings=root / "findings", **kept)
+    paths = {"labels": root / "labels", "findings": root / "findings"}
+    fetch.run(params.data, store=store, metrics=metrics / "data.json", **paths, **kept)
     check_store(Store(store), written)
     files = {"metrics": metrics / "pretrain.json", "curve": plots / "pretrain/curve.csv", "live": root / "live"}
     files |= {"views": plots / "pretrain/views.png"}

@@ -19,12 +19,14 @@ from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
 from components.fetch.checks.pairs import excuse_photos
 from components.fetch.checks.verdict import reach_verdict
+from components.fetch.given import GivenLabels
 from components.fetch.kinds import PHOTO_SUFFIXES, SUFFIXES
 from components.fetch.params import Data, Folder, Manifest
 from components.fetch.sources.open import ListedSource, open_sources, read_candidates
 from components.fetch.sources.places import Places
 from components.fetch.splits import choose_split
 from components.fetch.summary import describe_emptiness, find_example, format_summary
+from components.fetch.taken import describe_taken, take_in, warn_of_given, write_taken
 from components.show.progress import Progress
 from components.stage.command import main
 from components.stage.disk import check_file, check_folder, check_room, name_faults
@@ -35,8 +37,10 @@ from components.store.store import SPLITS, UNLABELLED, Row, Store, write_labelle
 STORED = SUFFIXES - {*PHOTO_SUFFIXES}  # of files that can become images of the store
 
 
-def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
-    """Read every source, check its images, and write the store."""
+def run(params: Data, *, labels: Path, store: Path, metrics: Path, findings: Path, scratch: Path) -> None:
+    """Read every source and the labels that people gave, check the images, and write the store."""
+    given = GivenLabels(labels)
+    given.read()  # refuses before the work what cannot be understood
     for folder in (store, findings, scratch):
         check_folder(folder)
     check_file(metrics)
@@ -48,9 +52,12 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
         facts = Facts()
         write_store(read_into, inspect_sources(sources, places, params, facts), [])
         excuse_photos(facts)
+        facts, taken = take_in(facts, given.read())  # with those that were given meanwhile
         verdict = reach_verdict(facts, params.checks)
         write_findings(findings, facts, verdict)
+        write_taken(findings / "given.csv", taken, facts, verdict.sides.kept)
         described = verdict.metrics | {
+            **describe_taken(taken, facts, verdict.sides.kept),
             "left_out": len(places.left_out),
             "not_reencoded": facts.count_full_above(params.reencode.max_side if params.reencode else None),
         }
@@ -63,11 +70,10 @@ def run(params: Data, *, store: Path, metrics: Path, findings: Path, scratch: Pa
             objections = (f"params.yaml: {text}{find_example(text, facts, verdict)}" for text in verdict.objections)
             raise InputError("\n".join(f"{objection}; see {findings}" for objection in objections))
         splits = [SPLITS[number] for number in facts.splits]
-        labels, names = facts.labels, facts.class_names
-        write_labelled(
-            store, Store(read_into), labels=labels, splits=splits, kept=verdict.sides.kept, class_names=names
-        )
-    print(format_summary(described, facts, places.left_out, metrics), flush=True)
+        kept, names = verdict.sides.kept, facts.class_names
+        write_labelled(store, Store(read_into), labels=facts.labels, splits=splits, kept=kept, class_names=names)
+    said = [*given.describe_others(), *given.describe_cut(), *warn_of_given(taken, facts, kept, given.file)]
+    print("\n".join([*said, format_summary(described, facts, places.left_out, metrics)]), flush=True)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from components.fetch.sources.labels import format_label
 from components.fetch.sources.names import compose
 from components.stage.disk import name_faults, write_beside
 from components.stage.errors import InputError
-from components.stage.shown import show
+from components.stage.shown import escape, show
 
 FILE = "given.csv"
 LONGEST = 4096  # characters of an id, a label or a name that can be given
@@ -81,10 +81,15 @@ class GivenLabels:
             self._append(descriptor, id, "", who)
             return True
 
-    def describe_cut(self) -> str:
-        """Describe the row at the end of the file that was cut off and is left out; empty if there is none."""
-        cut = f"{self.file}: line {self._lines + 1}: {show(self._cut)} was cut off before it was given, and is left out"
-        return cut if self._cut else ""
+    def describe_cut(self) -> list[str]:
+        """Describe the row at the end of the file that was cut off and is left out; nothing if there is none."""
+        where = f"{self.file}: line {self._lines + 1}"
+        return [f"{where}: {show(self._cut)} was cut off before it was given, and is left out"] if self._cut else []
+
+    def describe_others(self) -> list[str]:
+        """Describe the tables beside the file, in which somebody may have meant to give labels."""
+        others = sorted(path for path in self.file.parent.glob("*.csv") if path != self.file)
+        return [f"warning: {escape(str(path))}: not read; given labels stand in {FILE} beside it" for path in others]
 
     def _forget(self) -> None:
         """Know nothing of the file."""
@@ -162,8 +167,8 @@ class GivenLabels:
         added = format_rows([fields + [""] * (len(self._dialect.header) - len(COLUMNS))])
         if not self._bytes.endswith((b"\n", b"\r")):
             added = b"\n" + added
-        if self._cut:
-            print(f"{self.describe_cut()}: removed", file=sys.stderr, flush=True)
+        for line in self.describe_cut():
+            print(f"{line}: removed", file=sys.stderr, flush=True)
         try:
             if self._cut:
                 os.ftruncate(descriptor, len(self._bytes))

@@ -64,6 +64,8 @@ def format_summary(metrics: dict[str, Any], facts: Facts, left_out: set[str], wr
     counts = ", ".join(f"{metrics[split]:,} {split}" for split in SPLITS if metrics[split])
     total = f"{metrics['images']:,} images of {metrics['classes']:,} classes: {counts}"
     descriptions = {
+        "given": "labels that people gave",
+        "given_differing": "of them unlike the source's",
         "unreadable": "image files that cannot be stored",
         "no_images": "other files",
         "odd": "odd images",

@@ -99,7 +99,7 @@ class Inputs:
 
     def write_fetch(self, to: Path, other: bool) -> None:
         """Read the images."""
-        paths = {name: to / name for name in ("store", "findings", "scratch")}
+        paths = {name: to / name for name in ("labels", "store", "findings", "scratch")}
         with mock.patch.object(fetch, "inspect_all", inspect_in_this_process):
             fetch.run(self.data[other], metrics=to / "metrics" / "data.json", **paths)
 

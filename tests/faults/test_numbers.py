@@ -105,9 +105,8 @@ def run_graph(folder: Path, params: Any) -> str:
     store, encoder, embeddings, metrics = (folder / name for name in ("store", "encoder", "embeddings", "metrics"))
     predictions, plots, scratch = (folder / name for name in ("predictions", "plots", "scratch"))
     try:
-        fetch.run(
-            params.data, store=store, metrics=metrics / "data.json", findings=folder / "findings", scratch=scratch
-        )
+        paths = {"labels": folder / "labels", "findings": folder / "findings"}
+        fetch.run(params.data, store=store, metrics=metrics / "data.json", scratch=scratch, **paths)
         curve, views = plots / "pretrain" / "curve.csv", plots / "pretrain" / "views.png"
         logs = {
             "scratch": scratch,

@@ -171,7 +171,7 @@ def test_stages_that_are_led_to_a_signed_url(
             name = {"manifest": "a.csv", "archive": "a.zip", "parquet": "a.parquet", "folder": "a/"}[source["kind"]]
             whole = shipped.model_dump() | {"sources": [source | {"url": f"{url}/{name}"}]}
             params = type(shipped).model_validate(whole)
-            outputs = {key: folder / key for key in ("store", "metrics", "findings", "scratch")}
+            outputs = {key: folder / key for key in ("labels", "store", "metrics", "findings", "scratch")}
             with pytest.raises((InputError, RunError)) as caught:
                 fetch.run(params, **outputs)
             printed = capfd.readouterr()

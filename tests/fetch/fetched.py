@@ -61,7 +61,7 @@ class Fetched:
 
     def run(self, params: Data) -> "Fetched":
         """Run the stage in the folder."""
-        paths = {name: self.folder / name for name in ("store", "findings", "scratch")}
+        paths = {name: self.folder / name for name in ("labels", "store", "findings", "scratch")}
         fetch.run(params, metrics=self.folder / "data.json", **paths)
         return self
 

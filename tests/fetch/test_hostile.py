@@ -59,7 +59,9 @@ class Place:
             str(fetched.folder / "data.json"),
         ]
         command += [
-            word for name in ("store", "findings", "scratch") for word in (f"--{name}", str(fetched.folder / name))
+            word
+            for name in ("labels", "store", "findings", "scratch")
+            for word in (f"--{name}", str(fetched.folder / name))
         ]
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
         return Run(fetched, process.returncode, process.stdout, process.stderr)

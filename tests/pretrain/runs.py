@@ -21,8 +21,8 @@ SMALL = SHRUNKEN | {"pretrain.epochs": 6, "pretrain.watch.every_epochs": 2, "pre
 
 
 def fetch_outputs(folder: Path) -> dict[str, Path]:
-    """Return where the stage fetch writes, by flag."""
-    return {name: folder / name for name in ("store", "metrics", "findings", "scratch")}
+    """Return where the stage fetch reads labels and writes, by flag."""
+    return {name: folder / name for name in ("labels", "store", "metrics", "findings", "scratch")}
 
 
 def fetch_digits(folder: Path) -> Path:

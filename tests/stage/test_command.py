@@ -162,7 +162,9 @@ def run_module(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: Path) -> None:
     set_params(params, {"report.queries": 0})  # not even its own section
     flags = [
-        part for name in ("store", "metrics", "findings", "scratch") for part in (f"--{name}", str(tmp_path / name))
+        part
+        for name in ("labels", "store", "metrics", "findings", "scratch")
+        for part in (f"--{name}", str(tmp_path / name))
     ]
     done = run_module("components.fetch", *flags, "--params", str(params))
     assert done.returncode == 2

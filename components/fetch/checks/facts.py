@@ -43,6 +43,9 @@ class Facts:
     grays: "array[int]" = field(default_factory=lambda: array("b"))  # whether the image is gray
     channels: "array[float]" = field(default_factory=lambda: array("d"))  # means of R, G, B and of their squares
     rejected: list[RejectedFile] = field(default_factory=list)
+    # Of the labels that people gave (components/fetch/taken.py):
+    source_classes: int | None = None  # so many of class_index are of the sources; None: all
+    adopted: "array[int]" = field(default_factory=lambda: array("b"))  # whether only a person gave it a label, if any
 
     def add(self, candidate: Candidate, image: ImageFacts, split: str) -> None:
         """Add an image that is stored."""
@@ -74,20 +77,40 @@ class Facts:
 
     @property
     def class_names(self) -> list[str]:
-        """The sorted names of the classes, as the store has them."""
-        return sorted(self.class_index)
+        """The names of the classes that an image has: the sources' sorted, then those that people added, as they came.
+
+        So no class that a person adds changes the number of another class.
+        """
+        return sorted(self._list_used(slice(self.source_classes))) + self.added_classes
+
+    @property
+    def added_classes(self) -> list[str]:
+        """The names of the classes that no source has, in the order in which people gave them."""
+        return [] if self.source_classes is None else self._list_used(slice(self.source_classes, None))
+
+    def _list_used(self, part: slice) -> list[str]:
+        """Return the classes in a part of class_index that an image has."""
+        used = np.bincount(np.asarray(self.classes, dtype=np.int64) + 1, minlength=len(self.class_index) + 1)[1:]
+        return [name for name, count in list(zip(self.class_index, used, strict=True))[part] if count]
 
     @property
     def labels(self) -> np.ndarray:
-        """The indices into the sorted names, -1 for unlabelled images: (N,) int64."""
-        sorted_place = {name: number for number, name in enumerate(self.class_names)}
-        table = np.array([sorted_place[name] for name in self.class_index] + [-1], dtype=np.int64)
+        """The indices into the names of the classes, -1 for unlabelled images: (N,) int64."""
+        places = {name: number for number, name in enumerate(self.class_names)}
+        table = np.array([places.get(name, -1) for name in self.class_index] + [-1], dtype=np.int64)
         return table[np.asarray(self.classes, dtype=np.int64)]
 
     @property
     def split_numbers(self) -> np.ndarray:
         """The indices into SPLITS: (N,) int64."""
         return np.asarray(self.splits, dtype=np.int64)
+
+    @property
+    def pool(self) -> np.ndarray:
+        """Whether an image's source has no label of it, whatever people said: (N,) bool."""
+        adopted = np.asarray(self.adopted, dtype=bool) if self.adopted else False
+        pool: np.ndarray = (self.split_numbers == SPLITS.index(UNLABELLED)) | adopted
+        return pool
 
     @property
     def thumbnails(self) -> np.ndarray:

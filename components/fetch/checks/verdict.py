@@ -13,7 +13,7 @@ from components.fetch.checks.facts import Facts
 from components.fetch.checks.sides import Sides, find_sides
 from components.fetch.params import Checks
 from components.stage.shown import show_name
-from components.store.store import SPLITS, TEST, TRAIN, UNLABELLED
+from components.store.store import SPLITS, TEST, TRAIN
 
 RARE = 0.01  # a format that fewer of the images have is odd
 DARK, BLACK = 4, 16  # an image without a value of this part of the highest that can be is dark, or nearly black
@@ -36,7 +36,7 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
     sides, near = find_sides(facts, checks)
     kept, repeated = sides.kept, near.copies.find_repeated(~sides.merged)
     test_count = int((facts.split_numbers == SPLITS.index(TEST)).sum())
-    others = int(((facts.split_numbers == SPLITS.index(UNLABELLED)) & ~sides.merged).sum())
+    others = int((facts.pool & ~sides.merged).sum())
     images = summarise_images(facts, kept)
     odd = list(find_odd(facts, images["channels"].get("range")))
     unreadable = sum(rejected.image for rejected in facts.rejected)
@@ -64,7 +64,7 @@ def reach_verdict(facts: Facts, checks: Checks) -> Verdict:
         "odd_images": [{"id": name, "reason": reason} for name, reason in odd[:LISTED]],
         "leaked_images": [facts.ids[row] for row in np.flatnonzero(sides.leaked)[:LISTED]],
     }
-    return Verdict(sides, near, odd, metrics, list_objections(metrics, checks))
+    return Verdict(sides, near, odd, metrics, list_objections(metrics, checks, facts.added_classes))
 
 
 def find_odd(facts: Facts, range_: list[int] | None) -> Iterator[tuple[str, str]]:
@@ -97,7 +97,6 @@ def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
     splits = facts.split_numbers
     sizes = {"width": np.asarray(facts.widths)[kept], "height": np.asarray(facts.heights)[kept]}
     by_class = count_classes(facts, kept)
-    train_counts = [row[TRAIN] for row in by_class if row[TRAIN]]
     return {
         "images": int(kept.sum()),
         "classes": len(facts.class_names),
@@ -105,7 +104,7 @@ def summarise_images(facts: Facts, kept: np.ndarray) -> dict[str, Any]:
         **{split: int((kept & (splits == number)).sum()) for number, split in enumerate(SPLITS)},
         "sources": dict(Counter(facts.ids[row].split("/", 1)[0] for row in np.flatnonzero(kept))),
         "by_class": by_class,
-        "class_ratio": round(max(train_counts) / min(train_counts), 3) if train_counts else 1.0,
+        "class_ratio": compute_ratio(by_class),
         "classes_without_train": sum(not row[TRAIN] for row in by_class),
         "classes_without_test": sum(not row[TEST] for row in by_class),
         "formats": dict(Counter(facts.format_names[facts.formats[row]] for row in np.flatnonzero(kept)).most_common()),
@@ -138,15 +137,26 @@ def count_conflicts(group: np.ndarray, labels: np.ndarray) -> int:
     return int((np.unique(labelled_images[0], return_counts=True)[1] > 1).sum())
 
 
+def compute_ratio(by_class: list[dict[str, Any]]) -> float:
+    """Return how many times the train images of the smallest class, of those that have any, the largest one has."""
+    counts = [row[TRAIN] for row in by_class if row[TRAIN]]
+    return round(max(counts) / min(counts), 3) if counts else 1.0
+
+
 def compute_fraction(part: int, whole: int) -> float:
     """Return the fraction to six digits, so that one of three million is more than none; 0 of nothing."""
     return float(f"{part / whole:.6g}") if whole else 0.0
 
 
-def list_objections(metrics: dict[str, Any], checks: Checks) -> list[str]:
-    """Return a line per limit of params.yaml that is exceeded, with its key."""
-    counts = [(row[TRAIN], show_name(row["class"])) for row in metrics["by_class"] if row[TRAIN]]
+def list_objections(metrics: dict[str, Any], checks: Checks, added: list[str]) -> list[str]:
+    """Return a line per limit of params.yaml that is exceeded, with its key.
+
+    The classes that people have added, which begin with one image, may be as small as they are.
+    """
+    rows = [row for row in metrics["by_class"] if row[TRAIN] and row["class"] not in added]
+    counts = [(row[TRAIN], show_name(row["class"])) for row in rows]
     ratio = "{1} has {0:,} images to train on, {3} {2:,}".format(*max(counts), *min(counts)) if counts else ""
+    values = metrics | {"class_ratio": compute_ratio(rows)}
     measured = {
         "max_unreadable_fraction": (
             "unreadable_fraction",
@@ -164,7 +174,7 @@ def list_objections(metrics: dict[str, Any], checks: Checks) -> list[str]:
         "max_class_ratio": ("class_ratio", ratio),
     }
     return [
-        f"data.checks.{key}: {metrics[name]:g} is more than {getattr(checks, key):g} ({detail})"
+        f"data.checks.{key}: {values[name]:g} is more than {getattr(checks, key):g} ({detail})"
         for key, (name, detail) in measured.items()
-        if metrics[name] > getattr(checks, key)
+        if values[name] > getattr(checks, key)
     ]
