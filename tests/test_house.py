@@ -30,6 +30,7 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "pretrain": ("stage", "store", "encoder", "learning", "show"),
     "embed": ("stage", "store", "encoder", "learning", "features", "show"),
     "evaluate": ("stage", "store", "encoder", "learning", "features", "show"),
+    "classifier": ("stage", "store", "encoder", "learning", "features", "show"),
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
@@ -113,7 +114,7 @@ def test_every_stage_is_a_room_that_can_be_run_and_is_in_the_graph() -> None:
 
 
 def list_addresses(stage: str) -> list[str]:
-    """List what DVC calls a stage: by its own name, or once for every value of the list of params.yaml in its matrix."""
+    """List what DVC calls a stage: by its own name, or once per value of the list of params.yaml in its matrix."""
     if not (matrix := DVC[stage].get("matrix")):
         return [stage]
     (listed,) = matrix.values()

@@ -95,9 +95,11 @@ def register_by_hand(root: Path, promote: Mapping[str, Any], revision: str) -> N
 
 
 def check_artifact(root: Path, artifact: str, commit: str) -> None:
-    """Check that what the cache has of an artifact is whole; the remote may have the rest. Raises DamageError."""
-    path = versions.find_artifact_path(root, artifact)
-    mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), [path]))
+    """Check that what the cache has of an artifact, and of the others in its commit, is whole; the remote may have the
+    rest. Raises DamageError, and StageError if dvc.yaml has no such artifact."""
+    versions.find_artifact_path(root, artifact)
+    paths = versions.read_artifact_paths(root).values()
+    mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), paths))
 
 
 def add_prune(commands: Any) -> None:
