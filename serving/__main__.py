@@ -33,6 +33,7 @@ from serving.guard import Guard, is_address, is_local
 from serving.labelling.labelling import Labelling, open_labelling
 from serving.metrics import Metrics
 from serving.places import find_places
+from serving.registered import Registered
 from serving.served import Loader
 from serving.service import Service
 from serving.watch import Checkout, Source, load_checked, watch
@@ -54,8 +55,12 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
         torch.set_num_threads(settings.threads)
         names = frozenset(name.lower() for name in ("localhost", settings.host, *asked.name) if not is_address(name))
-        guard, labelling = Guard(names, token), open_labelling(Path.cwd(), params)
-        serve(settings, params.data.limits.max_pixels, choose_source(asked), guard, labelling, listener, made)
+        labelling = open_labelling(Path.cwd(), params)
+        source, guard = choose_source(asked, params.promote.artifact), Guard(names, token)
+        try:
+            serve(settings, params.data.limits.max_pixels, source, guard, labelling, listener, made)
+        finally:
+            source.close()
 
 
 def parse() -> argparse.Namespace:
@@ -63,6 +68,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m serving", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--host", help="the address to listen on; any but this machine's own only with a token")
     parser.add_argument("--port", type=int, help="0: any that is free")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--stage", help="serve the version that holds it, such as prod, and whichever holds it later")
+    which.add_argument("--version", help="serve a version of the registry, such as v0.3.0")
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument("--name", action="append", default=[], help="a name by which clients call this machine")
     parser.add_argument("--token-file", type=Path, help=f"holds the token; or the environment variable {TOKEN}")
@@ -87,9 +95,12 @@ def find_token(path: Path | None, host: str) -> tuple[str | None, bool]:
     return token, False
 
 
-def choose_source(asked: argparse.Namespace) -> Source:
+def choose_source(asked: argparse.Namespace, artifact: str) -> Source:
     """Choose where versions come from. Raises InputError."""
-    return Checkout(find_places(Path.cwd()))
+    root = Path.cwd()
+    if asked.stage is not None or asked.version is not None:
+        return Registered(root, artifact, stage=asked.stage, version=asked.version)
+    return Checkout(find_places(root))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,7 +8,7 @@ import asyncio
 from typing import Protocol
 
 from components.flows.serving import Health
-from components.stage.errors import InputError, RunError
+from components.stage.errors import InputError
 from serving.check import check
 from serving.door import tell
 from serving.places import Places, Sign, find_places
@@ -16,6 +16,8 @@ from serving.served import Loader, Served
 from serving.service import Service
 
 Look = Sign | str
+LONGEST_PAUSE = 300.0  # seconds, after failures
+SHOWN = 1000  # characters of an error
 
 
 class Source(Protocol):
@@ -27,6 +29,10 @@ class Source(Protocol):
 
     def bring(self) -> tuple[Places, str]:
         """Bring the newest version, and return where it lies and what it is called. Raises InputError or RunError."""
+        ...
+
+    def close(self) -> None:
+        """Remove what was brought."""
         ...
 
 
@@ -44,6 +50,9 @@ class Checkout:
         """Return where the files lie; what they are called, their weights say."""
         return find_places(self.places.root), ""
 
+    def close(self) -> None:
+        """Leave the checkout as it is."""
+
 
 def load_checked(source: Source, loader: Loader, health: Health) -> tuple[Served, Look]:
     """Load what a source has now, and check it. Raises InputError or RunError."""
@@ -57,23 +66,32 @@ def load_checked(source: Source, loader: Loader, health: Health) -> tuple[Served
 
 
 async def watch(service: Service, source: Source, loader: Loader, begun: Look) -> None:
-    """Look for new versions until the service ends."""
-    served, before = begun, begun
+    """Look for new versions until the service ends.
+
+    A version that was refused is not tried again before something changes. What failed for another reason, such as a
+    remote that does not answer, is tried again after ever longer pauses.
+    """
+    params = service.params
+    tried, before, pause = begun, begun, params.poll_seconds
     while True:
-        await asyncio.sleep(service.params.poll_seconds)
+        await asyncio.sleep(pause)
         try:
             look = await asyncio.to_thread(source.look)
             settled, before = look == before, look
-            if look == served or not settled:
+            if look == tried or not settled:
                 continue
-            served = look  # also if it is refused: it is not tried again before something changes
-            new, served = await asyncio.to_thread(load_checked, source, loader, service.params.health)
-        except (InputError, RunError, OSError) as error:
+            new, tried = await asyncio.to_thread(load_checked, source, loader, params.health)
+        except InputError as error:
+            tried, pause = before, params.poll_seconds
             service.metrics.refused.inc()
-            tell("refused", text=str(error)[:1000])
+            tell("refused", text=str(error)[:SHOWN])
             continue
-        if new.weights == service.served.weights and new.version == service.served.version:
-            tell("reloaded", version=new.version)
+        except Exception as error:  # whatever happens, the version before is served on
+            pause = min(2 * pause, max(LONGEST_PAUSE, params.poll_seconds))
+            service.metrics.refused.inc()
+            tell("refused", text=f"{type(error).__name__}: {error}"[:SHOWN], again_in_seconds=pause)
+            continue
+        pause = params.poll_seconds
         service.swap(new)
         service.metrics.swaps.inc()
-        tell("serving", version=new.version, weights=new.weights)
+        tell("serving", version=new.version, weights=new.weights, lacks=new.lacks)

@@ -1,6 +1,8 @@
 """Labels the images of what is served: which come next, what is given, and what that is worth."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from components.fetch.given import GivenLabels
 from components.stage.disk import DiskError
@@ -81,7 +83,7 @@ class Labelling:
 
 
 def open_labelling(root: Path, params: Any) -> Labelling:
-    """Open the labels of a checkout; `params` is its whole params.yaml. Raises InputError if they cannot be understood."""
+    """Open the labels of a checkout; `params` is its whole params.yaml. Raises InputError."""
     paths = read_paths(root)
     folders = {name: root / paths[name] if name in paths else None for name in ("labels", "labelling", "suspects")}
     if folders["labels"] is None:
@@ -90,9 +92,4 @@ def open_labelling(root: Path, params: Any) -> Labelling:
     kept.read()
     logistic = params.evaluate.logistic
     expected = ExpectedAccuracy(make_judge(logistic, logistic.few_label_c), params.serving.label_batch)
-    return Labelling(
-        kept,
-        Order(folders["labelling"], folders["suspects"]),
-        expected,
-        params.select.strategies if hasattr(params, "select") else (),
-    )
+    return Labelling(kept, Order(folders["labelling"], folders["suspects"]), expected, params.select.strategies)

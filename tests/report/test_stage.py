@@ -19,7 +19,9 @@ def run(folder: pages.Folder) -> None:
     names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
     paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
-    report.run(params.report, evaluate, **paths, card=root / "encoder" / "README.md")
+    made = ("byol",) if (root / "metrics" / "classifier.json").exists() else ()
+    classifier = params.classifier.model_copy(update={"encoders": made})
+    report.run(params.report, evaluate, classifier, **paths, card=root / "encoder" / "README.md")
 
 
 def add_encoder(folder: pages.Folder) -> None:

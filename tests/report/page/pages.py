@@ -135,7 +135,8 @@ class Folder:
         data, pretrain = (json.loads((metrics / f"{name}.json").read_text()) for name in ("data", "pretrain"))
         folders = {name: self.root / name for name in ("embeddings", "predictions", "plots")}
         probes = read_probes(metrics, list(self.probes))
-        return Inputs(data, pretrain, probes, Store(self.root / "store"), RGB, **folders)
+        classifier = json.loads(file.read_text()) if (file := metrics / "classifier.json").exists() else {}
+        return Inputs(data, pretrain, probes, classifier, Store(self.root / "store"), RGB, **folders)
 
     def render(self, start: Begun | None = None, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""
