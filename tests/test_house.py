@@ -19,6 +19,7 @@ DVC: dict[str, Any] = from_yaml(ROOT / "dvc.yaml")["stages"]
 PARAMS: dict[str, Any] = from_yaml(ROOT / "params.yaml")
 STAGES = sorted(DVC)
 PROBES: list[str] = sorted(path.stem for path in (ROOT / "components/probes").glob("[!_]*.py"))
+STRATEGIES: list[str] = sorted(path.stem for path in (ROOT / "components/strategies").glob("[!_]*.py"))
 ABOVE = {  # the rooms of components/, from the one that all stand on to those that nobody stands on
     "stage": (),
     "show": ("stage",),
@@ -32,6 +33,8 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "evaluate": ("stage", "store", "encoder", "learning", "features", "show"),
     "classifier": ("stage", "store", "encoder", "learning", "features", "show"),
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
+    "select": ("stage", "store", "encoder", "learning", "features", "show"),
+    "strategies": ("stage", "store", "encoder", "learning", "features", "select", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
     "flows": ("stage",),
@@ -86,18 +89,24 @@ def list_packages(path: Path) -> set[str]:
 
 
 def list_code_deps(stage: str, named: str) -> list[Path]:
-    """List the deps of a stage that are code; `named` is the objective or the probe that is loaded by name."""
-    texts = [re.sub(r"\$\{(pretrain\.objective|item\.probe)\}", named, dep) for dep in DVC[stage]["deps"]]
+    """List the deps of a stage that are code; `named` is the objective, probe or strategy that is loaded by name."""
+    texts = [
+        re.sub(r"\$\{(pretrain\.objective|item\.probe|item\.strategy)\}", named, dep) for dep in DVC[stage]["deps"]
+    ]
     return [ROOT / text for text in texts if text.startswith("components/")]
 
 
-RUNS = [(stage, "") for stage in STAGES if stage not in ("pretrain", "evaluate")]
-RUNS += [("pretrain", objective) for objective in OBJECTIVES] + [("evaluate", probe) for probe in PROBES]
+BY_NAME = {"pretrain": list(OBJECTIVES), "evaluate": PROBES, "select": STRATEGIES}  # what a stage loads by name
+RUNS = [(stage, named) for stage in STAGES for named in BY_NAME.get(stage, [""])]
 
 
 def list_entry_files(stage: str, named: str) -> list[Path]:
     """List the files at which the imports of a run begin: the stage, and what it loads by name."""
-    files = {"pretrain": [f"{named}/objective.py", f"{named}/params.py"], "evaluate": [f"probes/{named}.py"]}
+    files = {
+        "pretrain": [f"{named}/objective.py", f"{named}/params.py"],
+        "evaluate": [f"probes/{named}.py"],
+        "select": [f"strategies/{named}.py"],
+    }
     return [ROOT / "components" / file for file in (f"{stage}/__main__.py", *files.get(stage, []))]
 
 
@@ -132,6 +141,13 @@ def test_there_is_a_section_for_every_probe_and_a_probe_for_every_section() -> N
     assert sorted(PARAMS["evaluate"].keys() - {"probes", "shared"}) == PROBES
 
 
+def test_a_strategy_has_a_section_and_a_stage_that_reads_it() -> None:
+    sections = [name for name, value in PARAMS["select"].items() if isinstance(value, dict)]
+    assert sorted(sections) == STRATEGIES
+    read = {key.removeprefix("select.") for key in DVC["select"]["params"]}
+    assert read == PARAMS["select"].keys() - {"strategies", *STRATEGIES} | {"${item.strategy}"}
+
+
 @pytest.mark.parametrize(("stage", "named"), RUNS)
 def test_a_stage_depends_on_the_rooms_that_hold_all_it_imports(stage: str, named: str) -> None:
     """An edit of what it imports makes it stale; what is shown while it runs is no part of its result."""
@@ -149,7 +165,11 @@ def test_deps_are_two_to_six_folders_and_never_a_list_of_files(stage: str) -> No
     deps = [dep for dep in DVC[stage]["deps"] if dep.startswith("components/")]
     files = [dep for dep in deps if dep.endswith(".py")]
     assert 2 <= len(deps) - len(files) <= 6
-    assert files == (["components/probes/${item.probe}.py"] if stage == "evaluate" else [])
+    loaded = {
+        "evaluate": ["components/probes/${item.probe}.py"],
+        "select": ["components/strategies/${item.strategy}.py"],
+    }
+    assert files == loaded.get(stage, [])
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 320
 
 
@@ -214,7 +234,7 @@ def test_packages_import_nothing_by_themselves() -> None:
 
 def test_the_method_knows_neither_files_nor_tools() -> None:
     forbidden = {"ruamel", "yaml", "argparse", "pathlib", "os", "sys", "json", "csv", "PIL", "pyarrow"}
-    rooms = [f"components/{room}" for room in ("learning", "encoder", "probes", *OBJECTIVES)]
+    rooms = [f"components/{room}" for room in ("learning", "encoder", "probes", "strategies", *OBJECTIVES)]
     rooms.append("components/features/judging")
     formulas = ("classify", "probe", "outcome")
     files = list_python_files(*rooms) + [ROOT / f"components/evaluate/{name}.py" for name in formulas]

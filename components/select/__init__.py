@@ -1,0 +1,1 @@
+"""The stage select: which images to label next, and their pictures beside the list of them."""

@@ -1,0 +1,74 @@
+"""What is chosen from: the features of the images without a label, and of the labelled ones beside them.
+
+Features are centred and of length 1, so that a product of two is a cosine that tells images apart also where an
+encoder's features all point the same way. They are held once, as float32: 1 GB for 1,000,000 images of 256 features.
+N images to choose from, M labelled images, D features.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import Tensor
+
+from components.features.embeddings import MADE, read_about, read_tables
+from components.stage.errors import InputError, RunError
+from components.store.store import TEST
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The images to choose from, in the store's order, and the labelled ones before them."""
+
+    ids: pa.ChunkedArray  # (N,) str
+    labels: np.ndarray  # (M,) int64
+    joined: Tensor  # (M + N, D) float32, unit length
+
+    @property
+    def labelled(self) -> Tensor:
+        """The features of the labelled images: (M, D)."""
+        return self.joined[: len(self.labels)]
+
+    @property
+    def features(self) -> Tensor:
+        """The features of the images to choose from: (N, D)."""
+        return self.joined[len(self.labels) :]
+
+
+def read_pool(path: Path, pool: str) -> Pool:
+    """Read the images to choose from out of a file of embeddings: all but the test images, which are left alone.
+
+    `unlabelled` are those without a label; `train` are all of them, as if none had one. Raises InputError if the file
+    is damaged, and RunError if a feature is not finite.
+    """
+    table, width = read_about(path)
+    labels = table["label"].fill_null(-1).to_numpy()  # (rows,)
+    usable = pc.not_equal(table["split"], TEST).to_numpy()
+    known = usable & (labels >= 0) & (pool == "unlabelled")
+    free = usable & ~known
+    places = np.full(len(table), -1)  # in the joined features
+    places[known] = np.arange(known.sum())
+    places[free] = known.sum() + np.arange(free.sum())
+    joined, first = np.empty((int(usable.sum()), width), np.float32), 0
+    for group in read_tables(path):  # one by one: all at once would take several times the memory
+        flat = group["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        if len(flat) != len(group) * width:
+            raise InputError(f"{path}: an image without features; {MADE}")
+        if not np.isfinite(flat).all():
+            raise RunError(f"{path}: features that are not finite numbers; did the training diverge?")
+        wanted = usable[first : first + len(group)]
+        joined[places[first : first + len(group)][wanted]] = flat.reshape(-1, width)[wanted]
+        first += len(group)
+    return Pool(table["id"].filter(pa.array(free)), labels[known], scale(joined))
+
+
+def scale(joined: np.ndarray) -> Tensor:
+    """Centre features and scale them to length 1, in place: (M + N, D)."""
+    if len(joined):
+        joined -= joined.mean(0, dtype=np.float64).astype(np.float32)
+        lengths = np.sqrt(np.einsum("nd,nd->n", joined, joined))  # np.linalg.norm would take as much memory again
+        joined /= np.maximum(lengths, np.finfo(np.float32).tiny)[:, None]
+    return torch.from_numpy(joined)
