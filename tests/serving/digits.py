@@ -1,4 +1,4 @@
-"""A project with digits of which few have a label, trained in seconds by the commands of dvc.yaml in this process."""
+"""A project with digits of which few have a label; the commands of dvc.yaml run in this process, within seconds."""
 
 import re
 import shutil
@@ -16,15 +16,14 @@ from ruamel.yaml import YAML
 from benchmarks.digit_files import DigitFiles
 from components.stage import command
 from tests.conftest import ROOT, set_params
+from tests.small import encode_png
 
 IMAGES, TESTED = 500, 200  # of the digits; the last are the test images
 LABELLED = 10  # of the images to train on: one per class
 SMALL: dict[str, Any] = {
     "data.sources": [{"kind": "manifest", "name": "digits", "url": "images/list.csv"}],
-    "pretrain.epochs": 6,
-    "pretrain.encoder.widths": [8, 16],
-    "pretrain.head": {"hidden": 32, "out": 16},
-    "pretrain.watch.every_epochs": 6,
+    "data.workers": 1,
+    "index.map_images": 50,
     "evaluate.shared.labels_per_class": [1],
     "evaluate.shared.draws": 10,
     "evaluate.logistic.c_count": 3,
@@ -36,14 +35,17 @@ SMALL: dict[str, Any] = {
 class DigitsProject:
     """A project in a folder, whose stages run one by one."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, encoder: Path) -> None:
+        """`encoder` is a folder with a trained encoder of digits."""
         self.root = root
         root.mkdir()
+        shutil.copytree(encoder, root / "models" / "encoder")
         for name in ("dvc.yaml", "params.yaml"):
             shutil.copy2(ROOT / name, root / name)
         set_params(root / "params.yaml", SMALL)
         digits = DigitFiles(root / "images", seed=0)
         digits.hold(IMAGES)
+        self.new, self.new_class = encode_png(digits.pixels[IMAGES]), str(digits.classes[IMAGES])  # not in the project
         self.graph: dict[str, Any] = YAML(typ="safe").load(root / "dvc.yaml")
         labels = np.full(IMAGES, -1)
         first = [int(np.flatnonzero(digits.classes == name)[0]) for name in range(LABELLED)]
