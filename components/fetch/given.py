@@ -8,18 +8,17 @@ wait. A file that a spreadsheet has written in its own way is put into the page'
 is appended.
 """
 
-import csv
-import io
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock
 
+from components.fetch.given_disk import append_or_undo, sign, synchronise
 from components.fetch.given_rows import (
     BEGINNING,
     COLUMNS,
@@ -32,6 +31,7 @@ from components.fetch.given_rows import (
     split_fields,
     to_utf8,
 )
+from components.fetch.given_written import check_text, format_rows
 from components.fetch.sources.labels import format_label
 from components.fetch.sources.names import compose
 from components.stage.disk import name_faults, write_beside
@@ -39,7 +39,6 @@ from components.stage.errors import InputError
 from components.stage.shown import escape, show
 
 FILE = "given.csv"
-LONGEST = 4096  # characters of an id, a label or a name that can be given
 WAIT = 0.001  # seconds after which a lock that another process holds is tried again
 KEPT = "the labels given before are whole, this one is not given"
 
@@ -75,7 +74,7 @@ class GivenLabels:
     def undo(self, id: str, who: str = "") -> bool:
         """Take back the label of an image, so that its source's label holds again; return whether it had one."""
         with self._append_to() as descriptor:
-            _, row = self._newest.get(compose(id), (None, None))
+            _, row = self._newest.get(compose(id).strip(), (None, None))
             if row is None or not row.label:
                 return False
             self._append(descriptor, id, "", who)
@@ -155,10 +154,10 @@ class GivenLabels:
                     os.close(descriptor)
 
     def _append(self, descriptor: int, name: str, label: str, who: str) -> Row:
-        name, who = compose(name), who.strip()
+        name, who = compose(name).strip(), who.strip()
         for key, value in {"id": name, "label": label, "who": who}.items():
             check_text(key, value)
-        if not name.strip():
+        if not name:
             raise InputError("id: empty; it must be the id of an image")
         # Not before the row that it replaces, however the clocks of two machines differ.
         time = max(datetime.now(UTC), self._newest.get(name, (BEGINNING, None))[0])
@@ -169,14 +168,7 @@ class GivenLabels:
             added = b"\n" + added
         for line in self.describe_cut():
             print(f"{line}: removed", file=sys.stderr, flush=True)
-        try:
-            if self._cut:
-                os.ftruncate(descriptor, len(self._bytes))
-            write_whole(descriptor, added)
-            os.fsync(descriptor)
-        except BaseException:
-            os.ftruncate(descriptor, len(self._bytes))  # what is not acknowledged must not be there later
-            raise
+        append_or_undo(descriptor, added, len(self._bytes))
         self._bytes += added
         self._lines, self._cut = self._lines + added.count(b"\n"), ""
         known = parse_time(row.when) or time  # as other readers will know it
@@ -205,48 +197,3 @@ class GivenLabels:
             filled = [*fields, *[""] * (len(header) - len(fields))]
             known = [filled[header.index(column)] if column in header else "" for column in COLUMNS]
             yield [*known, *(filled[place] for place in others)]
-
-
-def check_text(key: str, value: str) -> None:
-    """Check that a value can stand in a row of a file that people edit. Raises InputError."""
-    if len(value) > LONGEST:
-        raise InputError(f"{key}: {show(value)}; it must have at most {LONGEST:,} characters")
-    if any(sign in value for sign in "\r\n\0") or not is_text(value):
-        raise InputError(f"{key}: {show(value)}; it must be one line of text")
-
-
-def is_text(value: str) -> bool:
-    """Whether a value can be written as UTF-8."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def format_rows(rows: Iterable[list[str]]) -> bytes:
-    """Write rows as lines of CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def write_whole(descriptor: int, data: bytes) -> None:
-    """Write all bytes, however many the system takes at a time."""
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def synchronise(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sign(descriptor: int) -> tuple[int, ...]:
-    """Return what tells whether an open file is still as it was."""
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

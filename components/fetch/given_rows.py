@@ -22,6 +22,7 @@ HEADER = ",".join(COLUMNS)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 DELIMITERS = (",", ";", "\t")
 ADVICE = "save it as CSV in UTF-8"
+QUOTED = "a field that has a comma must stand in quotation marks"
 EXAMPLE = "2026-05-31T14:05:00Z"
 FIELD = 2**31 - 1  # characters of a field; Python's own limit is 131,072
 
@@ -67,11 +68,11 @@ class Portion:
 
 
 def to_utf8(data: bytes, name: str) -> bytes:
-    """Return the bytes of a file in UTF-8, also if Windows wrote it in UTF-16. Raises InputError."""
+    """Return the bytes of a file in UTF-8, with its mark, also if Windows wrote it in UTF-16. Raises InputError."""
     if data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return data
     try:
-        return data.decode("utf-16").encode()
+        return data.decode("utf-16").encode("utf-8-sig")
     except UnicodeError as error:
         raise InputError(f"{name}: not text in UTF-16 as its first bytes say: {error}; {ADVICE}") from None
 
@@ -81,7 +82,7 @@ def read_dialect(data: bytes, name: str) -> Dialect:
     start = 0
     for number, line in enumerate(data.splitlines(keepends=True), start=1):
         start += len(line)
-        text = _decode(line, name, number).removeprefix("\ufeff")
+        text = _decode(line, name, number).lstrip("\ufeff")
         if text.strip(" ,;\t\r\n") and not re.match(r'"?sep=', text, re.IGNORECASE):
             break
     else:
@@ -113,7 +114,8 @@ def read_portion(data: bytes, dialect: Dialect, line: int, name: str) -> Portion
             fields = next(reader)
             if may_be_cut and fed_bytes == len(data) and not _is_whole(fields, dialect):
                 break
-            if any(map(str.strip, fields)):  # a spreadsheet ends with empty rows
+            is_header = tuple(field.strip().lower() for field in fields) == dialect.header  # of files put together
+            if any(map(str.strip, fields)) and not is_header:  # a spreadsheet ends with empty rows
                 records.append(_parse(fields, dialect, name, line + fed_lines))
         except (InputError, csv.Error) as error:
             if may_be_cut and fed_bytes == len(data):
@@ -178,16 +180,16 @@ def _parse(fields: list[str], dialect: Dialect, name: str, line: int) -> Record:
     where, header = f"{name}: line {line}", dialect.header
     if any(map(str.strip, fields[len(header) :])):  # empty fields at the end are a spreadsheet's
         counts = f"{len(fields)} fields where the first line has {len(header)}"
-        raise InputError(f"{where}: {counts}; a field that has a comma must stand in quotation marks")
+        raise InputError(f"{where}: {counts}; {QUOTED}")
     if len(fields) <= max(map(header.index, COLUMNS[:2])):
         raise InputError(f"{where}: {show(fields[0])} alone; a row must be {HEADER}, where an empty label means none")
     by_column = dict(zip(header, fields, strict=False))
-    image, label = compose(by_column["id"]), format_label(by_column["label"]) or ""
+    image, label = compose(by_column["id"]).strip(), format_label(by_column["label"]) or ""
     who, when = by_column.get("who", "").strip(), by_column.get("when", "").strip()
-    if not image.strip():
+    if not image:
         raise InputError(f"{where}: the id is empty; it must be the id of an image, such as digits/0001")
     time = parse_time(when) if when else None
     if when and time is None:
-        raise InputError(f"{where}: when is {show(when)}; it must be a time such as {EXAMPLE}, or empty")
+        raise InputError(f"{where}: when is {show(when)}; it must be a time such as {EXAMPLE}, or empty; {QUOTED}")
     written = format_time(time) if time else ""
     return Record(Row(image, label, who, written), parse_time(written), line)

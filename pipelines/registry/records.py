@@ -2,11 +2,11 @@
 
 A retraining is known by a fingerprint of its inputs: for every stage the command, the parameters and the files that no
 stage makes (the code, and through `data.snapshot` the images), and the gate's rules. It is computed before anything
-runs. Inputs that were judged once are not judged again, whatever the outcome was: so a rejected night does not come
-back every night, and a rollback holds. Only a challenger that was overtaken is judged again: it passed the gate, and
-before it had its tags, another version than the one that it was compared with came into production. A new champion
-alone is no news, though a training may begin with it: or each promotion would begin another night on the same images,
-until one passes the gate by luck.
+runs. Labels that people gave are files of this kind and, like the images, data. Inputs that were judged once are not
+judged again, whatever the outcome was: so a rejected night does not come back every night, and a rollback holds. Only a
+challenger that was overtaken is judged again: it passed the gate, and before it had its tags, another version than the
+one that it was compared with came into production. A new champion alone is no news, though a training may begin with
+it: or each promotion would begin another night on the same images, until one passes the gate by luck.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from typing import Any
 from dvc.dependency import ParamsDependency
 
 from pipelines.disk import name_file
-from pipelines.registry import versions
+from pipelines.registry import versions, worktree
 from pipelines.registry.git import read_blobs, read_committed, run_git
 from pipelines.registry.versions import Version
 from pipelines.train import graph
@@ -44,11 +44,11 @@ def list_rules(promote: Mapping[str, Any], retrain: Mapping[str, Any]) -> list[A
 
 
 def compute_fingerprint(folder: Path, rules: Sequence[Any], *, images: bool) -> str:
-    """Compute the hash of all that decides the outcome of a retraining in this checkout, with or without the images.
+    """Compute the hash of all that decides the outcome of a retraining in this checkout, with or without the data.
 
     The checkout has the user's own parameters, and no champion to begin with yet.
     """
-    parts = list(rules)
+    parts, labels = list(rules), worktree.find_named_path(folder, "labels")
     with graph.open_repo(folder) as repo:
         outputs = [Path(output.fs_path) for stage in repo.index.stages for output in stage.outs]
         for stage in sorted(repo.index.stages, key=lambda stage: str(stage.addressing)):
@@ -56,6 +56,8 @@ def compute_fingerprint(folder: Path, rules: Sequence[Any], *, images: bool) -> 
             for dep in sorted(stage.deps, key=str):
                 if isinstance(dep, ParamsDependency):
                     parts.append(dep.read_params() if images else _drop_pin(dep.read_params()))
+                elif not images and labels is not None and Path(dep.fs_path) == folder / labels:
+                    continue
                 elif not any(_overlap(Path(dep.fs_path), output) for output in outputs):
                     # Not the kind of the hash: DVC takes another for a dep that no dvc.lock names yet.
                     parts.append([str(dep.def_path), dep.get_hash().value if dep.exists else None])

@@ -119,11 +119,19 @@ def share_checkout(root: Path, folder: Path) -> None:
 
 def read_named_path(folder: Path, name: str) -> Path:
     """Return what dvc.yaml calls `path.<name>`, from the root. Raises StageError."""
+    path = find_named_path(folder, name)
+    if path is None:
+        raise StageError(f"dvc.yaml: there is no path.{name} among its vars", USER_ERROR)
+    return path
+
+
+def find_named_path(folder: Path, name: str) -> Path | None:
+    """Return what dvc.yaml calls `path.<name>`, from the root; None if there is none, as in older commits."""
     try:
         content = YAML(typ="safe").load(folder / "dvc.yaml")
         return Path(next(variables["path"][name] for variables in content["vars"] if "path" in variables))
     except (OSError, LookupError, TypeError, StopIteration):
-        raise StageError(f"dvc.yaml: there is no path.{name} among its vars", USER_ERROR) from None
+        return None
 
 
 def link_named_files(root: Path, folder: Path, settings: Any) -> None:

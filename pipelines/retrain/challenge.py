@@ -20,7 +20,7 @@ from pipelines.errors import USER_ERROR, GraphError, LockedError, RevisionError,
 from pipelines.registry import lineage, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import evidence, images, whole
+from pipelines.retrain import evidence, images, labels, whole
 from pipelines.retrain.evidence import Evidence, Rivals
 from pipelines.train import graph, process
 from pipelines.train.graph import Stage
@@ -147,7 +147,8 @@ def read_own_predictions(root: Path, champion: Version, plan: Plan, say: Say) ->
 def find_relabelled_fraction(
     challenger_folder: Path, trial_folder: Path, champion_folder: Path, own_predictions: pa.Table | None, say: Say
 ) -> float | None:
-    """Return which fraction of the images that the champion's own run judged has another class in the new store.
+    """Return which fraction of the images that the champion's own run judged has another class in the new store, and
+    not by the hand of a person.
 
     None if the predictions of that run or the champion's store are lost.
     """
@@ -156,16 +157,24 @@ def find_relabelled_fraction(
     old_store = worktree.read_named_path(champion_folder, "store")
     new_store = worktree.read_named_path(challenger_folder, "store")
     try:
-        worktree.fetch_outputs(champion_folder, str(champion_folder / old_store))
+        for folder, path in ((champion_folder, old_store), *list_findings(challenger_folder, champion_folder)):
+            worktree.fetch_outputs(folder, str(folder / path))
     except LockedError:
         raise
     except GraphError as error:
         say(f"whether images have another label now cannot be told, the champion's are lost: {error}")
         return None
     link_input(new_store, challenger_folder, trial_folder)
+    given = labels.read_given(challenger_folder) | labels.read_given(champion_folder)
     return images.measure_relabelled(
-        champion_folder / old_store, trial_folder / new_store, set(own_predictions["id"].to_pylist())
+        champion_folder / old_store, trial_folder / new_store, set(own_predictions["id"].to_pylist()), given
     )
+
+
+def list_findings(*folders: Path) -> list[tuple[Path, Path]]:
+    """List the findings of checkouts that lack them: the checkout and the path there."""
+    named = [(folder, worktree.find_named_path(folder, "findings")) for folder in folders]
+    return [(folder, path) for folder, path in named if path is not None and not (folder / path).exists()]
 
 
 def bring_encoder(plan: Plan, champion_folder: Path, trial_folder: Path) -> None:

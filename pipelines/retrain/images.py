@@ -9,7 +9,7 @@ class is known by its name, since a new class may change the numbers of all. One
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -64,18 +64,21 @@ def compare_stores(before: Path, now: Path) -> ImageChanges:
     return ImageChanges(frozenset(new), gone.total(), changed)
 
 
-def measure_relabelled(before: Path, now: Path, ids: Iterable[str]) -> float | None:
-    """Return which fraction, 0 to 1, of the images with these ids has another class now.
+def measure_relabelled(before: Path, now: Path, ids: Iterable[str], given: Container[str]) -> float | None:
+    """Return which fraction, 0 to 1, of the images with these ids has another class now that no person gave or took.
 
-    Only images whose content is in both stores count; None if there are none.
+    Only images whose content is in both stores count; None if there are none. `given` are the ids of the images that
+    have or had their label from a person.
     """
-    old_images, classes = read_images(before), dict[bytes, set[str | None]]()
-    for image in read_images(now).values():
+    old_images, classes, by_people = read_images(before), dict[bytes, set[str | None]](), set[bytes]()
+    for image_id, image in read_images(now).items():
         classes.setdefault(image.content, set()).add(image.class_name)
+        if image_id in given:
+            by_people.add(image.content)
     shared = [
         old_images[image_id] for image_id in ids if image_id in old_images and old_images[image_id].content in classes
     ]
-    moved = sum(image.class_name not in classes[image.content] for image in shared)
+    moved = sum(image.class_name not in classes[image.content] and image.content not in by_people for image in shared)
     return moved / len(shared) if shared else None
 
 

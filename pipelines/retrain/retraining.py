@@ -15,7 +15,7 @@ from pipelines.notify import Event
 from pipelines.registry import lineage, prune, publish, records, staleness, start, trial, versions, worktree
 from pipelines.registry.git import run_git
 from pipelines.registry.versions import Version
-from pipelines.retrain import challenge, gate, trigger, warm, whole
+from pipelines.retrain import challenge, gate, labels, trigger, warm, whole
 from pipelines.retrain.challenge import MeasureDrift
 from pipelines.retrain.gate import Decision, Reason
 from pipelines.train import process, settings
@@ -88,6 +88,7 @@ def _retrain(root: Path, tools: Tools) -> Retraining:
         champion = versions.find_champion(root, promote)
         lineage.prepare_head(folder, champion)
         warm.restore_own(folder)
+        labels.bring_labels(root, folder, say)
         own = settings.read_settings(folder)
         take_snapshot(root, folder, own, say)
         rules = records.list_rules(promote, own["retrain"])

@@ -72,13 +72,22 @@ def test_an_image_is_relabelled_whatever_it_is_called_and_whatever_number_its_cl
     ids = ["photos/1", "photos/2"]
     renumbered = [BEFORE[0], Row("photos/2", b"two", "2.png", 2, TEST)]
     assert (
-        images.measure_relabelled(before, make_store(tmp_path / "more", renumbered, ("bee", "bull", "cow")), ids) == 0
+        images.measure_relabelled(before, make_store(tmp_path / "more", renumbered, ("bee", "bull", "cow")), ids, ())
+        == 0
     )
     moved = [BEFORE[0], Row("photos/bee/2", b"two", "2.png", 0, TEST)]
-    assert images.measure_relabelled(before, make_store(tmp_path / "moved", moved), ids) == 0.5
+    assert images.measure_relabelled(before, make_store(tmp_path / "moved", moved), ids, ()) == 0.5
     copied = [*BEFORE, Row("photos/bee/2", b"two", "2.png", 0, TEST)]
-    assert images.measure_relabelled(before, make_store(tmp_path / "copied", copied), ids) == 0
-    assert images.measure_relabelled(before, make_store(tmp_path / "others", [BEFORE[2]]), ids) is None
+    assert images.measure_relabelled(before, make_store(tmp_path / "copied", copied), ids, ()) == 0
+    assert images.measure_relabelled(before, make_store(tmp_path / "others", [BEFORE[2]]), ids, ()) is None
+
+
+def test_a_test_image_that_a_person_relabelled_keeps_nobody_out(tmp_path: Path) -> None:
+    """A source whose labels slipped is refused; a person who corrects one, or takes a correction back, is believed."""
+    ids, before = ["photos/1", "photos/2"], make_store(tmp_path / "before", BEFORE)
+    now = make_store(tmp_path / "now", [BEFORE[0], Row("photos/2", b"two", "2.png", 0, TEST)])
+    assert images.measure_relabelled(before, now, ids, {"photos/2"}) == 0
+    assert images.measure_relabelled(before, now, ids, {"photos/1"}) == 0.5
 
 
 def test_the_chosen_images_are_a_store_that_stages_can_read(tmp_path: Path) -> None:
