@@ -17,6 +17,7 @@ from components.select.choose import Choice, choose
 from components.select.listing import check_untouched, write_listing
 from components.select.params import Select
 from components.select.pool import Pool, read_pool
+from components.show.progress import Progress
 from components.stage.command import main
 from components.stage.disk import check_folder
 from components.stage.errors import InputError
@@ -35,7 +36,9 @@ def run(params: Select, *, strategy: str, store: Path, embeddings: Path, labelli
     prepare_device(device, params.threads)
     opened, began = Store(store), time.monotonic()
     pool = read_pool(embeddings / f"{OURS}.parquet", params.pool)
-    choice = choose(pool, strategy, params, device)
+    count = min(params.budget, len(pool.features))
+    progress = Progress(f"select {strategy}", count, "images") if count else None
+    choice = choose(pool, strategy, params, device, progress)
     write_listing(labelling, strategy, pool.ids.take(pa.array(choice.rows, pa.int64())), choice.scores, opened)
     print(f"select {strategy}: {describe(pool, choice, params)}, {time.monotonic() - began:.1f} s", flush=True)
 

@@ -22,7 +22,7 @@ class Choice:
     passed_over: int  # images that came earlier, and are nearly the same as a labelled or chosen one
 
 
-def choose(pool: Pool, strategy: str, params: Select, device: torch.device) -> Choice:
+def choose(pool: Pool, strategy: str, params: Select, device: torch.device, progress: Progress | None = None) -> Choice:
     """Choose at most `budget` images by a strategy; fewer if there are no more that differ."""
     rows, scores, passed_over = list[int](), list[float](), 0
     if not len(pool.features):
@@ -30,7 +30,6 @@ def choose(pool: Pool, strategy: str, params: Select, device: torch.device) -> C
     count = min(params.budget, len(pool.features))
     taken = torch.empty(len(pool.labelled) + count, pool.features.shape[1])  # features of the labelled and the chosen
     taken[: len(pool.labelled)] = pool.labelled
-    progress = Progress(f"select {strategy}", count, "images")
     # By name, so that an edit of another strategy makes nothing stale.
     for row, score in importlib.import_module(f"components.strategies.{strategy}").rank(pool, params, device):
         feature, known = pool.features[row], len(pool.labelled) + len(rows)  # (D,)
@@ -40,7 +39,8 @@ def choose(pool: Pool, strategy: str, params: Select, device: torch.device) -> C
         taken[known] = feature
         rows.append(row)
         scores.append(score)
-        progress.advance(1)
+        if progress:
+            progress.advance(1)
         if len(rows) == count:
             break
     return Choice(rows, scores, passed_over)

@@ -16,7 +16,7 @@ class Typiclust(Params):
     """The numbers of TypiClust, which the paper and its code fix at 500, 5 and 20."""
 
     max_clusters: Count  # as many as images are labelled and chosen, but no more than this
-    min_images: Count  # a cluster with fewer is left out, unless all are
+    min_images: Count  # a cluster with fewer waits until nothing else is left
     neighbours: Count  # an image is typical where so many are close
     exact_images: Several  # of more images in all, mini-batches make the clusters
     cluster_images: Several  # of a larger cluster, so many drawn images stand for it

@@ -2,7 +2,8 @@
 
 K-means makes as many clusters as images are labelled and to be chosen, but at most 500. Clusters without a label come
 first, the larger before the smaller; of each the most typical image is taken, the one whose 20 nearest neighbours in
-its cluster are closest; then of each the next. As in the authors' code, clusters of fewer than 5 images are left out.
+its cluster are closest; then of each the next. Clusters of fewer than 5 images, which the authors' code leaves out,
+wait until nothing else is left.
 N images to choose from, M labelled ones, K clusters, D features.
 """
 
@@ -21,21 +22,17 @@ ROUND = 10_000  # images of a mini-batch
 
 def rank(pool: Pool, params: Select, device: torch.device) -> Iterator[tuple[int, float]]:
     """Yield each image's row and its typicality, a cluster at a time, round by round."""
-    clusters = min(len(pool.labelled) + params.budget, params.typiclust.max_clusters, len(pool.features))
+    clusters = min(len(pool.labelled) + params.budget, params.typiclust.max_clusters, len(pool.joined))
     assigned = find_clusters(pool.joined.numpy(), clusters, params)  # (M + N,)
     known, free = np.split(assigned, [len(pool.labelled)])
     generator, settings = np.random.default_rng(params.seed), params.typiclust
-    waiting = [
-        list_typical(pool, np.flatnonzero(free == cluster), settings, generator, device)
-        for cluster in order_clusters(known, free, settings.min_images)
-    ]
-    while waiting:
-        going = []
-        for members in waiting:
-            if (found := next(members, None)) is not None:
-                yield found
-                going.append(members)
-        waiting = going
+    for clusters_alike in order_clusters(known, free, settings.min_images):
+        members = (np.flatnonzero(free == cluster) for cluster in clusters_alike)
+        waiting = [list_typical(pool, rows, settings, generator, device) for rows in members]
+        while waiting:
+            found = [next(typical, None) for typical in waiting]
+            yield from (image for image in found if image is not None)
+            waiting = [typical for typical, image in zip(waiting, found, strict=True) if image is not None]
 
 
 def find_clusters(features: np.ndarray, clusters: int, params: Select) -> np.ndarray:
@@ -52,13 +49,14 @@ def find_clusters(features: np.ndarray, clusters: int, params: Select) -> np.nda
         return np.asarray(kmeans.fit_predict(features))
 
 
-def order_clusters(known: np.ndarray, free: np.ndarray, fewest: int) -> list[int]:
-    """Order the clusters: those with the fewest labelled images first, then the larger ones: (M,), (N,) -> numbers."""
+def order_clusters(known: np.ndarray, free: np.ndarray, fewest: int) -> tuple[list[int], list[int]]:
+    """Order the large and the small clusters, those with the fewest labelled images first, and of these the larger."""
     count = int(max(known.max(initial=-1), free.max(initial=-1))) + 1
     labelled, left = np.bincount(known, minlength=count), np.bincount(free, minlength=count)
     sizes = labelled + left
-    large = np.flatnonzero((sizes >= min(fewest, sizes.max())) & (left > 0))
-    return sorted(large.tolist(), key=lambda cluster: (labelled[cluster], -sizes[cluster], cluster))
+    order = np.lexsort((-sizes, labelled))
+    large, small = (order[kind[order] & (left[order] > 0)].tolist() for kind in (sizes >= fewest, sizes < fewest))
+    return large, small
 
 
 def list_typical(
