@@ -28,7 +28,7 @@ from components.stage.errors import InputError
 from serving.app import create_app
 from serving.connection import make_protocol
 from serving.decoders import Decoders
-from serving.door import tell
+from serving.door import HEAD_BYTES, tell
 from serving.guard import Guard, is_address, is_local
 from serving.labelling.labelling import Labelling, open_labelling
 from serving.metrics import Metrics
@@ -40,7 +40,6 @@ from serving.watch import Checkout, Source, load_checked, watch
 
 TOKEN = "SERVING_TOKEN"  # the environment variable
 SHORTEST = 16  # characters of a token
-HEAD_BYTES = 32_768  # of a request's head
 
 
 def main() -> None:
@@ -141,7 +140,7 @@ def serve(
         tell("serving", version=served.version, weights=served.weights, lacks=served.lacks)
         yield
         watching.cancel()
-        service.decoders.stop()
+        await service.decoders.stop()
         labelling.expected.close()
 
     server = uvicorn.Server(configure(create_app(service, guard, live, labelling), params))

@@ -57,10 +57,12 @@ class Decoders:
         with suppress(ProcessLookupError):
             process.kill()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End all processes."""
-        for process in list(self.all):
+        ending = list(self.all)
+        for process in ending:
             self._end(process)
+        await asyncio.gather(*(process.wait() for process in ending))
 
     async def make_square(self, encoded: bytes, job: Job) -> np.ndarray:
         """Decode the square that the encoder sees: (C, S, S). Raises Refusal."""

@@ -20,6 +20,7 @@ from serving.guard import COOKIE, HEADERS, Guard
 from serving.metrics import Metrics
 from serving.refusal import Refusal
 
+HEAD_BYTES = 32_768  # of a request's head
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64_000_000  # of a refused body, so that its client reads why
 SHOWN = 200  # characters of a path in the log
 UNKNOWN = "none"  # the route of what no route answers
@@ -60,6 +61,8 @@ class Door:
         try:
             if self.inside > self.limits.requests:
                 raise Refusal(429, f"more than {self.limits.requests} requests at once; try again in a moment")
+            if sum(len(name) + len(value) for name, value in scope["headers"]) + len(query) > HEAD_BYTES:
+                raise Refusal(431, f"the head of the request has more than {HEAD_BYTES:,} bytes")
             self.guard.check(headers, scope["method"], query)
         except Refusal as refusal:
             await drain(receive)

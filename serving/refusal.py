@@ -29,6 +29,7 @@ MEANINGS = {
     415: "the body is no image of a format that is read",
     422: "a parameter is wrong",
     429: "too many requests at once",
+    431: "the head of the request is too large",
     503: "what answers it is not there, or busy",
 }
 
@@ -38,5 +39,5 @@ def describe_refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": MEANINGS[status]} for status in sorted({*ALWAYS, *statuses})}
 
 
-ALWAYS = (400, 401, 403, 408, 429, 503)
+ALWAYS = (400, 401, 403, 408, 429, 431, 503)
 UPLOAD = (413, 415, 422)

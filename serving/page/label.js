@@ -9,6 +9,7 @@ import { makePicture } from "./pictures.js";
 
 const AHEAD = 20; // images that are fetched ahead, so that they can be labelled while the server is away
 const RECENT = 12; // labels that are shown to be taken back
+const MOST = 1000; // images that the server lists
 const POLL = 1000; // milliseconds between two looks at an accuracy that is being computed
 
 const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false };
@@ -43,13 +44,14 @@ export function openLabel() {
     return refill();
 }
 
-/** Fetch the next images; those that were skipped, or whose label is on its way, are not shown again. */
+/** Fetch the next images, and how far it is. */
 async function refill() {
     if (state.asking) return;
     state.asking = true;
     try {
-        const away = new Set([...state.skipped, ...listUnsent().map(({ id }) => id)]);
-        show(await nextToLabel(AHEAD + away.size), away);
+        const before = listWithheld();
+        const answer = await nextToLabel(Math.min(AHEAD + before.size, MOST));
+        show(answer, new Set([...before, ...listWithheld()])); // what was given meanwhile, the answer does not know of
     } catch (fault) {
         if (!state.queue.length) tell(find("label-fault"), `${fault.message} Trying again ...`);
         setTimeout(refill, 3 * POLL);
@@ -57,11 +59,15 @@ async function refill() {
     state.asking = false;
 }
 
-function show(answer, away) {
+/** The images that are not shown again: skipped ones, those labelled here, and those whose label is on its way. */
+const listWithheld = () => new Set([...state.skipped, ...state.done.map(({ image }) => image.id),
+    ...listUnsent().map(({ id }) => id)]);
+
+function show(answer, withheld) {
     tell(find("label-fault"), "");
     state.added = state.added.filter((name) => !answer.classes.includes(name));
     [state.classes, state.given, state.batch] = [[...answer.classes, ...state.added], answer.given, answer.batch];
-    const shown = state.queue[0], left = answer.images.filter(({ id }) => !away.has(id) && id !== shown?.id);
+    const shown = state.queue[0], left = answer.images.filter(({ id }) => !withheld.has(id) && id !== shown?.id);
     state.queue = [...(shown ? [shown] : []), ...left];
     tell(find("order"), answer.note);
     if (state.queue.length > AHEAD / 2) askedAt = null;
