@@ -50,7 +50,8 @@ async function refill() {
     state.asking = true;
     try {
         const before = listWithheld();
-        const answer = await nextToLabel(Math.min(AHEAD + before.size, MOST));
+        const more = state.skipped.size + listUnsent().length;
+        const answer = await nextToLabel(Math.min(AHEAD + more, MOST));
         show(answer, new Set([...before, ...listWithheld()])); // what was given meanwhile, the answer does not know of
     } catch (fault) {
         if (!state.queue.length) tell(find("label-fault"), `${fault.message} Trying again ...`);
@@ -137,7 +138,7 @@ function showProgress() {
     find("recent").replaceChildren(...state.done.slice(-RECENT).reverse().map((deed) => make("button", {
         type: "button", class: deed.sure ? "near" : "near waiting", title: deed.image.id, onclick: () => undo(deed),
         "aria-label": `${deed.label}${deed.sure ? "" : ", on the way"}: take back`,
-    }, deed.picture, make("b", {}, deed.label), deed.sure ? null : make("small", {}, "on the way"))));
+    }, (deed.picture ??= makePicture(deed.image, 256, "")), make("b", {}, deed.label), deed.sure ? null : make("small", {}, "on the way"))));
 }
 
 function give(name) {
@@ -145,6 +146,8 @@ function give(name) {
     if (!image) return;
     state.done.push({ image, label: name, sure: false, picture: ready.get(image.id) });
     ready.delete(image.id);
+    const old = state.done.at(-RECENT - 1);
+    if (old) old.picture = null; // or thousands of them would fill the memory
     find("label-says").textContent = `given: ${name}`;
     outbox.put(image.id, name, localStorage.getItem("who"));
     showImage();
@@ -154,7 +157,7 @@ function undo(deed) {
     if (!deed) return;
     state.done = state.done.filter((one) => one !== deed);
     state.queue = [deed.image, ...state.queue.filter(({ id }) => id !== deed.image.id)];
-    ready.set(deed.image.id, deed.picture); // it need not be loaded again from a server that may be away
+    if (deed.picture) ready.set(deed.image.id, deed.picture); // it need not be loaded again from a server that may be away
     find("label-says").textContent = `taken back: ${deed.label}`;
     outbox.put(deed.image.id, null, localStorage.getItem("who"));
     showImage();
