@@ -36,6 +36,7 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "select": ("stage", "store", "encoder", "learning", "features", "show"),
     "strategies": ("stage", "store", "encoder", "learning", "features", "select", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
+    "index": ("stage", "store", "features", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
     "flows": ("stage",),
 } | dict.fromkeys(OBJECTIVES, ("stage", "encoder", "learning"))
