@@ -9,14 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from components.classifier.files import HEAD
 from components.encoder.params import Images
 from components.encoder.saved import CONFIG, Digest, write_weights
 from components.stage.files import write_text
 from components.stage.types import Count
-
-HEAD, ONNX = "classifier.safetensors", "classifier.onnx"
-SKIPPED = "skipped.txt"  # in place of the others, where there was nothing to learn: the reason, in a line
-NAMES = "classes"  # in the metadata of the ONNX file
 
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
