@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -85,7 +86,8 @@ def predict(files: list[Path], network: Network, printer: Printer, top: int | No
         except InputError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # Pillow warns of faults that it corrects, in the threads, whose filters are the process's.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(os.cpu_count()) as pool:
         for first in range(0, len(files), BATCH):
             portion = files[first : first + BATCH]
             found = list(zip(portion, pool.map(read, portion), strict=True))

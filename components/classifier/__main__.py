@@ -133,7 +133,8 @@ def write_classifier(folder: Path, encoder: Path, head: Head, part: LabelledFeat
         images=made.images,
         encoder=made.weights,
     )
-    write_onnx(folder / ONNX, encoder / ENCODER_ONNX, tensors, save_head(folder, tensors, config))
+    save_head(folder, tensors, config)
+    write_onnx(folder / ONNX, encoder / ENCODER_ONNX, tensors, config)
 
 
 def write_skipped(folder: Path, reason: str) -> None:

@@ -35,8 +35,7 @@ class Config(BaseModel):
     weights: Digest | None = None  # SHA-256 of HEAD
 
 
-def save_head(folder: Path, tensors: dict[str, Tensor], config: Config) -> Config:
-    """Write the head and config.json; return what that says."""
+def save_head(folder: Path, tensors: dict[str, Tensor], config: Config) -> None:
+    """Write the head and config.json."""
     config = config.model_copy(update={"weights": write_weights(folder / HEAD, tensors)})
     write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
-    return config
