@@ -22,7 +22,7 @@ from components.stage.errors import InputError
 from components.store.store import Store
 from serving.batching import Batcher
 from serving.metrics import Metrics
-from serving.network import OnnxNetwork
+from serving.embedding import OnnxNetwork
 from serving.pictures import Pictures
 from serving.places import Places
 from serving.refusal import Refusal
