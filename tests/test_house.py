@@ -33,6 +33,7 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "classifier": ("stage", "store", "encoder", "learning", "features", "show"),
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
+    "index": ("stage", "store", "features", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
     "flows": ("stage",),
 } | dict.fromkeys(OBJECTIVES, ("stage", "encoder", "learning"))
