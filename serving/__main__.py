@@ -129,7 +129,7 @@ def serve(
     metrics, threads = Metrics(), ThreadPoolExecutor(1, "network")
     loader = Loader(params, metrics, threads)
     served, look = load_checked(source, loader, params.health)
-    service = Service(params, stored_pixels, metrics, Decoders(params, metrics), threads, served)
+    service = Service(params, stored_pixels, metrics, Decoders(params, metrics), served)
     service.swap(served)
 
     @asynccontextmanager

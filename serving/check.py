@@ -8,11 +8,13 @@ import torch
 
 from components.features.load import LoadedEncoder
 from components.flows.serving import Health
+from components.index.search import Index
 from components.stage.errors import InputError
 from serving.decoding import make_square
-from serving.served import Index, Served
+from serving.served import Served
 
-NEAR = 10  # neighbours among which a known image must be: copies of it are as near
+NEAR = 10  # neighbours among which a known image must be
+TIE = 1e-4  # below the similarity of the first: copies of it are as near
 CLOSE = 1e-3  # of two libraries' float32
 MADE = "`dvc repro pretrain` writes it"
 
@@ -56,8 +58,8 @@ def check_index(served: Served, index: Index, names: list[str], features: np.nda
     rows, similarities = index.search(features, min(NEAR, len(known)))
     found = 0
     for name, near, similar in zip(names, index.ids[rows].tolist(), similarities, strict=True):
-        own = similar[near.index(name)] if name in near else similar[0] if similar[0] > 1 - 1e-4 else -1.0
-        found += bool(own >= health.similarity)
+        own = float(similar[near.index(name)]) if name in near else -1.0
+        found += own >= max(health.similarity, float(similar[0]) - TIE)
     if found < health.found * len(names):
         seen = f"{found} of {len(names)} known images find themselves"
         raise InputError(f"{served.places.index}: {seen}, so it is of another encoder; {way}")

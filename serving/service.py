@@ -5,19 +5,19 @@ D features, K classes, Q queries, k neighbours.
 
 import asyncio
 from collections import OrderedDict
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from components.flows.serving import Serving
+from components.index.search import Index
 from serving.answers import ClassProbability, Neighbour
 from serving.decoders import Decoders
 from serving.decoding import Job
 from serving.metrics import Metrics
 from serving.refusal import Refusal
-from serving.served import Index, Served
+from serving.served import Served
 
 KEPT = 4096  # thumbnails in memory, of some KB each
 WIDEN = 8  # times as many neighbours are looked at, if too few of them have a label
@@ -31,7 +31,6 @@ class Service:
     stored_pixels: int  # of an image of the store, at most: data.limits.max_pixels
     metrics: Metrics
     decoders: Decoders
-    threads: Executor
     served: Served  # another takes its place as a whole
     thumbnails: OrderedDict[tuple[str, str, int], bytes] = field(default_factory=OrderedDict)
 
@@ -90,10 +89,8 @@ class Service:
             wide *= WIDEN
 
     async def _look(self, index: Index, features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search for one picture in the thread of the networks: rows (k,), similarities (k,)."""
-        most = min(k, len(index.ids))
-        loop = asyncio.get_running_loop()
-        rows, similarities = await loop.run_in_executor(self.threads, index.search, features[None], most)
+        """Search for one picture in another thread than the networks': rows (k,), similarities (k,)."""
+        rows, similarities = await asyncio.to_thread(index.search, features[None], min(k, len(index.ids)))
         return rows[0], similarities[0]
 
     def classify(self, served: Served, features: np.ndarray) -> list[ClassProbability]:

@@ -22,10 +22,11 @@ from components.classifier.calibration import (
     measure_error,
     tabulate_bins,
 )
+from components.classifier.files import HEAD, ONNX, SKIPPED
 from components.classifier.head import Head, fit_head
 from components.classifier.onnx import write_onnx
 from components.classifier.params import Classifier
-from components.classifier.saved import HEAD, ONNX, SKIPPED, Config, save_head
+from components.classifier.saved import Config, save_head
 from components.encoder.saved import CONFIG
 from components.encoder.saved import ONNX as ENCODER_ONNX
 from components.features.embeddings import read_embeddings
@@ -132,7 +133,8 @@ def write_classifier(folder: Path, encoder: Path, head: Head, part: LabelledFeat
         images=made.images,
         encoder=made.weights,
     )
-    write_onnx(folder / ONNX, encoder / ENCODER_ONNX, tensors, save_head(folder, tensors, config))
+    save_head(folder, tensors, config)
+    write_onnx(folder / ONNX, encoder / ENCODER_ONNX, tensors, config)
 
 
 def write_skipped(folder: Path, reason: str) -> None:

@@ -78,8 +78,9 @@ def compute_held_out(
         held = held[np.isin(part.labels[held], part.labels[fitting])]
         held = held[:: 1 + len(assigned) * part.classes // LOGITS]
         others = replace(part, train=part.train[fitting], labels=part.labels[fitting])
-        found = refit_classifier(others, sweep, c, device)(torch.from_numpy(part.train[held]).to(device)).cpu().numpy()
-        found[:, complement(np.unique(others.labels), part.classes)] = -np.inf
+        known, classify = np.unique(others.labels), refit_classifier(others, sweep, c, device)
+        found = np.full((len(held), part.classes), -np.inf)
+        found[:, known] = classify(torch.from_numpy(part.train[held]).to(device)).cpu().numpy()[:, known]
         logits.append(found)
         labels.append(part.labels[held])
     return np.concatenate(logits), np.concatenate(labels)

@@ -10,7 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from components.classifier.saved import HEAD, SKIPPED, Config
+from components.classifier.files import HEAD, SKIPPED
+from components.classifier.saved import Config
 from components.encoder.saved import CONFIG
 from components.features.load import read_tensors
 from components.stage.errors import InputError

@@ -12,11 +12,12 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from components.classifier.saved import NAMES, Config
+from components.classifier.files import CLASSES, PROBABILITIES
+from components.classifier.saved import Config
 from components.stage.disk import write_beside
 from components.stage.errors import InputError
 
-INPUT, FEATURES, PROBABILITIES = "images", "features", "probabilities"  # FEATURES is what encoder.onnx gives
+FEATURES = "features"  # the output of encoder.onnx
 HEAD = "head."  # begins the names of what is added
 
 
@@ -45,7 +46,7 @@ def write_onnx(path: Path, encoder: Path, tensors: dict[str, Tensor], config: Co
     shape = [batch, len(config.classes)]
     graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape))
     said = {entry.key: entry.value for entry in model.metadata_props}
-    said |= {NAMES: json.dumps(config.classes), "temperature": str(config.temperature), "encoder": config.encoder}
+    said |= {CLASSES: json.dumps(config.classes), "temperature": str(config.temperature), "encoder": config.encoder}
     helper.set_model_props(model, said)
     with write_beside(path) as new:
         onnx.save(model, new)

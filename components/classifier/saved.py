@@ -9,14 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from components.classifier.files import HEAD
 from components.encoder.params import Images
 from components.encoder.saved import CONFIG, Digest, write_weights
 from components.stage.files import write_text
 from components.stage.types import Count
-
-HEAD, ONNX = "classifier.safetensors", "classifier.onnx"
-SKIPPED = "skipped.txt"  # in place of the others, where there was nothing to learn: the reason, in a line
-NAMES = "classes"  # in the metadata of the ONNX file
 
 Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -38,8 +35,7 @@ class Config(BaseModel):
     weights: Digest | None = None  # SHA-256 of HEAD
 
 
-def save_head(folder: Path, tensors: dict[str, Tensor], config: Config) -> Config:
-    """Write the head and config.json; return what that says."""
+def save_head(folder: Path, tensors: dict[str, Tensor], config: Config) -> None:
+    """Write the head and config.json."""
     config = config.model_copy(update={"weights": write_weights(folder / HEAD, tensors)})
     write_text(folder / CONFIG, config.model_dump_json(indent=2) + "\n")
-    return config

@@ -4,6 +4,7 @@ The diagram is that of Guo et al. 2017 (arXiv 1706.04599, figure 1) with points 
 confidence of a bin, that share of them should be right, so that a calibrated classifier's points lie on the diagonal.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,25 +18,27 @@ from components.report.page.numbers import format_interval, spell_value
 from components.report.page.theme import COLOURS, INK, OTHER_COLOUR, make_figure, put_legend_above
 
 STATES = {"_uncalibrated": ("before", OTHER_COLOUR), "": ("calibrated", COLOURS[OURS])}
+SMALLEST, LARGEST = 5, 16  # pixels of a point
 ENDS = ("accuracy", "accuracy_low", "accuracy_high")
 MEASURED = {"ece": "expected calibration error", "brier": "Brier score"}
 
 
 def draw_reliability(columns: Columns) -> figure:
     """Draw the accuracy of each bin of confidence, before and after calibration, with 95 % intervals of the latter."""
-    names = {"x_axis_label": "confidence", "y_axis_label": "accuracy"}
-    ranges = {"x_range": Range1d(start=-0.02, end=1.02), "y_range": Range1d(start=-0.02, end=1.02)}
-    plot = make_figure("Reliability on the test images", 340, **names, **ranges)
+    settings: dict[str, Any] = {"x_axis_label": "confidence", "y_axis_label": "accuracy"}
+    settings |= {axis: Range1d(start=-0.04, end=1.04) for axis in ("x_range", "y_range")}
+    plot = make_figure("Reliability on the test images", 340, **settings)
     plot.xaxis.formatter = plot.yaxis.formatter = NumeralTickFormatter(format="0 %")
     plot.line([0, 1], [0, 1], color=INK, line_dash="dashed", line_width=1)
-    points = []
+    points: list[Any] = []
     for state, (title, colour) in STATES.items():
         kept = [row for row, value in enumerate(columns[f"confidence{state}"]) if value is not None]
         cells = {name: [columns[f"{name}{state}"][row] for row in kept] for name in ("images", "confidence", *ENDS)}
-        source = ColumnDataSource({**cells, "state": [title] * len(kept)})
-        style = {"source": source, "color": colour, "legend_label": title}
-        plot.line("confidence", "accuracy", line_width=2, **style)
-        points.append(plot.scatter("confidence", "accuracy", size=8, **style))
+        total = sum(images or 0 for images in cells["images"]) or 1
+        sizes = [SMALLEST + LARGEST * math.sqrt((images or 0) / total) for images in cells["images"]]
+        source = ColumnDataSource({**cells, "state": [title] * len(kept), "size": sizes})
+        style: dict[str, Any] = {"source": source, "color": colour, "alpha": 0.8, "legend_label": title}
+        points.append(plot.scatter("confidence", "accuracy", size="size", **style))
         if not state:
             head = TeeHead(size=7, line_color=colour)
             ends: dict[str, Any] = {"lower": "accuracy_low", "upper": "accuracy_high", "line_color": colour}
