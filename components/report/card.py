@@ -29,6 +29,8 @@ SPLITS = ("train", "test", "unlabelled")
 CLASSES = 30  # at most, for a line per class
 CHANNELS = {1: "1 channel (gray)", 2: "2 channels (gray, alpha)", 3: "3 channels (RGB)", 4: "4 channels (RGB, alpha)"}
 FINDINGS = {
+    "given": "label(s) that people gave by hand",
+    "given_differing": "of these unlike the source's",
     "rejected": "file(s) not stored",
     "odd": "odd image(s)",
     "repeated": "image(s) equal to another",

@@ -24,6 +24,7 @@ def list_overview(data: Metrics) -> list[tuple[str, str]]:
         ("images", ", ".join(f"{data[split]:,} {split}" for split in ("train", "test", "unlabelled") if data[split])),
         ("sources", ", ".join(f"{name} ({count:,})" for name, count in data["sources"].items())),
         ("classes", describe_classes(data)),
+        *([("labels by hand", describe_given(data))] if data.get("given") else []),
         ("pixels", "; ".join(describe_side(axis, size) for axis, size in sizes.items())),
         ("formats", ", ".join(f"{name} ({count:,})" for name, count in data["formats"].items())),
         ("channels of the images to train on", statistics),
@@ -66,6 +67,17 @@ def describe_classes(data: Metrics) -> str:
     return f"{data['classes']:,}; the largest has {ratio} times the train images of the smallest{having}"
 
 
+def describe_given(data: Metrics) -> str:
+    """Describe how many labels people gave, and what the sources say of these images."""
+    parts = {
+        "given_new": "where the source has none",
+        "given_differing": "in place of another of the source",
+        "given_test": "of test images",
+    }
+    counts = ", ".join(f"{data[key]:,} {where}" for key, where in parts.items() if data.get(key))
+    return f"{data['given']:,} that people gave{f': {counts}' if counts else ''}"
+
+
 def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
     """List what was found wrong: how many images, what is wrong with them, and what that means."""
     descriptions = {
@@ -80,6 +92,8 @@ def list_findings(data: Metrics) -> list[tuple[str, str, str]]:
         "merged": ("unlabelled image(s) equal to one of another split", "not stored again"),
         "withheld": ("unlabelled image(s) nearly the same as a test image", "not stored"),
         "nearly_leaked": ("test image(s) nearly the same as one to train on", "stored; accuracies may be too good"),
+        "given_left_out": ("label(s) that people gave to images that are left out", "no use, as a copy is there"),
+        "given_unknown": ("label(s) that people gave to images that no source has", "no use, unless these come back"),
         "classes_without_train": ("class(es) without an image to train on", "probes cannot learn them"),
         "classes_without_test": ("class(es) without a test image", "nothing is known of them"),
     }

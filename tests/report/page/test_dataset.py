@@ -17,6 +17,17 @@ def test_the_overview_has_what_a_reader_looks_for_and_leaves_out_an_empty_split(
     assert overview["in the store"] == "2.5 MB"
 
 
+def test_labels_by_hand_are_counted_where_there_are_any() -> None:
+    assert "labels by hand" not in dict(dataset.list_overview(CLEAN | {"given": 0, "given_new": 0}))
+    given = {"given": 1020, "given_new": 1000, "given_differing": 7, "given_test": 0, "given_unknown": 1}
+    said = dict(dataset.list_overview(CLEAN | given))["labels by hand"]
+    assert said == "1,020 that people gave: 1,000 where the source has none, 7 in place of another of the source"
+    findings = dataset.list_findings(CLEAN | given)
+    assert [(count, what) for count, what, _ in findings] == [
+        ("1", "label that people gave to images that no source has")
+    ]
+
+
 def test_only_what_was_found_is_listed() -> None:
     assert dataset.list_findings(CLEAN) == []
     findings = dataset.list_findings({**CLEAN, "unreadable": 1234, "classes_without_test": 1})
