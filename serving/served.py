@@ -98,8 +98,6 @@ class Loader:
 def load_optional(
     stage: str, folder: Path | None, load: Callable[[Path], Loaded], lacks: dict[str, str]
 ) -> Loaded | None:
-    stage: str, folder: Path | None, load: Callable[[Path], Loaded], lacks: dict[str, str]
-) -> Loaded | None:
     """Load what an optional stage has written; None if it has not run, which `lacks` then says in a line."""
     if folder is None:
         lacks[stage] = f"there is no stage {stage} in this version"

@@ -1,4 +1,4 @@
-// Elements are made of text and properties, never of HTML: a class may be called <script>.
+// Elements are made of text and properties, never of HTML: a class may have any name.
 
 export const find = (id) => document.getElementById(id);
 

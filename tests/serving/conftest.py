@@ -28,6 +28,7 @@ from serving.app import create_app
 from serving.decoders import Decoders
 from serving.decoding import make_square
 from serving.guard import Guard
+from serving.labelling.labelling import Labelling, open_labelling
 from serving.metrics import Metrics
 from serving.places import Places, find_places
 from serving.served import Loader, Served
@@ -88,6 +89,11 @@ class ExactIndex:
     splits: np.ndarray
     places: np.ndarray
     classes: tuple[str, ...] = tuple(CLASSES)
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """The features."""
+        return self.features
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest."""
@@ -155,7 +161,7 @@ def bench(made: Path) -> Bench:
 
 
 @contextmanager
-def run_service(service: Service, guard: Guard) -> Iterator[httpx.Client]:
+def run_service(service: Service, guard: Guard, labelling: Labelling | None = None) -> Iterator[httpx.Client]:
     """Run a service on a port of its own, in a thread."""
 
     @asynccontextmanager
@@ -165,7 +171,7 @@ def run_service(service: Service, guard: Guard) -> Iterator[httpx.Client]:
         await service.decoders.stop()
 
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(configure(create_app(service, guard, live), service.params))
+    server = uvicorn.Server(configure(create_app(service, guard, live, labelling), service.params))
     server.capture_signals = _leave_signals  # type: ignore[method-assign]
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
@@ -190,8 +196,17 @@ def service(bench: Bench) -> Service:
 
 
 @pytest.fixture(scope="module")
-def client(service: Service) -> Iterator[httpx.Client]:
-    with run_service(service, Guard(frozenset({"localhost"}), None)) as client:
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout whose labels are given by way of the service."""
+    root = tmp_path_factory.mktemp("labelled")
+    shutil.copy(ROOT / "dvc.yaml", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(service: Service, labelled: Path) -> Iterator[httpx.Client]:
+    labelling = open_labelling(labelled, read_params(ROOT / "params.yaml"))
+    with run_service(service, Guard(frozenset({"localhost"}), None), labelling) as client:
         yield client
 
 
