@@ -18,7 +18,7 @@ from components.fetch.checks.findings import write_findings
 from components.fetch.checks.inspect import Fault
 from components.fetch.checks.inspection import inspect_all
 from components.fetch.checks.pairs import excuse_photos
-from components.fetch.checks.verdict import reach_verdict
+from components.fetch.checks.verdict import Verdict, reach_verdict
 from components.fetch.given import GivenLabels
 from components.fetch.kinds import PHOTO_SUFFIXES, SUFFIXES
 from components.fetch.params import Data, Folder, Manifest
@@ -52,7 +52,8 @@ def run(params: Data, *, labels: Path, store: Path, metrics: Path, findings: Pat
         facts = Facts()
         write_store(read_into, inspect_sources(sources, places, params, facts), [])
         excuse_photos(facts)
-        facts, taken = take_in(facts, given.read())  # with those that were given meanwhile
+        known = given.read()  # with those that were given meanwhile
+        facts, taken = take_in(facts, known)
         verdict = reach_verdict(facts, params.checks)
         write_findings(findings, facts, verdict)
         write_taken(findings / "given.csv", taken, facts, verdict.sides.kept)
@@ -63,17 +64,23 @@ def run(params: Data, *, labels: Path, store: Path, metrics: Path, findings: Pat
         }
         write_json(metrics, described)
         if not facts.ids:
-            raise InputError(
-                f"params.yaml: data.sources: no image in them: {describe_emptiness(sources, facts, places)}"
-            )
-        if verdict.objections:
-            objections = (f"params.yaml: {text}{find_example(text, facts, verdict)}" for text in verdict.objections)
-            raise InputError("\n".join(f"{objection}; see {findings}" for objection in objections))
+            emptiness = describe_emptiness(sources, facts, places)
+            raise InputError(f"params.yaml: data.sources: no image in them: {emptiness}")
+        check_verdict(verdict, facts, findings)
         splits = [SPLITS[number] for number in facts.splits]
         kept, names = verdict.sides.kept, facts.class_names
         write_labelled(store, Store(read_into), labels=facts.labels, splits=splits, kept=kept, class_names=names)
     said = [*given.describe_others(), *given.describe_cut(), *warn_of_given(taken, facts, kept, given.file)]
+    if given.read() != known:  # DVC notes the file as it is when this ends, and would see no change
+        said.append(f"warning: {given.file}: has changed in the last seconds; `dvc repro --force fetch` takes that in")
     print("\n".join([*said, format_summary(described, facts, places.left_out, metrics)]), flush=True)
+
+
+def check_verdict(verdict: Verdict, facts: Facts, findings: Path) -> None:
+    """Check that no limit of the checks is exceeded. Raises InputError with a line for each that is."""
+    if verdict.objections:
+        objections = (f"params.yaml: {text}{find_example(text, facts, verdict)}" for text in verdict.objections)
+        raise InputError("\n".join(f"{objection}; see {findings}" for objection in objections))
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def _parse(fields: list[str], dialect: Dialect, name: str, line: int) -> Record:
     image, label = compose(by_column["id"]).strip(), format_label(by_column["label"]) or ""
     who, when = by_column.get("who", "").strip(), by_column.get("when", "").strip()
     if not image:
-        raise InputError(f"{where}: the id is empty; it must be the id of an image, such as digits/0001")
+        raise InputError(f"{where}: the id is empty; it must be the id of an image, such as digits/0001.png")
     time = parse_time(when) if when else None
     if when and time is None:
         raise InputError(f"{where}: when is {show(when)}; it must be a time such as {EXAMPLE}, or empty; {QUOTED}")

@@ -7,8 +7,9 @@ training because it is or looks like a test image stays left out, as if it had n
 """
 
 import csv
+import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def take_in(facts: Facts, given: Mapping[str, Row]) -> tuple[Facts, list[Taken]]
     class_index, by_number = dict(facts.class_index), [*facts.class_index, None]
     places = find_places(facts, given)
     taken, adopted = [], array("b", bytes(len(facts.ids)))
-    for name, row in given.items():
-        place = places.get(name)
+    for name, written in given.items():
+        place, row = places.get(name), replace(written, label=spell(written.label, facts.class_index))
         taken.append(Taken(row, place, None if place is None else by_number[facts.classes[place]]))
         if place is not None:
             classes[place] = class_index.setdefault(row.label, len(class_index))
@@ -59,6 +60,12 @@ def take_in(facts: Facts, given: Mapping[str, Row]) -> tuple[Facts, list[Taken]]
         adopted=adopted,
     )
     return labelled, taken
+
+
+def spell(label: str, known: Container[str]) -> str:
+    """Return a whole number without the .0 that a spreadsheet adds, if that is how the sources write it."""
+    plain = re.sub(r"(?<=\d)\.0+$", "", label)
+    return plain if label not in known and plain in known else label
 
 
 def find_places(facts: Facts, given: Mapping[str, Row]) -> dict[str, int]:
@@ -89,10 +96,10 @@ def warn_of_given(taken: list[Taken], facts: Facts, kept: np.ndarray, file: Path
     rejected = {f"{file.source}/{file.path}" for file in facts.rejected}
     if unknown:
         why = "which cannot be stored" if unknown[0] in rejected else "which no source has"
-        yield f"{file}: {len(unknown):,} labels of images that are not there, as {show_name(unknown[0])}, {why}"
+        yield f"{file}: labels of images that are not there: {len(unknown):,}, as {show_name(unknown[0])}, {why}"
     if left_out:
         why = "since they equal another image or nearly equal a test image"
-        yield f"{file}: {len(left_out):,} labels of images that are left out, as {show_name(left_out[0])}, {why}"
+        yield f"{file}: labels of images that are left out: {len(left_out):,}, as {show_name(left_out[0])}, {why}"
 
 
 def write_taken(path: Path, taken: list[Taken], facts: Facts, kept: np.ndarray) -> None:

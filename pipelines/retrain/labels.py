@@ -32,9 +32,9 @@ def bring_labels(root: Path, folder: Path, say: Say) -> None:
         target.write_bytes(given)
     run_git(folder, "add", "--", path.as_posix())
     rows, rows_before = set(given.splitlines()), set(before.splitlines())
-    say(f"{path}: taken along as it stands in the checkout, with {len(rows - rows_before):,} new rows")
+    say(f"{path}: taken along as it stands in the checkout, new rows: {len(rows - rows_before):,}")
     if lost := rows_before - rows:
-        say(f"{path}: {len(lost):,} rows of the night's commit are not in the checkout's file and count no more")
+        say(f"{path}: rows of the night's commit that the checkout has not, and that count no more: {len(lost):,}")
 
 
 def _read_committed(root: Path, path: Path) -> bytes | None:

@@ -217,7 +217,7 @@ def test_a_spreadsheets_file_is_understood_and_goes_on(tmp_path: Path, written: 
             f"{HEADER}\n{ANN}b/2.png,cat, dog,Ann,2026-05-31\n",
             "line 3: 5 fields where the first line has 4; a field that has a comma must stand in quotation marks",
         ),
-        (f"{HEADER}\n\n,cat,Ann,\n", "line 3: the id is empty; it must be the id of an image, such as digits/0001"),
+        (f"{HEADER}\n\n,cat,Ann,\n", "line 3: the id is empty; it must be the id of an image, such as digits/0001.png"),
         (f"{HEADER}\na/1.png\n", "line 2: 'a/1.png' alone; a row must be id,label,who,when, where an empty label"),
         (f"{HEADER}\na,cat,Ann,31.05.26\n", "line 2: when is '31.05.26'; it must be a time such as 2026-05-31T14:05"),
         (f'{HEADER}\na,"cat"x,,\n', "line 2: not CSV: ',' expected after '\"'; save it as CSV in UTF-8"),

@@ -71,7 +71,7 @@ def test_labels_go_from_the_file_into_the_store_and_back(
         "given_unknown": 1,
     }
     printed = capsys.readouterr().out
-    assert f"{labels.file}: 1 labels of images that are not there, as gone/1.png, which no source has\n" in printed
+    assert f"{labels.file}: labels of images that are not there: 1, as gone/1.png, which no source has\n" in printed
     assert "labels that people gave: 5; of them unlike the source's: 2" in printed
     rows = {row["id"]: row for row in after.read_findings("given")}
     assert rows["known/test/dog/4.png"] | {"when": ""} == {
@@ -87,6 +87,16 @@ def test_labels_go_from_the_file_into_the_store_and_back(
         labels.undo(image)
     again = fetched.run(section(sources))
     assert [path.read_bytes() for path in again.store.shards] == shards, "as if nobody had said anything"
+
+
+@pytest.mark.parametrize(("written", "label"), [("7.0", "7"), ("7", "7"), ("7.5", "7.5"), ("cat.0", "cat.0")])
+def test_a_whole_number_that_a_spreadsheet_wrote_with_a_fraction_is_the_class_of_the_source(
+    fetched: Fetched, labels: GivenLabels, tmp_path: Path, written: str, label: str
+) -> None:
+    sources = make_sources(tmp_path)
+    (tmp_path / "known/train/dog").rename(tmp_path / "known/train/7")
+    labels.give("pool/8.png", written, "Ann")
+    assert fetched.run(section(sources)).classes["pool/8.png"] == label
 
 
 def test_new_classes_keep_their_numbers_while_more_come(
@@ -137,7 +147,7 @@ def test_a_label_brings_no_copy_of_a_test_image_into_training(
         return
     assert "pool/copy.png" not in fetched.splits
     assert fetched.metrics["given_left_out"] == 1
-    assert "1 labels of images that are left out, as pool/copy.png, since they equal" in capsys.readouterr().out
+    assert "labels of images that are left out: 1, as pool/copy.png, since they equal" in capsys.readouterr().out
 
 
 def test_an_unlabelled_copy_of_an_image_that_a_person_labelled_is_one_image(
@@ -170,6 +180,32 @@ def test_a_file_that_cannot_be_understood_is_refused_before_any_work(
     with pytest.raises(InputError, match="no column 'id'"):
         fetched.run(section(sources))
     assert [path.stat().st_mtime_ns for path in fetched.store.shards] == before
+
+
+def test_a_label_given_too_late_is_said(
+    fetched: Fetched,
+    labels: GivenLabels,
+    sources: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """DVC hashes the file after the stage has run, so that the next `dvc repro` would find nothing new."""
+    write = fetch.write_labelled
+
+    def give_late(*arguments: Any, **others: Any) -> None:
+        write(*arguments, **others)
+        labels.give("pool/9.png", "dog", "Ann")
+
+    monkeypatch.setattr(fetch, "write_labelled", give_late)
+    labels.give("pool/8.png", "cat", "Ann")
+    fetched.run(section(sources))
+    assert fetched.splits["pool/9.png"] == UNLABELLED
+    assert (
+        f"warning: {labels.file}: has changed in the last seconds; `dvc repro --force fetch`" in capsys.readouterr().out
+    )
+    monkeypatch.setattr(fetch, "write_labelled", write)
+    fetched.run(section(sources))
+    assert "in the last seconds" not in capsys.readouterr().out
 
 
 def test_a_row_that_was_cut_off_and_another_table_are_said(

@@ -71,6 +71,7 @@ def tell(told: Story) -> Story:
     own_start.write_text("weights that Git does not have")
     told.project.change(retrain__new_images=LIMIT, retrain__drift_below=0.01)
     told.project.commit("Not at every image")
+    nights.give_label(told.root, "0000", "dog")
     told.night("first")
     nights.take_photos(photos, range(100, 110), wrong=10)
     told.night("few", 0.41)
@@ -78,7 +79,8 @@ def tell(told: Story) -> Story:
     nights.take_photos(photos, range(110, 120))
     told.night("few after a rejection", 0.41)
     (photos / "0099.txt").unlink()
-    nights.take_photos(photos, range(3), wrong=3)
+    nights.take_photos(photos, range(1, 4), wrong=3)
+    nights.give_label(told.root, "0050", "mouse")
     told.night("gone and changed", None)
     nights.take_photos(photos, range(120, 160))
     told.night("many", 0.41, only_begin=True)
@@ -95,6 +97,14 @@ def tell(told: Story) -> Story:
 
 def test_the_first_champion_waits_for_nothing(story: Story) -> None:
     assert story.decisions["first"].promoted
+
+
+def test_labels_that_nobody_committed_are_in_the_nights_commit_and_count_as_changes(story: Story) -> None:
+    assert "labels/given.csv: taken along as it stands in the checkout, new rows: 1" in story.said["first"]
+    committed = story.project.run("git", "show", "encoder@v0.1.0:labels/given.csv")
+    assert committed == "id,label,who,when\n0000,dog,Ann,2026-05-31T14:05:00Z\n"
+    assert "labels/given.csv: taken along as it stands in the checkout, new rows: 1" in story.said["gone and changed"]
+    assert "4 changed images of 50" in story.waited("gone and changed"), "three photos, and one label"
 
 
 def test_few_images_that_look_as_before_wait_and_nothing_is_committed(story: Story) -> None:
@@ -118,12 +128,12 @@ def test_after_a_rejection_only_what_came_since_counts_and_is_looked_at(story: S
 
 def test_images_that_are_gone_or_changed_count_too(story: Story) -> None:
     text = story.waited("gone and changed")
-    assert text.startswith("waiting: 10 new, 1 gone, 3 changed images of 50 since retrain/")
+    assert text.startswith("waiting: 10 new, 1 gone, 4 changed images of 50 since retrain/")
     assert text.endswith(", too few to tell whether they look like those before")
 
 
 def test_enough_images_begin_a_retraining_however_they_look(story: Story) -> None:
-    assert any(line.startswith("a retraining begins: 50 new, 1 gone, 3 changed images") for line in story.said["many"])
+    assert any(line.startswith("a retraining begins: 50 new, 1 gone, 4 changed images") for line in story.said["many"])
     assert story.decisions["many"] is BEGUN
     assert story.looked_at["many"] == []
 
@@ -141,8 +151,8 @@ def test_every_count_is_kept_with_the_drift(story: Story) -> None:
         (False, 10, 0, 0, {"p_value": 0.41, "new": 10}),
         (True, 10, 0, 0, {"p_value": 0.004, "new": 10}),
         (False, 10, 0, 0, {"p_value": 0.41, "new": 10}),
-        (False, 10, 1, 3, {"p_value": None, "new": 10}),
-        (True, 50, 1, 3, None),
+        (False, 10, 1, 4, {"p_value": None, "new": 10}),
+        (True, 50, 1, 4, None),
     ]
     assert (story.lines[0]["champion"], story.lines[0]["since"]) == ("v0.1.0", "v0.1.0")
     assert story.lines[2]["since"].startswith("retrain/")
