@@ -9,7 +9,6 @@ import numpy as np
 
 from components.features.places import place_images
 from components.index.among import place_among
-from components.index.exact import search_exactly
 
 NEIGHBOURS = 5
 PORTION = 4096  # images that are placed at a time
@@ -24,11 +23,12 @@ def make_map(vectors: np.ndarray, sample: int, seed: int, advance: Callable[[int
     at = place_images(known, seed)  # (n, 2)
     at -= (at.max(0) + at.min(0)) / 2
     at /= max(float(np.abs(at).max()), 1e-12)
-    places = np.empty((len(vectors), 2), np.float32)
+    places, nearest = np.empty((len(vectors), 2), np.float32), min(NEIGHBOURS, len(chosen))
     for first in range(0, len(vectors), PORTION):
         part = slice(first, first + PORTION)
-        rows, cosines = search_exactly(known, vectors[part], NEIGHBOURS)
-        places[part] = place_among(at, rows, cosines)
+        cosines = vectors[part] @ known.T  # (4096, n)
+        rows = np.argpartition(-cosines, nearest - 1, axis=1)[:, :nearest]
+        places[part] = place_among(at, rows, np.take_along_axis(cosines, rows, axis=1))
         advance(len(rows))
     places[chosen] = at
     return places
