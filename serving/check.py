@@ -8,9 +8,10 @@ import torch
 
 from components.features.load import LoadedEncoder
 from components.flows.serving import Health
+from components.index.search import Index
 from components.stage.errors import InputError
 from serving.decoding import make_square
-from serving.served import Index, Served
+from serving.served import Served
 
 NEAR = 10  # neighbours among which a known image must be
 TIE = 1e-4  # below the similarity of the first: copies of it are as near

@@ -4,64 +4,29 @@ It is loaded as a whole and never changed. A new version is loaded beside it and
 it began with until it is answered. B images, D features, K classes, N images of the index, Q queries.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeVar
 
-import numpy as np
-from torch import Tensor
-
+from components.classifier.files import SKIPPED
+from components.classifier.load import LoadedClassifier, load_classifier
 from components.encoder.saved import Config
 from components.features.load import LoadedEncoder, load_encoder
 from components.flows.serving import Serving
+from components.index.search import Index, open_index
 from components.stage.errors import InputError
 from components.store.store import Store
 from serving.batching import Batcher
-from serving.metrics import Metrics
 from serving.embedding import OnnxNetwork
+from serving.metrics import Metrics
 from serving.pictures import Pictures
 from serving.places import Places
 from serving.refusal import Refusal
 
-
-class Classifier(Protocol):
-    """What components/classifier/load.py loads."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the K classes."""
-        ...
-
-    @property
-    def encoder(self) -> str:
-        """The SHA-256 of the weights of the encoder that the features come from."""
-        ...
-
-    def from_features(self, features: Tensor) -> Tensor:
-        """Compute probabilities: (B, D) -> (B, K)."""
-        ...
-
-
-class Index(Protocol):
-    """What components/index/search.py opens."""
-
-    ids: np.ndarray  # (N,) str
-    labels: np.ndarray  # (N,) int64, -1: none
-    splits: np.ndarray  # (N,) str
-    classes: tuple[str, ...]
-    places: np.ndarray  # (N, 2) float32
-
-    def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the k nearest: (Q, D) -> rows (Q, k) int64, similarities (Q, k) float32."""
-        ...
-
-    def place(self, rows: np.ndarray, similarities: np.ndarray) -> np.ndarray:
-        """Say where new pictures lie in the map: (Q, k), (Q, k) -> (Q, 2)."""
-        ...
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -73,7 +38,7 @@ class Served:
     config: Config
     batcher: Batcher
     pictures: Pictures
-    classifier: Classifier | None
+    classifier: LoadedClassifier | None
     index: Index | None
     lacks: dict[str, str]  # what is not there, and the line that says which stage writes it
     data: str | None  # MD5 of the store as dvc.lock has it
@@ -90,7 +55,7 @@ class Served:
             raise Refusal(503, self.lacks["index"])
         return self.index
 
-    def require_classifier(self) -> Classifier:
+    def require_classifier(self) -> LoadedClassifier:
         """Return the classifier. Raises Refusal if there is none."""
         if self.classifier is None:
             raise Refusal(503, self.lacks["classifier"])
@@ -116,8 +81,8 @@ class Loader:
             config=loaded.config,
             batcher=Batcher(network, self.threads, self.params.batch, self.metrics),
             pictures=Pictures(Store(places.store)),
-            classifier=load_optional("classifier", places.classifier, "load", "load_classifier", lacks),
-            index=load_optional("index", places.index, "search", "open_index", lacks),
+            classifier=load_optional("classifier", places.classifier, load_classifier, lacks),
+            index=load_optional("index", places.index, self.open_index, lacks),
             lacks=lacks,
             data=places.read_data_revision(),
         )
@@ -125,15 +90,21 @@ class Loader:
             raise InputError(f"{places.classifier}: is of another encoder; `dvc repro classifier` makes it anew")
         return served, loaded
 
+    def open_index(self, folder: Path) -> Index:
+        """Open the index, which is searched by as many threads as the network has. Raises InputError."""
+        return open_index(folder, self.params.threads)
 
-def load_optional(stage: str, folder: Path | None, module: str, function: str, lacks: dict[str, str]) -> Any:
+
+def load_optional(
+    stage: str, folder: Path | None, load: Callable[[Path], Loaded], lacks: dict[str, str]
+) -> Loaded | None:
     """Load what an optional stage has written; None if it has not run, which `lacks` then says in a line."""
-    if folder is None or find_spec(f"components.{stage}") is None:
-        lacks[stage] = f"there is no stage {stage} in dvc.yaml"
+    if folder is None:
+        lacks[stage] = f"there is no stage {stage} in this version"
     elif not (folder.is_dir() and any(folder.iterdir())):
         lacks[stage] = f"no {stage} here; `dvc repro {stage}` writes it, if params.yaml asks for it"
-    elif (folder / "skipped.txt").is_file():
-        lacks[stage] = f"no {stage} here: {(folder / 'skipped.txt').read_text(encoding='utf-8').strip()[:500]}"
+    elif (folder / SKIPPED).is_file():
+        lacks[stage] = f"no {stage} here: {(folder / SKIPPED).read_text(encoding='utf-8').strip()[:500]}"
     else:
-        return getattr(import_module(f"components.{stage}.{module}"), function)(folder)
+        return load(folder)
     return None

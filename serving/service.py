@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from components.flows.serving import Serving
+from components.index.search import Index
 from serving.answers import ClassProbability, Neighbour
 from serving.decoders import Decoders
 from serving.decoding import Job
 from serving.metrics import Metrics
 from serving.refusal import Refusal
-from serving.served import Index, Served
+from serving.served import Served
 
 KEPT = 4096  # thumbnails in memory, of some KB each
 WIDEN = 8  # times as many neighbours are looked at, if too few of them have a label
