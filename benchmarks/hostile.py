@@ -1,8 +1,8 @@
 """Sends three hundred hostile requests to a service: is each refused with 4xx in one line, and does it live on?
 
 `python -m benchmarks.hostile` needs a checkout in which the pipeline has run, with a classifier and an index. Some are
-sent at the same time, and after each portion a right request must be answered. Then schemathesis makes requests from the
-service's own document.
+sent at the same time, and after each portion a right request must be answered. Then schemathesis makes requests from
+the service's own document.
 """
 
 import argparse
@@ -52,10 +52,8 @@ def send_hostile(running: Running, image: bytes, seed: int, at_once: int) -> dic
     """Send the uploads in portions, and a right request after each. Raises RunError if that is not answered."""
     uploads, answers = make_uploads(seed), list[Answer]()
     began, memory = time.perf_counter(), [running.measure_memory()]
-    with (
-        httpx.Client(base_url=running.address, timeout=90, trust_env=False) as client,
-        ThreadPoolExecutor(at_once) as pool,
-    ):
+    client = httpx.Client(base_url=running.address, timeout=90, trust_env=False)
+    with client, ThreadPoolExecutor(at_once) as pool:
         for first in range(0, len(uploads), PORTION):
             answers += pool.map(lambda upload: send(client, upload), uploads[first : first + PORTION])
             if not is_alive(client, image):
@@ -91,7 +89,8 @@ def ask_by_document(running: Running, examples: int) -> dict[str, int]:
         max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
     statuses: Counter[int] = Counter()
-    operations = [result.ok() for result in schema.get_all_operations()]
+    listed: list[Any] = list(schema.get_all_operations())
+    operations = [result.ok() for result in listed]
     for operation in operations:
 
         @given(case=operation.as_strategy())

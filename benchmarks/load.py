@@ -72,7 +72,7 @@ def measure_networks(folder: Path, images: list[bytes]) -> dict[str, dict[str, f
             return loaded.compute_features(torch.from_numpy(squares))
 
     found: dict[str, dict[str, float]] = {"onnxruntime": {}, "torch": {}}
-    options = {"side": shape.side, "channels": shape.channels, "deep": shape.deep}
+    options: Any = {"side": shape.side, "channels": shape.channels, "deep": shape.deep}
     for size in BATCHES:
         squares = np.stack([decode_square(encoded, **options) for encoded in images[:size]])
         for name, network in (("onnxruntime", onnx), ("torch", by_torch)) * 2:  # the second round counts

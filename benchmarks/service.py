@@ -27,12 +27,12 @@ class Running:
     def measure_memory(self) -> float:
         """Return the resident memory of the service and its decoders, in MB."""
         processes = [self.process, *self.process.children(recursive=True)]
-        return sum(process.memory_info().rss for process in processes) / 1e6
+        return float(sum(process.memory_info().rss for process in processes) / 1e6)
 
     def measure_seconds(self) -> float:
         """Return the seconds of CPU that the service and its decoders have taken."""
         processes = [self.process, *self.process.children(recursive=True)]
-        return sum(sum(process.cpu_times()[:2]) for process in processes)
+        return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
 
 @contextmanager

@@ -18,12 +18,8 @@ from components.flows.serving import Limits
 def write_refusal(status: HTTPStatus, line: str) -> bytes:
     """Write the answer to what is no request yet, after which the connection is closed."""
     body = json.dumps({"detail": line})
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join([*head, "Connection: close", "", body]).encode()
+    head = [f"HTTP/1.1 {status.value} {status.phrase}", "Content-Type: application/json", "Connection: close"]
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", "", body]).encode()
 
 
 SLOW = write_refusal(HTTPStatus.REQUEST_TIMEOUT, "the head of the request did not come in time")
