@@ -22,16 +22,16 @@ class Answer:
 
     @property
     def refuses(self) -> bool:
-        """Whether it is a refusal by 4xx in one line."""
+        """Whether it is a refusal by 4xx in one line of JSON."""
         return 400 <= self.status < 500 and 0 < len(self.line) < 500 and "\n" not in self.line
 
     @property
     def line(self) -> str:
-        """The line that says why; uvicorn's own, for what is no HTTP, is plain text."""
+        """The line that says why; an empty text if there is none."""
         try:
             said = json.loads(self.text)
         except ValueError:
-            return self.text
+            return ""
         return str(said.get("detail", "")) if isinstance(said, dict) else ""
 
 

@@ -154,9 +154,8 @@ def configure(app: FastAPI, params: Serving) -> uvicorn.Config:
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False, "ws": "none"}
     return uvicorn.Config(
         app,
-        http=make_protocol(params.limits.header_seconds),
+        http=make_protocol(params.limits),
         lifespan="on",
-        limit_concurrency=params.limits.connections,
         timeout_graceful_shutdown=int(params.end_seconds),
         h11_max_incomplete_event_size=HEAD_BYTES,
         proxy_headers=False,

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks.hostile_sent import send
 from benchmarks.hostile_uploads import KINDS, Upload, come_slowly, compress_much, hide_bomb, send_much
+from serving.guard import Guard
 from serving.service import Service
-from tests.serving.conftest import PNG, Post
+from tests.serving.conftest import PNG, Bench, Post, run_service
 
 Make = Callable[[random.Random], Upload]
 QUICK = [make for make, _ in KINDS if make not in (come_slowly, compress_much, hide_bomb, send_much)]
@@ -74,3 +75,18 @@ def test_more_requests_than_allowed_at_once_are_sent_away(client: httpx.Client, 
     while post(PNG).status_code == 429:  # until those before are gone
         time.sleep(0.05)
     assert post(PNG).status_code == 200
+
+
+def test_more_connections_than_allowed_are_told_so(bench: Bench) -> None:
+    with (
+        run_service(bench.make_service(bare=True, connections=2), Guard(frozenset(), None)) as client,
+        ExitStack() as stack,
+    ):
+        address = (client.base_url.host, client.base_url.port or 0)
+        first, second, third = (stack.enter_context(socket.create_connection(address)) for _ in range(3))
+        third.settimeout(10)
+        assert third.recv(1000).startswith(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n")
+        first.close()
+        second.close()
+        time.sleep(0.1)
+        assert client.get("/health").status_code == 200
