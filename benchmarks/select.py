@@ -3,8 +3,8 @@
 `python -m benchmarks.select --embeddings embeddings/byol.parquet --cifar10 ROOT` writes benchmarks/results/select.json.
 The digits' embeddings are those of a run of the demo; CIFAR-10's are of benchmarks/lite0.py. All labels of the train
 split are put aside; a strategy chooses 20 or 100 images, and a logistic regression learns from their labels alone and
-is judged on the test split. Each strategy runs with 20 seeds, which for `random` are 20 draws. `margin` needs labels:
-it begins with 10 images at random, or by TypiClust, and chooses 10 at a time.
+is judged on the test split. `random` runs with 20 seeds, which are 20 draws, the others with 10. `margin` needs labels:
+half of its images are chosen at random, or by TypiClust, and labelled before it chooses the other half.
 M train images, N test images, R seeds, D features.
 """
 
@@ -38,9 +38,8 @@ from components.stage.command import PARAMS_FILE, exit_on_error, read_params
 
 CPU = torch.device("cpu")
 BUDGETS = (20, 100)
-SEEDS = 20
-ROUND = 10  # images that margin begins with, and chooses at a time
-IMAGES = {"train": 8000, "test": 2000}  # of CIFAR-10
+DRAWS, SEEDS = 20, 10  # of random images, and of every other strategy
+IMAGES = {"train": 5000, "test": 2000}  # of CIFAR-10
 Arm = Callable[[LabelledFeatures, Select], np.ndarray]  # chooses `budget` train rows: (n,)
 
 
@@ -49,7 +48,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.select", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--embeddings", type=Path, required=True, help="the digits' embeddings/byol.parquet")
     parser.add_argument("--cifar10", type=Path, required=True, metavar="ROOT", help=ROOT_HELP)
-    parser.add_argument("--seeds", type=int, default=SEEDS)
     asked = parser.parse_args()
     with exit_on_error("select"):
         params: Select = read_params(PARAMS_FILE).select
@@ -59,14 +57,15 @@ def main() -> None:
         results: dict[str, Any] = {
             "params": params.model_dump(mode="json", exclude={"strategies", "pool", "budget", "seed"}),
             "few_label_c": few_label_c,
-            "seeds": asked.seeds,
+            "draws": DRAWS,
+            "seeds": SEEDS,
             "sets": {},
         }
         for name, part in sets.items():
             results["sets"][name] = {"train": len(part.train), "test": len(part.test)}
             for budget in BUDGETS:
                 settings = params.model_copy(update={"budget": budget})
-                results["sets"][name][f"{budget} labels"] = measure(part, settings, few_label_c, asked.seeds)
+                results["sets"][name][f"{budget} labels"] = measure(part, settings, few_label_c)
                 write_record("select", results, "torch", "scikit-learn", "numpy", "timm")
 
 
@@ -77,10 +76,11 @@ def read_digits(path: Path) -> LabelledFeatures:
     return LabelledFeatures(*embeddings.train, *embeddings.test, embeddings.ids[tested])
 
 
-def measure(part: LabelledFeatures, params: Select, c: float, seeds: int) -> dict[str, Any]:
+def measure(part: LabelledFeatures, params: Select, c: float) -> dict[str, Any]:
     """Measure every arm: its accuracy, and what it gains over random draws, both with a 95 % interval."""
     measured, random = dict[str, Any](), np.empty(0)
     for name, arm in ARMS.items():
+        seeds = SEEDS if measured else DRAWS
         chosen = [arm(part, params.model_copy(update={"seed": seed})) for seed in range(seeds)]
         right = np.stack([judge(part, rows, c) for rows in chosen])  # (R, N)
         by_seed = right.mean(1)
@@ -101,15 +101,11 @@ def choose_at_once(part: LabelledFeatures, params: Select, *, strategy: str) -> 
     return choose_more(part, np.empty(0, np.int64), strategy, params)
 
 
-def choose_in_rounds(part: LabelledFeatures, params: Select, *, begun_by: str) -> np.ndarray:
-    """Choose the first images by one strategy and all others by margin, a round at a time."""
-    settings = params.model_copy(update={"budget": ROUND})
-    rows = choose_more(part, np.empty(0, np.int64), begun_by, settings)
-    while len(rows) < params.budget:
-        # Of one class nothing can be learnt yet.
-        strategy = "margin" if len(np.unique(part.labels[rows])) > 1 else begun_by
-        rows = np.concatenate([rows, choose_more(part, rows, strategy, settings)])
-    return rows
+def choose_twice(part: LabelledFeatures, params: Select, *, first: str) -> np.ndarray:
+    """Choose half of the images by one strategy and the other half by margin."""
+    half = params.model_copy(update={"budget": params.budget // 2})
+    rows = choose_more(part, np.empty(0, np.int64), first, half)
+    return np.concatenate([rows, choose_more(part, rows, "margin", half)])
 
 
 def choose_more(part: LabelledFeatures, labelled: np.ndarray, strategy: str, params: Select) -> np.ndarray:
@@ -138,8 +134,8 @@ ARMS: dict[str, Arm] = {
     "random": partial(choose_at_once, strategy="random"),
     "typiclust": partial(choose_at_once, strategy="typiclust"),
     "kcentre": partial(choose_at_once, strategy="kcentre"),
-    "margin": partial(choose_in_rounds, begun_by="random"),
-    "typiclust, then margin": partial(choose_in_rounds, begun_by="typiclust"),
+    "half random, then margin": partial(choose_twice, first="random"),
+    "half typiclust, then margin": partial(choose_twice, first="typiclust"),
 }
 
 

@@ -84,6 +84,35 @@ def test_the_page_on_reliability_shows_the_records() -> None:
     assert shown == tabulate_faults(), f"put this between the marks:\n{tabulate_faults()}"
 
 
+def tabulate_choices() -> str:
+    """Make the table of docs/labelling.md from the record of what chosen labels are worth."""
+    record = json.loads((ROOT / "benchmarks" / "results" / "select.json").read_text())
+    rows = ["| images, labels | strategy | accuracy | gain |", "| --- | --- | ---: | ---: |"]
+    for name, measured in record["sets"].items():
+        for labels in ("20 labels", "100 labels"):
+            for strategy, found in measured[labels].items():
+                value, low, high = (100 * found["accuracy"][end] for end in ("value", "low", "high"))
+                gain = found.get("gain") and [100 * found["gain"][end] for end in ("value", "low", "high")]
+                gained = "{:+.1f} [{:+.1f}, {:+.1f}]".format(*gain) if gain else ""
+                rows.append(f"| {name}, {labels} | {strategy} | {value:.1f} [{low:.1f}, {high:.1f}] | {gained} |")
+    return "\n".join(rows)
+
+
+def test_the_page_on_labelling_shows_the_record() -> None:
+    page = (ROOT / "docs" / "labelling.md").read_text()
+    shown = page.partition("<!-- choosing -->")[2].partition("<!-- /choosing -->")[0].strip()
+    assert shown == tabulate_choices(), f"put this between the marks:\n{tabulate_choices()}"
+
+
+def test_the_strategy_that_is_shipped_beat_random_labels_wherever_it_was_measured() -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "select.json").read_text())
+    params = read_params(ROOT / "params.yaml").select
+    assert record["params"] == params.model_dump(mode="json", include=set(record["params"])), "measured as shipped"
+    for measured in record["sets"].values():
+        for labels in ("20 labels", "100 labels"):
+            assert all(measured[labels][strategy]["gain"]["low"] > 0 for strategy in params.strategies)
+
+
 def test_the_page_of_nights_says_what_the_record_of_a_second_night_says() -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "second_night.json").read_text())
     page, params = (ROOT / "docs/retrain.md").read_text(), read_params(ROOT / "params.yaml")

@@ -39,8 +39,9 @@ def run(params: Select, *, strategy: str, store: Path, embeddings: Path, labelli
     count = min(params.budget, len(pool.features))
     progress = Progress(f"select {strategy}", count, "images") if count else None
     choice = choose(pool, strategy, params, device, progress)
-    write_listing(labelling, strategy, pool.ids.take(pa.array(choice.rows, pa.int64())), choice.scores, opened)
-    print(f"select {strategy}: {describe(pool, choice, params)}, {time.monotonic() - began:.1f} s", flush=True)
+    line, ids = f"select {strategy}: {describe(pool, choice, params)}", pool.ids.take(pa.array(choice.rows, pa.int64()))
+    write_listing(labelling, strategy, ids, choice.scores, opened, line)
+    print(f"{line}, {time.monotonic() - began:.1f} s", flush=True)
 
 
 def describe(pool: Pool, choice: Choice, params: Select) -> str:

@@ -18,6 +18,7 @@ from components.stage.disk import name_faults, write_beside
 from components.stage.errors import InputError
 from components.store.store import SPLITS, TRAIN, Store
 
+ABOUT = "about.txt"  # among the pictures; DVC warns of an empty folder
 COLUMNS = ("rank", "id", "path", "score", "label", "split")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
@@ -39,12 +40,15 @@ def check_untouched(path: Path) -> None:
         )
 
 
-def write_listing(folder: Path, strategy: str, ids: pa.ChunkedArray, scores: list[float], store: Store) -> None:
+def write_listing(
+    folder: Path, strategy: str, ids: pa.ChunkedArray, scores: list[float], store: Store, about: str
+) -> None:
     """Write the list STRATEGY.csv and the folder STRATEGY with the pictures; those of an earlier run are replaced.
 
-    Raises InputError if an image is not in the store, and DiskError.
+    `about` says what was chosen, and stands among the pictures. Raises InputError if an image is not in the store, and
+    DiskError.
     """
-    names = write_pictures(folder / strategy, ids, store)
+    names = write_pictures(folder / strategy, ids, store, about)
     with write_beside(folder / f"{strategy}.csv") as new, new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -53,13 +57,12 @@ def write_listing(folder: Path, strategy: str, ids: pa.ChunkedArray, scores: lis
             writer.writerow((rank, name, f"{strategy}/{picture}", f"{score:.6g}", "", TRAIN))
 
 
-def write_pictures(folder: Path, ids: pa.ChunkedArray, store: Store) -> list[str]:
+def write_pictures(folder: Path, ids: pa.ChunkedArray, store: Store, about: str) -> list[str]:
     """Write the images as the store holds them, and return their names in the order of the ids.
 
     A name begins with the rank, and has a part of the id's hash, so that an older list names no wrong picture.
     """
-    about = store.read_columns(["id"])["id"]
-    rows = pc.index_in(ids, value_set=about)
+    rows = pc.index_in(ids, value_set=store.read_columns(["id"])["id"])
     if rows.null_count:
         missing = ids.filter(pc.is_null(rows))[0].as_py()
         raise InputError(
@@ -72,6 +75,7 @@ def write_pictures(folder: Path, ids: pa.ChunkedArray, store: Store) -> list[str
         new.mkdir(parents=True)
         for place, encoded in store.read_images(rows.to_numpy(), SPLITS):
             (new / names[place]).write_bytes(encoded)
+        (new / ABOUT).write_text(f"{about}\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         new.replace(folder)
     return names
