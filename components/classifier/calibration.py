@@ -18,7 +18,8 @@ class Answers:
     """A classifier's answers for labelled images, as far as they are judged."""
 
     confidence: np.ndarray  # (N,): the highest probability
-    right: np.ndarray  # (N,) bool: the class of that probability is the image's
+    predicted: np.ndarray  # (N,) int64: the class of that probability
+    right: np.ndarray  # (N,) bool: it is the image's
     distance: np.ndarray  # (N,): squared, between the probabilities and the truth
 
 
@@ -26,12 +27,13 @@ def judge_probabilities(probabilities: np.ndarray, truth: np.ndarray) -> Answers
     """Judge probabilities (N, K) by the classes of the images, (N,) of 0..K - 1."""
     of_truth = probabilities[np.arange(len(truth)), truth]
     distance = (probabilities**2).sum(1) - 2 * of_truth + 1
-    return Answers(probabilities.max(1), probabilities.argmax(1) == truth, distance)
+    predicted = probabilities.argmax(1)
+    return Answers(probabilities.max(1), predicted, predicted == truth, distance)
 
 
 def join_answers(parts: list[Answers]) -> Answers:
     """Join the answers for portions of the images."""
-    columns = ("confidence", "right", "distance")
+    columns = ("confidence", "predicted", "right", "distance")
     return Answers(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 

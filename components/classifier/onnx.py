@@ -21,18 +21,10 @@ FEATURES = "features"  # the output of encoder.onnx
 HEAD = "head."  # begins the names of what is added
 
 
-def write_onnx(path: Path, encoder: Path, tensors: dict[str, Tensor], config: Config) -> None:
-    """Write the graph of encoder.onnx with the head added. Raises InputError if it is not that of the features."""
-    model = read_model(encoder)
+def write_onnx(path: Path, model: onnx.ModelProto, tensors: dict[str, Tensor], config: Config) -> None:
+    """Write the encoder's graph with the head added to it."""
     graph = model.graph
-    features = [output for output in graph.output if output.name == FEATURES]
-    width = features[0].type.tensor_type.shape.dim[-1].dim_value if features else 0
-    if width != config.features:
-        raise InputError(
-            f"{encoder}: gives {width or 'no'} features, the embeddings have {config.features}; "
-            "`dvc repro pretrain embed` writes both"
-        )
-    batch = features[0].type.tensor_type.shape.dim[0].dim_param
+    batch = graph.output[0].type.tensor_type.shape.dim[0].dim_param
     scaled = {"centre": tensors["centre"]}
     scaled |= {name: tensors[name] / config.temperature for name in ("weights", "bias")}
     graph.initializer.extend(numpy_helper.from_array(tensor.numpy(), HEAD + name) for name, tensor in scaled.items())
@@ -52,8 +44,8 @@ def write_onnx(path: Path, encoder: Path, tensors: dict[str, Tensor], config: Co
         onnx.save(model, new)
 
 
-def read_model(path: Path) -> onnx.ModelProto:
-    """Read encoder.onnx. Raises InputError if it is missing or damaged."""
+def read_model(path: Path, width: int) -> onnx.ModelProto:
+    """Read encoder.onnx. Raises InputError if it is missing or damaged, or does not give so many features."""
     made = "`dvc repro pretrain` writes it, `python -m pipelines.verify` says whether it is damaged"
     try:
         model = onnx.load(path)
@@ -64,4 +56,7 @@ def read_model(path: Path) -> onnx.ModelProto:
         raise InputError(f"{path}: cannot be read: {error.strerror}; {made}") from None
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise InputError(f"{path}: damaged: {str(error).splitlines()[0][:200]}; {made}") from None
+    outputs = [(output.name, output.type.tensor_type.shape.dim[-1].dim_value) for output in model.graph.output]
+    if outputs != [(FEATURES, width)]:
+        raise InputError(f"{path}: its outputs are {outputs}, not {width} {FEATURES}; {made}")
     return model

@@ -48,6 +48,7 @@ def run_stage(folder: Path, **changes: Any) -> dict[str, Any]:
     evaluate = params.evaluate.model_copy(update={"logistic": params.evaluate.logistic.model_copy(update=FEW)})
     metrics = folder / "metrics" / "classifier.json"
     places = {name: folder / name for name in PLACES}
-    classifier.run(params.classifier.model_copy(update=changes), evaluate, of="byol", metrics=metrics, **places)
+    places |= {"metrics": metrics, "predictions": folder / "predictions" / "classifier.parquet"}
+    classifier.run(params.classifier.model_copy(update=changes), evaluate, of="byol", **places)
     measured: dict[str, Any] = json.loads(metrics.read_text())["byol"]
     return measured

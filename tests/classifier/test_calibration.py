@@ -13,9 +13,13 @@ def draw(images: int = 500, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
     return drawn.dirichlet(np.full(classes, 0.3), images), drawn.integers(0, classes, images)
 
 
+def make_answers(confidence: list[float], right: list[bool]) -> Answers:
+    return Answers(np.array(confidence), np.zeros(len(right), np.int64), np.array(right), np.zeros(len(right)))
+
+
 def test_the_error_by_hand() -> None:
     """Two of three images at 0.9 are right, one of one at 0.55 is wrong: (3 |0.9 - 2/3| + 0.55) / 4."""
-    answers = Answers(np.array([0.9, 0.9, 0.9, 0.55]), np.array([True, True, False, False]), np.zeros(4))
+    answers = make_answers([0.9, 0.9, 0.9, 0.55], [True, True, False, False])
     assert measure_error(answers, 10) == pytest.approx((3 * (0.9 - 2 / 3) + 0.55) / 4)
     assert measure_error(answers, 2) == pytest.approx(abs(3.25 - 2) / 4), "one bin: the gaps are of its means"
 
@@ -40,5 +44,5 @@ def test_the_brier_score_is_scikit_learns_over_all_classes() -> None:
 
 @pytest.mark.parametrize(("confidence", "place"), [(1.0, 3), (0.5, 1), (0.50001, 2), (0.0, 0)])
 def test_a_confidence_of_one_has_a_bin(confidence: float, place: int) -> None:
-    answers = Answers(np.array([confidence]), np.array([True]), np.zeros(1))
+    answers = make_answers([confidence], [True])
     assert [row["images"] for row in tabulate_bins(answers, 4)] == [int(n == place) for n in range(4)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -50,6 +51,9 @@ def test_pixels_through_onnx_and_features_through_the_loader_give_the_metrics(
     _, truth = read_embeddings(folder / "embeddings" / "byol.parquet").test
     right = by_onnx.argmax(1) == truth
     assert metrics["accuracy"] == pytest.approx(right.mean(), rel=1e-5)
+    predictions = pq.read_table(folder / "predictions" / "classifier.parquet")
+    assert predictions["accuracy"].to_pylist() == right.tolist(), "what two runs are compared by, image by image"
+    assert predictions["predicted"].to_pylist() == by_onnx.argmax(1).tolist()
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
     assert 0.4 < metrics["accuracy"] < 1, "there is something to be wrong about"
     assert metrics["brier"] == pytest.approx(((by_onnx - np.eye(3)[truth]) ** 2).sum(1).mean(), rel=1e-3)
@@ -124,6 +128,7 @@ def test_without_two_classes_there_is_a_line_that_says_how_to_switch_it_off(
     )
     assert capsys.readouterr().out == f"classifier: skipped: {said}\n"
     assert [path.name for path in (folder / "classifier").iterdir()] == ["skipped.txt"]
+    assert pq.read_table(folder / "predictions" / "classifier.parquet").num_rows == 0
     with pytest.raises(InputError, match=f"no classifier here: needs .* {reason}"):
         load_classifier(folder / "classifier")
 

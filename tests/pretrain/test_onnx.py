@@ -69,7 +69,8 @@ def add_head(folder: Path, config: EncoderConfig) -> onnxruntime.InferenceSessio
     about = {"features": config.features, "images": config.images, "encoder": "0" * 64, "train_images": 9, "c": 1.0}
     said = Config(classes=("a", "b", "c", "d", "e"), temperature=1.5, calibrated_on=9, untrained=(), **about)
     save_head(folder / "classifier", tensors, said)
-    classifier_onnx.write_onnx(folder / "classifier" / files.ONNX, folder / ONNX, tensors, said)
+    model = classifier_onnx.read_model(folder / ONNX, config.features)
+    classifier_onnx.write_onnx(folder / "classifier" / files.ONNX, model, tensors, said)
     return onnxruntime.InferenceSession(folder / "classifier" / files.ONNX)
 
 
