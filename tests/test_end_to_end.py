@@ -37,7 +37,12 @@ def test_a_repro_makes_everything_that_the_readme_names(reproduced: Project) -> 
     made += [f"predictions/{probe}.parquet" for probe in PROBES]
     made += [f"models/classifier/classifier.{kind}" for kind in ("onnx", "safetensors")]
     made += ["metrics/classifier.json", "plots/classifier/reliability.csv"]
-    made += ["labelling/typiclust.csv", "reports/index.html", "plots/pretrain/views.png", "data/store/part-00000.parquet"]
+    made += [
+        "labelling/typiclust.csv",
+        "reports/index.html",
+        "plots/pretrain/views.png",
+        "data/store/part-00000.parquet",
+    ]
     assert [name for name in made if not (reproduced.root / name).is_file()] == []
     assert reproduced.run("git", "status", "--porcelain") == "", "a run leaves nothing that Git would pick up"
 

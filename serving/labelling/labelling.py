@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.fetch.given import GivenLabels
+from components.fetch.given_rows import Row
 from components.stage.disk import DiskError
 from components.stage.errors import InputError
 from serving.labelling.expected import Expected, ExpectedAccuracy, describe_judged, make_judge
@@ -48,10 +49,18 @@ class Labelling:
 
     def read(self) -> dict[str, str]:
         """Return the given labels, image by image, in the order in which they were given. Raises Refusal."""
+        return {row.id: row.label for row in self._read()}
+
+    def _read(self) -> list[Row]:
         try:
-            return {name: row.label for name, row in self.kept.read().items()}
+            return list(self.kept.read().values())
         except InputError as error:
             raise Refusal(503, str(error)) from None
+
+    def list_recent(self, pool: Pool, count: int) -> list[tuple[int, str]]:
+        """List the images that were labelled last, the newest last, as rows of the pool with their labels."""
+        newest = sorted((row for row in self._read() if row.id in pool.rows), key=lambda row: row.when)[-count:]
+        return [(pool.rows[row.id], row.label) for row in newest]
 
     def choose(self, pool: Pool, count: int) -> Next:
         """Choose the next images to label."""

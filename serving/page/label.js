@@ -12,7 +12,7 @@ const RECENT = 12; // labels that are shown to be taken back
 const MOST = 1000; // images that the server lists
 const POLL = 1000; // milliseconds between two looks at an accuracy that is being computed
 
-const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false };
+const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false, opened: false };
 const ready = new Map(); // id -> the picture of an image that comes soon
 let outbox, askedAt = null; // askedAt: how many images were left when more were asked for
 
@@ -71,12 +71,23 @@ function show(answer, withheld) {
     const shown = state.queue[0], left = answer.images.filter(({ id }) => !withheld.has(id) && id !== shown?.id);
     state.queue = [...(shown ? [shown] : []), ...left];
     tell(find("order"), answer.note);
+    if (!state.opened) recall(answer.recent);
     if (state.queue.length > AHEAD / 2) askedAt = null;
     drawExpected(find("expected"), answer.expected, answer.judged_on);
     if (answer.computing) setTimeout(refill, POLL);
     showChoices();
     showImage();
     showProgress();
+}
+
+/** Show what was given before this visit, so that it can still be taken back. */
+function recall(recent) {
+    const unsent = listUnsent(), left = recent.filter(({ id }) => !unsent.some((deed) => deed.id === id));
+    const deeds = [...left, ...unsent.filter(({ label }) => label !== null)];
+    const known = new Set(state.done.map(({ image }) => image.id));
+    state.done.unshift(...deeds.filter(({ id }) => !known.has(id))
+        .map(({ id, label, key }) => ({ image: { id, label: null }, label, sure: !key })));
+    state.opened = true;
 }
 
 function showImage() {

@@ -14,6 +14,7 @@ from serving.routes.given import GivenServed, GivenService, PathId
 
 router = APIRouter()
 MOST = 1000  # images in an answer
+RECENT = 12  # labels, to be taken back
 Line = StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
@@ -55,6 +56,7 @@ class NextToLabel(BaseModel):
     note: str  # why these
     classes: list[str]
     given: int
+    recent: list[ToLabel]  # labelled last, the newest last
     batch: int  # labels after which the accuracy is computed anew
     expected: list[ExpectedAccuracy]
     computing: bool  # a further accuracy is on its way
@@ -86,6 +88,7 @@ def list_next(labelling: GivenLabelling, served: GivenServed, count: Count = 20)
         note=chosen.note,
         classes=list(dict.fromkeys([*pool.classes, *labelling.read().values()])),
         given=progress.given,
+        recent=[ToLabel(id=str(pool.ids[row]), label=label) for row, label in labelling.list_recent(pool, RECENT)],
         batch=labelling.expected.batch,
         expected=[ExpectedAccuracy(**vars(one)) for one in progress.expected],
         computing=progress.computing,

@@ -24,6 +24,7 @@ def test_an_acknowledged_label_is_on_the_disk_and_its_image_comes_no_more(client
     (row,) = GivenLabels(labelled / "labels").read().values()
     assert (row.id, row.label, row.who) == ("2", "eagle", "Ada")
     after = client.get("/labels/next", params={"count": 3}).json()
+    assert after["recent"] == [{"id": "2", "label": "eagle"}], "who comes back can still take it back"
     assert [image["id"] for image in after["images"]] == ["0", "4", "6"]
     assert after["classes"] == ["cat", "dog", "owl", "eagle"], "a new class stands last, so that none changes its key"
     taken = client.delete("/labels/2", params={"who": "Ben"})

@@ -52,11 +52,9 @@ def test_it_is_that_of_scikit_learns_logistic_regression_with_wilsons_interval(j
     found = wait_for(accuracy, pool, give(pool, truth, 25))
     assert [labels for labels, *_ in found] == [10, 20], "with no label at all there is nothing to judge"
     for count, share, low, high in found:
-        scaler = StandardScaler().fit(pool.read_features(np.arange(count)))
-        model = LogisticRegression(C=1.0, tol=1e-8).fit(
-            scaler.transform(pool.read_features(np.arange(count))), truth[:count]
-        )
-        right = model.predict(scaler.transform(pool.read_features(np.arange(60, 100)))) == truth[60:]
+        scaler = StandardScaler().fit(pool.vectors[:count])
+        model = LogisticRegression(C=1.0, tol=1e-8).fit(scaler.transform(pool.vectors[:count]), truth[:count])
+        right = model.predict(scaler.transform(pool.vectors[60:])) == truth[60:]
         interval = stats.binomtest(int(right.sum()), 40).proportion_ci(method="wilson")
         assert (share, low, high) == pytest.approx((right.mean(), interval.low, interval.high))
 

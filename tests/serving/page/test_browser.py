@@ -197,6 +197,7 @@ def test_twenty_labels_by_keyboard_outlive_a_killed_server_and_a_closed_window_a
     page = visit.open("label")
     expect(page.locator("#given")).to_have_text("13", timeout=PATIENCE)
     expect(page.locator("#unsent")).to_have_text("")
+    expect(page.locator("#recent button")).to_have_count(12)
     if page.locator("#shown").get_attribute("data-id") == skipped:
         page.keyboard.press("Space")
     label(page, digits, 7)
