@@ -18,11 +18,12 @@ from components.stage import command
 from tests.conftest import ROOT, set_params
 from tests.small import encode_png
 
-IMAGES, TESTED = 500, 200  # of the digits; the last are the test images
+IMAGES, TESTED = 400, 200  # of the digits; the last are the test images
 LABELLED = 10  # of the images to train on: one per class
 SMALL: dict[str, Any] = {
     "data.sources": [{"kind": "manifest", "name": "digits", "url": "images/list.csv"}],
     "data.workers": 1,
+    "serving.decoders": 1,
     "index.map_images": 50,
     "evaluate.shared.labels_per_class": [1],
     "evaluate.shared.draws": 10,
