@@ -27,7 +27,7 @@ from benchmarks.search_libraries import BLOCK, NEAREST, WIDTH, read_peak_memory
 from benchmarks.search_vectors import make_vectors
 from components.index import __main__ as stage
 from components.index.files import LISTS, VECTORS, About, write_images, write_vectors
-from components.index.params import Index as Settings
+from components.index.params import IndexSettings
 from components.index.places import make_map
 from components.index.search import Index, map_vectors, open_index
 from components.stage.command import PARAMS_FILE, read_params
@@ -70,9 +70,10 @@ def make(folder: Path, images: int) -> dict[str, Any]:
     return {"peak_memory_bytes": read_peak_memory()}
 
 
-def build(folder: Path, settings: Settings) -> dict[str, Any]:
+def build(folder: Path, settings: IndexSettings) -> dict[str, Any]:
     """Build the index as the stage does, from vectors in place of embeddings; return the seconds of each part."""
-    made, seconds, index = np.load(folder / "made.npy", mmap_mode="r"), {}, folder / "index"
+    made, index = np.load(folder / "made.npy", mmap_mode="r"), folder / "index"
+    seconds: dict[str, Any] = {}
     before = read_peak_memory()
     with threadpool_limits(1):
         parts = (made[first : first + BLOCK] for first in range(0, len(made), BLOCK))

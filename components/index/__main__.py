@@ -20,7 +20,7 @@ from components.features.encoders import OURS
 from components.index.approximate import build_lists
 from components.index.files import IMAGES, LISTS, VECTORS, About, File, write_bytes, write_images, write_vectors
 from components.index.measure import measure_recall
-from components.index.params import Index
+from components.index.params import IndexSettings
 from components.index.places import make_map
 from components.index.search import map_vectors, open_index
 from components.show.progress import Progress
@@ -34,7 +34,7 @@ Advance = Callable[[int], None]
 
 
 def run(
-    params: Index, *, features: str, store: Path, encoder: Path, embeddings: Path, index: Path, metrics: Path
+    params: IndexSettings, *, features: str, store: Path, encoder: Path, embeddings: Path, index: Path, metrics: Path
 ) -> None:
     """Make the images searchable by the features of one encoder, place them in a map, and measure what is missed."""
     check_folder(index)
@@ -108,7 +108,7 @@ def read_vectors(source: Path, width: int, advance: Advance) -> Iterator[np.ndar
         raise RunError(f"{source}: {broken:,} of {count:,} rows are not finite; did the training diverge?")
 
 
-def write_lists(path: Path, vectors: np.ndarray, params: Index) -> File:
+def write_lists(path: Path, vectors: np.ndarray, params: IndexSettings) -> File:
     """Build and write the approximate index, and print how long building took."""
     begun = time.monotonic()
     content = build_lists(

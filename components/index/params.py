@@ -8,7 +8,7 @@ from components.features.encoders import ORDER
 from components.stage.types import Count, Params, Seed, Workers
 
 
-class Index(Params):
+class IndexSettings(Params):
     """What is searched exactly, what an approximate index looks through, and how large the map is."""
 
     encoders: Annotated[tuple[str, ...], Field(strict=False, max_length=1)]  # whose features; none: no stage
@@ -32,4 +32,4 @@ class Index(Params):
         return self
 
 
-SECTIONS = {"index": Index}
+SECTIONS = {"index": IndexSettings}

@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from components.features.embeddings import EmbeddingsWriter
 from components.index import __main__ as stage
-from components.index.params import Index
-from components.index.search import Index as OpenIndex
-from components.index.search import open_index
+from components.index.params import IndexSettings
+from components.index.search import Index, open_index
 from components.stage.command import read_params
 from components.store.store import TEST, TRAIN, UNLABELLED
 from tests.conftest import ROOT
@@ -52,8 +51,8 @@ def write_embeddings(folder: Path, features: np.ndarray, labels: list[int | None
         writer.add_rows(rows, features)
 
 
-def make_settings(**changes: Any) -> Index:
-    section: Index = read_params(ROOT / "params.yaml").index
+def make_settings(**changes: Any) -> IndexSettings:
+    section: IndexSettings = read_params(ROOT / "params.yaml").index
     return section.model_copy(update={"map_images": 30, "lists": 8, "probes": 4, "queries": 50} | changes)
 
 
@@ -65,7 +64,7 @@ def run_stage(folder: Path, features: str = "byol", **changes: Any) -> dict[str,
     return metrics
 
 
-def make_index(folder: Path, features: np.ndarray, **changes: Any) -> OpenIndex:
+def make_index(folder: Path, features: np.ndarray, **changes: Any) -> Index:
     run_stage(write_inputs(folder, features), **changes)
     return open_index(folder / "index")
 

@@ -69,7 +69,9 @@ def test_pgvector_finds_the_same_neighbours(index: Index) -> None:
         table = BLOCKS["PostgreSQL: the table, its rows, and an index for the cosine"]
         assert "COPY 70" in server.psql(table.replace("embeddings.csv", str(Path("embeddings.csv").absolute())))
         answer = server.psql(BLOCKS["PostgreSQL: the five images nearest to one"])
+        through = server.psql(BLOCKS["PostgreSQL: the same through the index"])
     ids, cosines = find_five(index)
     found = re.findall(r"^ *(\S+) *\| *(\d*) *\| *([\d.]+)$", answer, re.MULTILINE)
     assert [name for name, _, _ in found] == ids
     np.testing.assert_allclose([float(similarity) for _, _, similarity in found], cosines, atol=1e-6)
+    assert re.findall(r"^ *(\d+) *\|", through, re.MULTILINE) == ids

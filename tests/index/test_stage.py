@@ -12,7 +12,7 @@ import pytest
 from components.features.cosine import normalise_rows
 from components.index import approximate
 from components.index.exact import search_exactly
-from components.index.params import Index
+from components.index.params import IndexSettings
 from components.index.search import open_index
 from components.stage.errors import InputError, RunError
 from tests.conftest import ROOT
@@ -207,7 +207,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         ({"encoders": ["byol", "pixels"]}, "at most 1 item"),
     ):
         with pytest.raises(ValueError, match=said):
-            Index.model_validate(section | change)
+            IndexSettings.model_validate(section | change)
 
 
 def test_one_thread_or_two_build_the_same_lists(features: np.ndarray) -> None:
