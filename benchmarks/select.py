@@ -113,7 +113,7 @@ def choose_more(part: LabelledFeatures, labelled: np.ndarray, strategy: str, par
     rest = np.setdiff1d(np.arange(len(part.train)), labelled)
     joined = scale(part.train[np.concatenate([labelled, rest])].astype(np.float32))
     ids = pa.chunked_array([pa.array(rest).cast(pa.string())])
-    return rest[choose(Pool(ids, part.labels[labelled], joined), strategy, params, CPU).rows]
+    return rest[choose(Pool(ids, part.labels[labelled], joined, {}, frozenset()), strategy, params, CPU).rows]
 
 
 def judge(part: LabelledFeatures, rows: np.ndarray, c: float) -> np.ndarray:

@@ -77,7 +77,7 @@ def measure(strategy: str, file: str) -> dict[str, float]:
     params, device = read_params(PARAMS_FILE).select, torch.device("cpu")
     prepare_device(device, params.threads)
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-    pool = read_pool(Path(file), params.pool)
+    pool = read_pool(Path(file), params.pool, {})
     read = time.monotonic()
     choice = choose(pool, strategy, params, device)
     cpu = resource.getrusage(resource.RUSAGE_SELF)

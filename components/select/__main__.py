@@ -14,6 +14,7 @@ import pyarrow as pa
 from components.features.encoders import OURS
 from components.learning.device import choose_device, prepare_device
 from components.select.choose import Choice, choose
+from components.select.copies import read_copies
 from components.select.listing import check_untouched, write_listing
 from components.select.params import Select
 from components.select.pool import Pool, read_pool
@@ -24,7 +25,7 @@ from components.stage.errors import InputError
 from components.store.store import Store
 
 
-def run(params: Select, *, strategy: str, store: Path, embeddings: Path, labelling: Path) -> None:
+def run(params: Select, *, strategy: str, store: Path, findings: Path, embeddings: Path, labelling: Path) -> None:
     """Choose images to label by one strategy, and write STRATEGY.csv and the folder STRATEGY of their pictures."""
     if strategy not in params.known_strategies:
         raise InputError(
@@ -35,7 +36,7 @@ def run(params: Select, *, strategy: str, store: Path, embeddings: Path, labelli
     device = choose_device(params.device, "select.device")
     prepare_device(device, params.threads)
     opened, began = Store(store), time.monotonic()
-    pool = read_pool(embeddings / f"{OURS}.parquet", params.pool)
+    pool = read_pool(embeddings / f"{OURS}.parquet", params.pool, read_copies(findings))
     count = min(params.budget, len(pool.features))
     progress = Progress(f"select {strategy}", count, "images") if count else None
     choice = choose(pool, strategy, params, device, progress)

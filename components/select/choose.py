@@ -24,7 +24,7 @@ class Choice:
 
 def choose(pool: Pool, strategy: str, params: Select, device: torch.device, progress: Progress | None = None) -> Choice:
     """Choose at most `budget` images by a strategy; fewer if there are no more that differ."""
-    rows, scores, passed_over = list[int](), list[float](), 0
+    rows, scores, passed_over, barred = list[int](), list[float](), 0, set(pool.barred)
     if not len(pool.features):
         return Choice(rows, scores, passed_over)
     count = min(params.budget, len(pool.features))
@@ -32,11 +32,12 @@ def choose(pool: Pool, strategy: str, params: Select, device: torch.device, prog
     taken[: len(pool.labelled)] = pool.labelled
     # By name, so that an edit of another strategy makes nothing stale.
     for row, score in importlib.import_module(f"components.strategies.{strategy}").rank(pool, params, device):
-        feature, known = pool.features[row], len(pool.labelled) + len(rows)  # (D,)
-        if known and float((taken[:known] @ feature).max()) >= params.same:
+        feature, known, name = pool.features[row], len(pool.labelled) + len(rows), pool.ids[row].as_py()  # (D,)
+        if name in barred or (known and float((taken[:known] @ feature).max()) >= params.same):
             passed_over += 1
             continue
         taken[known] = feature
+        barred.update(pool.copies.get(name, ()))
         rows.append(row)
         scores.append(score)
         if progress:

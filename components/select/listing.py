@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from components.stage.disk import name_faults, write_beside
 from components.stage.errors import InputError
+from components.stage.shown import show
 from components.store.store import SPLITS, TRAIN, Store
 
 ABOUT = "about.txt"  # among the pictures; DVC warns of an empty folder
@@ -66,7 +67,7 @@ def write_pictures(folder: Path, ids: pa.ChunkedArray, store: Store, about: str)
     if rows.null_count:
         missing = ids.filter(pc.is_null(rows))[0].as_py()
         raise InputError(
-            f"{store.folder}: no image '{missing}', which is embedded; `dvc repro embed` embeds what is there"
+            f"{store.folder}: no image {show(missing)}, which is embedded; `dvc repro embed` embeds what is there"
         )
     names = [name_picture(rank, name) for rank, name in enumerate(ids.to_pylist(), start=1)]
     new = folder.with_name(f"{folder.name}.new")

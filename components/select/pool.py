@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from components.features.embeddings import MADE, read_about, read_tables
+from components.select.copies import Copies
 from components.stage.errors import InputError, RunError
 from components.store.store import TEST
 
@@ -26,6 +27,8 @@ class Pool:
     ids: pa.ChunkedArray  # (N,) str
     labels: np.ndarray  # (M,) int64
     joined: Tensor  # (M + N, D) float32, unit length
+    copies: Copies  # near copies by hash
+    barred: frozenset[str]  # ids of the near copies of labelled images
 
     @property
     def labelled(self) -> Tensor:
@@ -38,7 +41,7 @@ class Pool:
         return self.joined[len(self.labels) :]
 
 
-def read_pool(path: Path, pool: str) -> Pool:
+def read_pool(path: Path, pool: str, copies: Copies) -> Pool:
     """Read the images to choose from out of a file of embeddings: all but the test images, which are left alone.
 
     `unlabelled` are those without a label; `train` are all of them, as if none had one. Raises InputError if the file
@@ -62,7 +65,11 @@ def read_pool(path: Path, pool: str) -> Pool:
         wanted = usable[first : first + len(group)]
         joined[places[first : first + len(group)][wanted]] = flat.reshape(-1, width)[wanted]
         first += len(group)
-    return Pool(table["id"].filter(pa.array(free)), labels[known], scale(joined))
+    copied = table["id"].filter(
+        pc.and_(pa.array(known), pc.is_in(table["id"], value_set=pa.array(copies, pa.string())))
+    )
+    barred = frozenset[str]().union(*(copies[name] for name in copied.to_pylist()))
+    return Pool(table["id"].filter(pa.array(free)), labels[known], scale(joined), copies, barred)
 
 
 def scale(joined: np.ndarray) -> Tensor:

@@ -30,9 +30,12 @@ def rank(pool: Pool, params: Select, device: torch.device) -> Iterator[tuple[int
         members = (np.flatnonzero(free == cluster) for cluster in clusters_alike)
         waiting = [list_typical(pool, rows, settings, generator, device) for rows in members]
         while waiting:
-            found = [next(typical, None) for typical in waiting]
-            yield from (image for image in found if image is not None)
-            waiting = [typical for typical, image in zip(waiting, found, strict=True) if image is not None]
+            going = []
+            for typical in waiting:
+                if (image := next(typical, None)) is not None:
+                    yield image
+                    going.append(typical)
+            waiting = going
 
 
 def find_clusters(features: np.ndarray, clusters: int, params: Select) -> np.ndarray:
@@ -67,5 +70,5 @@ def list_typical(
         rows = np.sort(generator.choice(rows, settings.cluster_images, replace=False))
     neighbours = min(settings.neighbours, max(1, len(rows) // 2))  # half of a small cluster, as the authors' code does
     typicality = measure_typicality(pool.features[torch.from_numpy(rows)], neighbours, device)
-    for place in torch.argsort(-typicality, stable=True).tolist():
+    for place in torch.argsort(-typicality, stable=True).numpy():
         yield int(rows[place]), float(typicality[place])

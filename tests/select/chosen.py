@@ -27,7 +27,7 @@ def make_pool(features: np.ndarray, labels: np.ndarray | None = None) -> Pool:
     """Make a pool of features (M + N, D), of which the first M have these labels."""
     labels = np.empty(0, np.int64) if labels is None else labels
     ids = pa.chunked_array([pa.array([f"{n}" for n in range(len(features) - len(labels))])])
-    return Pool(ids, labels, scale(features.astype(np.float32)))
+    return Pool(ids, labels, scale(features.astype(np.float32)), {}, frozenset())
 
 
 def choose_rows(pool: Pool, strategy: str, **changes: Any) -> list[int]:

@@ -32,7 +32,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def embed(folder: Path, store: Store, features: np.ndarray) -> None:
+    if not (folder / "findings").exists():
+        write_copies(folder)
     write_embeddings(folder / "embeddings" / "byol.parquet", store.read_columns(["id", "split", "label"]), features)
+
+
+def write_copies(folder: Path, *pairs: tuple[int, int]) -> None:
+    """Write as near copies what the stage fetch would have found."""
+    (folder / "findings").mkdir(exist_ok=True)
+    listed = "".join(f"{one},train,{other},unlabelled,3\n" for one, other in pairs)
+    (folder / "findings/nearly_repeated.csv").write_text(f"id,split,nearly,its_split,bits\n{listed}")
 
 
 def run(folder: Path, strategy: str = "typiclust", **changes: Any) -> list[dict[str, str]]:
@@ -41,6 +50,7 @@ def run(folder: Path, strategy: str = "typiclust", **changes: Any) -> list[dict[
         make_select_settings(**changes),
         strategy=strategy,
         store=folder / "store",
+        findings=folder / "findings",
         embeddings=folder / "embeddings",
         labelling=folder / "labelling",
     )
@@ -62,6 +72,17 @@ def test_images_without_a_label_are_listed_with_their_pictures_and_no_test_image
         "about.txt",
         *(Path(row["path"]).name for row in fewer),
     }, "pictures of an earlier list are gone"
+
+
+def test_a_near_copy_by_hash_is_chosen_once_and_not_beside_its_labelled_original(folder: Path) -> None:
+    """The encoder need not see that it is one: here it is a stranger by its features."""
+    write_copies(folder, (2, 3), (6, 0))  # 0 is labelled, the others are not
+    chosen = {int(row["id"]) for row in run(folder, "random", budget=COUNT)}
+    assert len(chosen & {2, 3}) == 1
+    assert chosen == {n for n in range(COUNT) if n % 4 > 1} - {6} - ({2, 3} - chosen)
+    (folder / "findings/nearly_repeated.csv").unlink()
+    with pytest.raises(InputError, match=r"nearly_repeated\.csv: cannot be read: .*; `dvc repro fetch`"):
+        run(folder, "random")
 
 
 def test_where_all_images_have_labels_the_list_is_empty_on_purpose(
