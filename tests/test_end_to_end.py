@@ -250,5 +250,5 @@ def test_the_real_graph_is_retrained_in_a_worktree_and_its_first_encoder_promote
     decision = json.loads(project.run("git", "show", "encoder@v0.1.0:metrics/decision.json"))
     assert (decision["outcome"], decision["version"]) == ("promoted", "v0.1.0")
     assert project.run("git", "status", "--porcelain") == "", "the checkout is as it was"
-    project.run("dvc", "artifacts", "get", ".", "classifier", "--rev", "encoder@v0.1.0", "--out", "got")
+    project.run("dvc", "get", ".", "models/classifier", "--rev", "encoder@v0.1.0", "--out", "got")
     assert {path.name for path in (project.root / "got").iterdir()} >= {"classifier.onnx", "config.json"}

@@ -228,7 +228,7 @@ def test_paths_stand_in_vars_only() -> None:
 
 
 def test_packages_import_nothing_by_themselves() -> None:
-    for path in list_python_files("components", "pipelines"):
+    for path in list_python_files("components", "pipelines", "serving"):
         if path.name == "__init__.py":
             assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
@@ -253,6 +253,11 @@ def test_only_a_command_reaches_up_and_only_by_name() -> None:
 def test_components_know_nothing_above_them() -> None:
     for path in list_python_files("components"):
         assert not list_packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
+
+
+def test_nothing_stands_on_what_serves() -> None:
+    for path in list_python_files("pipelines", "presets"):
+        assert "serving" not in list_packages(path), path
 
 
 def test_no_path_that_is_shared_knows_of_one_objective() -> None:
