@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed-from-lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick faults lint format bench article peers audit lock clean
+.PHONY: help setup demo serve test quick faults lint format bench article peers audit lock clean
 
 help: ## List these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -13,6 +13,9 @@ setup: $(INSTALLED) ## Make .venv from the lock
 
 demo: $(INSTALLED) ## Run the whole pipeline on the embedded data and print the metrics and the report's path
 	$(BIN)/python -m pipelines.train
+
+serve: $(INSTALLED) ## Serve search, classification and embedding of images on this machine, with a page
+	$(BIN)/python -m serving
 
 test: lint ## Run lint, types and tests, as CI does
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

@@ -21,11 +21,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.records import write_record
-from components.evaluate.__main__ import choose_device_name
 from components.evaluate.params import Evaluate
+from components.features.judging.device import choose_judging_device
 from components.features.judging.labelled import LabelledFeatures, complement, standardise
 from components.features.judging.statistics import hold_out_rows
-from components.learning.device import choose_device, prepare_device
+from components.learning.device import prepare_device
 from components.probes.knn import KnnProbe
 from components.probes.linear import LinearProbe
 from components.probes.logistic import LogisticProbe
@@ -45,7 +45,7 @@ def main() -> None:
     asked = parser.parse_args()
     with exit_on_error("probes"):
         params: Evaluate = read_params(PARAMS_FILE).evaluate
-        device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
+        device = choose_judging_device(params.shared.device, "evaluate.shared.device")
     prepare_device(device, asked.threads)
     part = draw_features(asked.train, asked.test, asked.features, asked.classes)
     validation = hold_out_rows(part.labels, params.shared.validation_fraction, np.random.default_rng(0))

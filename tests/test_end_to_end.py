@@ -35,12 +35,15 @@ def test_a_repro_makes_everything_that_the_readme_names(reproduced: Project) -> 
     made += [f"metrics/{name}.json" for name in ("data", "pretrain", *PROBES)]
     made += [f"plots/{probe}/confusion.csv" for probe in PROBES]
     made += [f"predictions/{probe}.parquet" for probe in PROBES]
+    made += [f"models/classifier/classifier.{kind}" for kind in ("onnx", "safetensors")]
+    made += ["metrics/classifier.json", "plots/classifier/reliability.csv"]
     made += [
         "labelling/typiclust.csv",
         "reports/index.html",
         "plots/pretrain/views.png",
         "data/store/part-00000.parquet",
     ]
+    made += ["index/images.parquet", "index/vectors.npy", "metrics/index.json"]
     assert [name for name in made if not (reproduced.root / name).is_file()] == []
     assert reproduced.run("git", "status", "--porcelain") == "", "a run leaves nothing that Git would pick up"
 
@@ -56,6 +59,7 @@ def test_the_report_of_a_real_run_shows_every_section_with_its_charts(reproduced
         "few": sorted(f"few-labels-{probe}" for probe in ("knn", "linear", "logistic")),
         "atlas": ["map"],
         "confused": ["confusion"],
+        "classifier": ["reliability"],
         "alike": [],
         "numbers": ["precision"],
         "training": sorted(f"curve-{name}" for name in ("loss", *readings)),
@@ -108,7 +112,7 @@ def test_a_probes_parameter_reruns_that_probe_and_the_report_only_and_going_back
 
 
 EVALUATIONS = {f"evaluate@{probe}" for probe in PROBES}
-EVERYTHING_AFTER = {"embed", "report", "select@typiclust"} | EVALUATIONS
+EVERYTHING_AFTER = {"embed", "classifier@byol", "index@byol", "select@typiclust", "report"} | EVALUATIONS
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +129,10 @@ def editable(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> P
         ("components/report/objectives.py", {"report"}),
         ("components/report/page/page.html.j2", {"report"}),
         ("components/probes/knn.py", {"evaluate@knn", "report"}),
+        ("components/classifier/head.py", {"classifier@byol", "report"}),
         ("components/strategies/typiclust.py", {"select@typiclust"}),
         ("components/strategies/margin.py", set()),
+        ("components/index/search.py", {"index@byol", "report"}),
         ("components/features/load.py", EVERYTHING_AFTER),
         ("components/byol/objective.py", {"pretrain"} | EVERYTHING_AFTER),
         ("components/learning/views.py", {"pretrain"} | EVERYTHING_AFTER),
@@ -203,7 +209,7 @@ def test_a_slip_stops_the_run_and_loses_nothing(project: Project) -> None:
 def test_the_flow_without_a_server_finds_everything_up_to_date(project: Project) -> None:
     output = project.run("python", "-m", "pipelines.train", "--no-server")
     outcomes = re.findall(r"^│ (\S+)\s+│ (ran|up to date)\s+│$", output, re.MULTILINE)
-    assert len(outcomes) == len(graph.read_stages(project.root))
+    assert {name for name, _ in outcomes} == {stage.name for stage in graph.read_stages(project.root)}
     assert {outcome for _, outcome in outcomes} == {"up to date"}
 
 
@@ -244,3 +250,5 @@ def test_the_real_graph_is_retrained_in_a_worktree_and_its_first_encoder_promote
     decision = json.loads(project.run("git", "show", "encoder@v0.1.0:metrics/decision.json"))
     assert (decision["outcome"], decision["version"]) == ("promoted", "v0.1.0")
     assert project.run("git", "status", "--porcelain") == "", "the checkout is as it was"
+    project.run("dvc", "get", ".", "models/classifier", "--rev", "encoder@v0.1.0", "--out", "got")
+    assert {path.name for path in (project.root / "got").iterdir()} >= {"classifier.onnx", "config.json"}

@@ -31,10 +31,12 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "pretrain": ("stage", "store", "encoder", "learning", "show"),
     "embed": ("stage", "store", "encoder", "learning", "features", "show"),
     "evaluate": ("stage", "store", "encoder", "learning", "features", "show"),
+    "classifier": ("stage", "store", "encoder", "learning", "features", "show"),
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
     "select": ("stage", "store", "encoder", "learning", "features", "show"),
     "strategies": ("stage", "store", "encoder", "learning", "features", "select", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
+    "index": ("stage", "store", "features", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
     "flows": ("stage",),
 } | dict.fromkeys(OBJECTIVES, ("stage", "encoder", "learning"))
@@ -226,7 +228,7 @@ def test_paths_stand_in_vars_only() -> None:
 
 
 def test_packages_import_nothing_by_themselves() -> None:
-    for path in list_python_files("components", "pipelines"):
+    for path in list_python_files("components", "pipelines", "serving"):
         if path.name == "__init__.py":
             assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
@@ -251,6 +253,11 @@ def test_only_a_command_reaches_up_and_only_by_name() -> None:
 def test_components_know_nothing_above_them() -> None:
     for path in list_python_files("components"):
         assert not list_packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
+
+
+def test_nothing_stands_on_what_serves() -> None:
+    for path in list_python_files("pipelines", "presets"):
+        assert "serving" not in list_packages(path), path
 
 
 def test_no_path_that_is_shared_knows_of_one_objective() -> None:

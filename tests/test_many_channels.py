@@ -70,6 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report.run(
         params.report,
         params.evaluate,
+        params.classifier.model_copy(update={"encoders": ()}),
         metrics=metrics,
         predictions=root / "predictions",
         plots=plots,

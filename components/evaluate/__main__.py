@@ -9,14 +9,13 @@ import components.stage.openmp  # noqa: F401  (before torch)
 import importlib
 from pathlib import Path
 
-import torch
-
 from components.evaluate import results
 from components.evaluate.given import Given
 from components.evaluate.outcome import NothingToMeasureError
 from components.evaluate.params import Evaluate
 from components.features.encoders import OURS
-from components.learning.device import choose_device, prepare_device
+from components.features.judging.device import choose_judging_device
+from components.learning.device import prepare_device
 from components.stage.command import main
 from components.stage.disk import check_file, check_folder
 from components.stage.errors import InputError
@@ -39,7 +38,7 @@ def run(
     for file in (metrics, predictions):
         check_file(file)
     check_folder(plots)
-    device = choose_device(choose_device_name(params.shared.device), "evaluate.shared.device")
+    device = choose_judging_device(params.shared.device, "evaluate.shared.device")
     prepare_device(device, params.shared.threads)
     given = Given(store, encoder, embeddings, device)
     try:
@@ -56,11 +55,6 @@ def run(
         results.write_skipped(metrics, given.encoders, skipped)
     else:
         results.write_metrics(metrics, outcomes)
-
-
-def choose_device_name(name: str) -> str:
-    """Resolve `auto` to CUDA or the CPU: Apple's GPU has no double precision, which several probes need."""
-    return name if name != "auto" or torch.cuda.is_available() else "cpu"
 
 
 if __name__ == "__main__":

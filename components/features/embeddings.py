@@ -1,7 +1,8 @@
 """Writes and reads embeddings as Parquet: id, split, label and a fixed-size list of float32, one file per encoder.
 
 The schema's metadata name the precision in which the features were computed, since `auto` in params.yaml means another
-one on another machine. N images, n of the N images, D features.
+one on another machine. N images, n of the N images, D features. PyTorch, whose import takes a second or two, is
+imported only where a precision is asked for.
 """
 
 from collections.abc import Iterator
@@ -9,24 +10,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from components.stage.disk import name_faults
 from components.stage.errors import InputError, RunError
 from components.store.sealed import SealedWriter, open_sealed, read_metadata
 from components.store.store import SPLITS, TEST, TRAIN
 
+if TYPE_CHECKING:
+    import torch
+
 COLUMNS = {"id": pa.string(), "split": pa.string(), "label": pa.int64(), "embedding": None}  # of any width
 ABOUT = ["id", "split", "label"]  # the columns beside the features
 MADE = "`dvc repro embed` writes it"
 GROUP_ROWS = 1024  # in memory at a time: 12 MB of the widest features
 PRECISION = b"precision"  # the key of the metadata
-PRECISIONS = {b"float32": torch.float32, b"bfloat16": torch.bfloat16}
+PRECISIONS = (b"float32", b"bfloat16")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Embeddings:
     splits: np.ndarray  # (N,) str
     labels: np.ndarray  # (N,) int64, -1 where unlabelled
     features: np.ndarray  # (N, D) float32
-    precision: torch.dtype  # of the convolutions and products that made them
+    precision: "torch.dtype"  # of the convolutions and products that made them
 
     def select_split(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Select the features and labels of the labelled images of a split: (n, D), (n,)."""
@@ -61,10 +64,10 @@ class EmbeddingsWriter:
     Row groups do not depend on how the rows are portioned, so that the same rows give the same bytes.
     """
 
-    def __init__(self, path: Path, precision: torch.dtype) -> None:
+    def __init__(self, path: Path, precision: "torch.dtype") -> None:
         """`precision` is that of the features' convolutions and products."""
         self.path, self.temporary = path, path.with_name(f"{path.name}.new")
-        self.metadata = {PRECISION: next(name for name, known in PRECISIONS.items() if known == precision)}
+        self.metadata = {PRECISION: str(precision).removeprefix("torch.").encode()}
         self.waiting: pa.Table | None = None
         self.file: SealedWriter | None = None
 
@@ -116,6 +119,15 @@ def read_tables(path: Path) -> Iterator[pa.Table]:
             yield file.read_row_group(group)
 
 
+def read_features(path: Path, width: int) -> Iterator[np.ndarray]:
+    """Yield the features of one row group after the other: (n, D) float32. Raises InputError if an image has none."""
+    for group in read_tables(path):
+        values = group["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        if len(values) != len(group) * width:
+            raise InputError(f"{path}: an image without features; {MADE}")
+        yield values.reshape(-1, width)
+
+
 def read_about(path: Path) -> tuple[pa.Table, int]:
     """Read what a file of embeddings says about its images, the columns ABOUT, and the width D of its features.
 
@@ -140,13 +152,9 @@ def read_embeddings(path: Path) -> Embeddings:
     damaged or does not say how precise they are."""
     (table, width), precision = read_about(path), read_precision(path)
     features, first = np.empty((len(table), width), np.float32), 0
-    for group in read_tables(path):  # one by one: all at once would take several times the memory
-        column = group["embedding"].combine_chunks()
-        values = column.flatten().to_numpy(zero_copy_only=False)
-        if len(values) != len(group) * width:
-            raise InputError(f"{path}: an image without features; {MADE}")
-        features[first : first + len(group)] = values.reshape(-1, width)
-        first += len(group)
+    for part in read_features(path, width):  # one by one: all at once would take several times the memory
+        features[first : first + len(part)] = part
+        first += len(part)
     broken = sum(int((~np.isfinite(part)).any(axis=1).sum()) for part in np.array_split(features, 1 + first // 4096))
     if broken:
         raise RunError(f"{path}: {broken:,} of {len(table):,} rows are not finite; did the training diverge?")
@@ -159,10 +167,13 @@ def read_embeddings(path: Path) -> Embeddings:
     )
 
 
-def read_precision(path: Path) -> torch.dtype:
+def read_precision(path: Path) -> "torch.dtype":
     """Read how precise the features are. Raises InputError if the file does not say."""
+    import torch
+
     with open_sealed(path, COLUMNS, "embed") as file:
-        precision = PRECISIONS.get(read_metadata(file).get(PRECISION, b""))
-    if precision is None:
+        name = read_metadata(file).get(PRECISION, b"")
+    if name not in PRECISIONS:
         raise InputError(f"{path}: no precision of the features in its metadata; {MADE}")
+    precision: torch.dtype = getattr(torch, name.decode())
     return precision

@@ -4,5 +4,6 @@ from components.flows.flow import Flow
 from components.flows.notify import Notify
 from components.flows.promote import Promote
 from components.flows.retrain import Retrain
+from components.flows.serving import Serving
 
-SECTIONS = {"flow": Flow, "retrain": Retrain, "promote": Promote, "notify": Notify}
+SECTIONS = {"flow": Flow, "retrain": Retrain, "promote": Promote, "notify": Notify, "serving": Serving}

@@ -29,12 +29,14 @@ LINKS = {  # section: its link's text
     "few": "Few labels",
     "atlas": "Map",
     "confused": "Mistakes",
+    "classifier": "Classifier",
     "alike": "Alike",
     "numbers": "Every number",
     "training": "Training",
     "images": "Images",
     "made": "Provenance",
 }
+CLASSIFIER = "classifier"  # the stage, and what its files are called
 BOKEH = Resources(mode="inline", components=["bokeh"])
 
 
@@ -49,9 +51,16 @@ class EvaluateSection(Protocol):
         ...
 
 
+class ClassifierSection(Protocol):
+    """The part of the section `classifier` that the report uses."""
+
+    encoders: tuple[str, ...]
+
+
 def run(
     params: Report,
     evaluate: EvaluateSection,
+    classifier: ClassifierSection,
     *,
     store: Path,
     encoder: Path,
@@ -65,12 +74,14 @@ def run(
     """Write the page and the model card."""
     for file in (report, card):
         check_file(file)
-    remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
+    asked = [*evaluate.probes, *([CLASSIFIER] if classifier.encoders else [])]
+    remove_stale(metrics, predictions, plots, known=[*evaluate.known_probes, CLASSIFIER], asked=asked)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
     check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
-    inputs = Inputs(data, pretrain, probes, Store(store), config.images, embeddings, predictions, plots)
+    classified = read_metrics(metrics / f"{CLASSIFIER}.json") if classifier.encoders else {}
+    inputs = Inputs(data, pretrain, probes, classified, Store(store), config.images, embeddings, predictions, plots)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance, config.start)
     write_text(report, page)
@@ -96,6 +107,7 @@ def render_page(
         "few": sections.show_few_labels(inputs),
         "atlas": sections.show_map(inputs, params),
         "confused": sections.show_mistakes(inputs, params),
+        "classifier": sections.show_classifier(inputs),
         "alike": sections.show_nearest(inputs, params),
         "numbers": sections.show_numbers(inputs),
         "training": sections.show_pretraining(inputs),

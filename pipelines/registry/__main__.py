@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipelines import entrance, signals
 from pipelines.errors import USER_ERROR, StageError
-from pipelines.registry import mending, presence, prune, start, versions, worktree
+from pipelines.registry import bring, mending, presence, prune, start, versions, worktree
 from pipelines.registry.git import git_succeeds, run_git
 from pipelines.registry.versions import Version
 from pipelines.shown import show
@@ -52,6 +52,7 @@ def main() -> int:
     commands.add_parser("register", help="make a commit a version").add_argument("revision", nargs="?", default="HEAD")
     brings = commands.add_parser("start", help="bring a version's encoder to where a training begins with it")
     brings.add_argument("version", nargs="?", help="by default the one in production")
+    add_bring(commands)
     add_prune(commands)
     arguments = parser.parse_args()
     with signals.heed_signals():
@@ -73,6 +74,8 @@ def run_command(arguments: argparse.Namespace) -> None:
         prune_by_hand(root, sections, arguments)
     elif arguments.command == "start":
         bring_by_hand(root, promote, arguments.version)
+    elif arguments.command == "bring":
+        bring_files(root, promote, arguments)
     elif arguments.command in ("promote", "rollback"):
         promote_by_hand(root, promote, arguments.version if arguments.command == "promote" else None)
     else:
@@ -92,9 +95,11 @@ def register_by_hand(root: Path, promote: Mapping[str, Any], revision: str) -> N
 
 
 def check_artifact(root: Path, artifact: str, commit: str) -> None:
-    """Check that what the cache has of an artifact is whole; the remote may have the rest. Raises DamageError."""
-    path = versions.find_artifact_path(root, artifact)
-    mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), [path]))
+    """Check that what the cache has of an artifact, and of the others in its commit, is whole; the remote may have the
+    rest. Raises DamageError, and StageError if dvc.yaml has no such artifact."""
+    versions.find_artifact_path(root, artifact)
+    paths = versions.read_artifact_paths(root).values()
+    mending.require_objects(root, wholeness.select(graph.list_outputs(root, commit), paths))
 
 
 def add_prune(commands: Any) -> None:
@@ -132,12 +137,37 @@ def promote_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) ->
 def bring_by_hand(root: Path, promote: Mapping[str, Any], name: str | None) -> None:
     """Bring the named version, or without a name the one in production, to where a training begins with it."""
     artifact, stage = promote["artifact"], promote["stage"]
-    wanted = versions.find_champion(root, promote) if name is None else find_version(root, artifact, name)
-    if wanted is None:
-        way = "`python -m pipelines.retrain` makes the first, or name a version after `start`"
-        raise StageError(f"{stage}: no version of {artifact} is {stage} yet; {way}", USER_ERROR)
+    wanted = find_holder(root, promote, stage, "start") if name is None else find_version(root, artifact, name)
     folder = start.bring(root, root, wanted, promote).relative_to(root)
     print(f"{folder}: the encoder of {artifact}@{wanted.name}, which `kind: champion` begins with")
+
+
+def add_bring(commands: Any) -> None:
+    """Add the command that brings a version's files into a folder of its own."""
+    parser = commands.add_parser("bring", help="bring a version's files into a new folder, as to serve them")
+    parser.add_argument("folder", type=Path)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--stage", metavar="STAGE", help="the version that holds it, such as prod")
+    which.add_argument("--version", metavar="VERSION")
+    parser.add_argument("--paths", nargs="+", required=True, metavar="NAME", help="of `vars: path:` in dvc.yaml")
+
+
+def bring_files(root: Path, promote: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    """Bring the files of the named version, or of the one that holds the named stage. Raises StageError."""
+    artifact, stage, name = promote["artifact"], arguments.stage, arguments.version
+    wanted = find_version(root, artifact, name) if name is not None else find_holder(root, promote, stage, "--version")
+    bring.bring(root, wanted, arguments.paths, root / arguments.folder)
+    print(f"{arguments.folder}: {artifact}@{wanted.name}")
+
+
+def find_holder(root: Path, promote: Mapping[str, Any], stage: str, option: str) -> Version:
+    """Return the version that holds a stage; `option` names a version instead. Raises StageError if none does."""
+    wanted = versions.find_champion(root, {**promote, "stage": stage})
+    if wanted is None:
+        way = f"`python -m pipelines.retrain` makes the first, or name a version after `{option}`"
+        line = f"{show(stage)}: no version of {promote['artifact']} is {show(stage)} yet; {way}"
+        raise StageError(line, USER_ERROR)
+    return wanted
 
 
 def find_version(root: Path, artifact: str, name: str) -> Version:

@@ -14,8 +14,11 @@ from pipelines.train import graph
 
 
 def check_presence(root: Path, version: Version, promote: Mapping[str, Any], say: Say) -> None:
-    """Check that the cache or the default remote has a version's files. Raises StageError if neither has."""
-    hashes = list_hashes(root, version.commit, versions.find_artifact_path(root, promote["artifact"]))
+    """Check that the cache or the default remote has the files of a version, and of the other artifacts in its commit,
+    such as what classifies by it. Raises StageError if neither has."""
+    versions.find_artifact_path(root, promote["artifact"])
+    paths = versions.read_artifact_paths(root).values()
+    hashes = [text for path in paths for text in list_hashes(root, version.commit, path)]
     with graph.open_repo(root) as repo:
         cache, remote = repo.cache.local, repo.config["core"].get("remote")
         missing = {oid for oid in objects.list_mentioned(hashes, cache) if not objects.locate(oid, cache).is_file()}

@@ -151,15 +151,20 @@ def find_previous(root: Path, promote: Mapping[str, Any]) -> Version:
 
 def find_artifact_path(root: Path, artifact: str) -> Path:
     """Return an artifact's path from the root, as dvc.yaml has it. Raises StageError."""
+    by_name = read_artifact_paths(root)
+    if artifact not in by_name:
+        raise StageError(f"params.yaml: promote.artifact: one of {sorted(by_name)}, not '{artifact}'", USER_ERROR)
+    return by_name[artifact]
+
+
+def read_artifact_paths(root: Path) -> dict[str, Path]:
+    """Read every artifact's path from the root, as dvc.yaml has it: a version is a commit, with all of them."""
     with graph.open_repo(root) as repo:
-        by_name = {
-            name: annotation
+        return {
+            name: Path(annotation.path)
             for annotations in Artifacts(repo).read().values()
             for name, annotation in annotations.items()
         }
-    if artifact not in by_name:
-        raise StageError(f"params.yaml: promote.artifact: one of {sorted(by_name)}, not '{artifact}'", USER_ERROR)
-    return Path(by_name[artifact].path)
 
 
 def read_score(root: Path, commit: str, promote: Mapping[str, Any]) -> float | None:

@@ -62,7 +62,8 @@ class Project:
                 )
             case "report":
                 chosen = self.params.evaluate.model_copy(update={"probes": ("knn",)})
-                report.run(self.params.report, chosen, **at, report=out / "index.html", card=out / "README.md")
+                none = self.params.classifier.model_copy(update={"encoders": ()})
+                report.run(self.params.report, chosen, none, **at, report=out / "index.html", card=out / "README.md")
 
 
 def make_project(root: Path) -> Project:

@@ -121,7 +121,8 @@ def run_graph(folder: Path, params: Any) -> str:
             outputs = {"metrics": metrics / f"{probe}.json", "predictions": predictions / f"{probe}.parquet"}
             evaluate.run(params.evaluate, probe=probe, **inputs, **outputs, plots=plots / probe)
         outputs = {"predictions": predictions, "plots": plots, "metrics": metrics, "report": folder / "index.html"}
-        report.run(params.report, params.evaluate, **inputs, **outputs, card=encoder / "README.md")
+        none = params.classifier.model_copy(update={"encoders": ()})
+        report.run(params.report, params.evaluate, none, **inputs, **outputs, card=encoder / "README.md")
     except (InputError, RunError) as error:
         return str(error)
     assert (folder / "index.html").stat().st_size > 10_000

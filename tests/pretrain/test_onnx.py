@@ -9,8 +9,13 @@ import onnxruntime
 import pytest
 import torch
 
+from components.classifier import files
+from components.classifier import onnx as classifier_onnx
+from components.classifier.load import load_classifier
+from components.classifier.saved import Config, save_head
 from components.encoder.params import ArticleNetwork, Encoder, TorchvisionResNet
 from components.encoder.saved import ONNX, save_encoder
+from components.encoder.saved import Config as EncoderConfig
 from components.features.load import load_encoder
 from components.pretrain.onnx import export_onnx
 from tests.encoder.made import TINY, make_encoder
@@ -41,6 +46,7 @@ def test_the_live_the_loaded_and_the_onnx_network_agree(
     del graph.graph.initializer[:]  # in millions of random bytes any word stands somewhere
     assert b".py" not in graph.SerializeToString(), "a path of this machine"
     session = onnxruntime.InferenceSession(tmp_path / ONNX)
+    head = add_head(tmp_path, config)
     for batch_size in (1, 2, 7):
         batch = torch.randn(batch_size, channels, side, side)
         (found,) = session.run(["features"], {"images": batch.numpy()})
@@ -50,6 +56,22 @@ def test_the_live_the_loaded_and_the_onnx_network_agree(
         assert np.abs(live).max() > 0.01, "there is something to agree about"
         np.testing.assert_allclose(read, live, rtol=0, atol=1e-4)
         np.testing.assert_allclose(found, live, rtol=1e-4, atol=1e-4)
+        (answered,) = head.run([files.PROBABILITIES], {"images": batch.numpy()})
+        expected = load_classifier(tmp_path / "classifier").from_features(torch.from_numpy(live)).numpy()
+        assert 0.05 < expected.max() < 0.95
+        np.testing.assert_allclose(answered, expected, rtol=0, atol=1e-4)
+
+
+def add_head(folder: Path, config: EncoderConfig) -> onnxruntime.InferenceSession:
+    """Write and open a classifier of five classes on the encoder in the folder, its weights drawn at random."""
+    weights = torch.randn(config.features, 5) / config.features**0.5
+    tensors = {"centre": torch.rand(config.features), "weights": weights, "bias": torch.randn(5)}
+    about = {"features": config.features, "images": config.images, "encoder": "0" * 64, "train_images": 9, "c": 1.0}
+    said = Config(classes=("a", "b", "c", "d", "e"), temperature=1.5, calibrated_on=9, untrained=(), **about)
+    save_head(folder / "classifier", tensors, said)
+    model = classifier_onnx.read_model(folder / ONNX, config.features)
+    classifier_onnx.write_onnx(folder / "classifier" / files.ONNX, model, tensors, said)
+    return onnxruntime.InferenceSession(folder / "classifier" / files.ONNX)
 
 
 def test_the_file_is_one_and_says_how_to_feed_it(tmp_path: Path) -> None:

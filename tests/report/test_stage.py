@@ -13,13 +13,14 @@ from tests.conftest import ROOT
 from tests.report.page import pages
 
 
-def run(folder: pages.Folder) -> None:
+def run(folder: pages.Folder, classifier: tuple[str, ...] = ()) -> None:
     """Run the stage as `dvc repro report` does."""
     root, params = folder.root, read_params(ROOT / "params.yaml")
     names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
     paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
-    report.run(params.report, evaluate, **paths, card=root / "encoder" / "README.md")
+    asked = params.classifier.model_copy(update={"encoders": classifier})
+    report.run(params.report, evaluate, asked, **paths, card=root / "encoder" / "README.md")
 
 
 def add_encoder(folder: pages.Folder) -> None:
@@ -46,6 +47,19 @@ def test_it_writes_the_page_and_the_card_and_both_have_the_numbers(
     verdict = capsys.readouterr().out.splitlines()[-1]
     assert verdict.startswith("Better than the untrained network, but not shown to be better than the pixels.")
     assert f"**What it is worth:** {verdict}" in card
+
+
+def test_what_an_earlier_classifier_left_goes_when_none_is_asked_for(tmp_path: Path) -> None:
+    """Its numbers would stand in Git beside those of this run, as if they were of the same encoder."""
+    folder = pages.write_labelled(tmp_path, names=["ant", "bee"])
+    add_encoder(folder)
+    pages.write_classifier(folder, pages.make_estimate("accuracy", 0.75) | {"temperature": 1.2, "c": 1.0}, "")
+    run(folder, classifier=("byol",))
+    assert 'id="classifier"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    run(folder)
+    assert 'id="classifier"' not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "metrics" / "classifier.json").exists()
+    assert not (tmp_path / "plots" / "classifier").exists()
 
 
 def test_without_an_encoder_it_says_what_makes_one(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_probe_that_is_no_longer_asked_for_leaves_nothing(tmp_path: Path, caps
     assert not (tmp_path / "plots" / "linear").exists()
     printed = capsys.readouterr().out
     assert printed.count("metrics/linear.json") == 1
-    assert printed.endswith("evaluate.probes does not name linear\n")
+    assert printed.endswith("params.yaml no longer asks for linear\n")
     assert "knn" not in printed.replace(str(tmp_path), "")
 
 

@@ -18,7 +18,7 @@ SKIPPED = {"skipped": "needs labelled images, and there are none"}
 
 
 def make_inputs(folder: Path, probes: dict[str, Any], pretrain: dict[str, Any] = LONG) -> Inputs:
-    return Inputs(pages.CLEAN, pretrain, probes, cast(Any, None), RGB, folder, folder, folder)
+    return Inputs(pages.CLEAN, pretrain, probes, {}, cast(Any, None), RGB, folder, folder, folder)
 
 
 def make_metrics(key: str, width: float = 0.01, **values: float) -> dict[str, dict[str, float]]:

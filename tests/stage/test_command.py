@@ -172,7 +172,7 @@ def test_a_stage_stops_with_status_2_and_writes_nothing(params: Path, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
-@pytest.mark.parametrize("name", ["fetch", "pretrain", "embed", "evaluate", "select", "report"])
+@pytest.mark.parametrize("name", ["fetch", "pretrain", "embed", "evaluate", "index", "select", "report"])
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # other tests have imported it
 def test_every_stage_says_how_to_call_it(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

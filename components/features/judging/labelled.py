@@ -21,7 +21,7 @@ class LabelledFeatures:
     @property
     def classes(self) -> int:
         """The number of classes K."""
-        return int(max(self.labels.max(), self.truth.max())) + 1
+        return int(max(self.labels.max(initial=-1), self.truth.max(initial=-1))) + 1
 
 
 def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

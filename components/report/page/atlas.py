@@ -14,18 +14,15 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, Range1d, TapTool
 from bokeh.plotting import figure
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
+from components.features.cosine import normalise_rows
 from components.features.embeddings import Embeddings
-from components.report.page.pictures import normalise_rows
+from components.features.places import place_images
 from components.report.page.theme import INK, MARKERS, PALETTE, escape_tex, make_figure
 from components.report.words import count
 from components.store.squares import draw_rows
 from components.store.store import SPLITS, TEST
 
-PERPLEXITY = 30.0  # scikit-learn's default; less for few images
-LEAST = 5  # images and features that t-SNE needs
 UNNAMED = "no label"
 OTHER_LOOK = (INK, "x")
 NAMED = 18  # classes with a look of their own, where there are more classes than looks
@@ -63,27 +60,6 @@ def choose_rows(splits: np.ndarray, count: int, seed: int) -> np.ndarray:
     test = np.flatnonzero(splits == TEST)
     candidates = test if len(test) > 1 else np.arange(len(splits))
     return draw_rows(candidates, count, np.random.default_rng(seed))
-
-
-def place_images(features: np.ndarray, seed: int) -> np.ndarray:
-    """Place images by t-SNE, or by two principal components if images or features are too few: (n, D) -> (n, 2)."""
-    rows = normalise_rows(features.astype(np.float64))
-    if min(rows.shape) < LEAST:
-        return project_principal(rows)
-    if np.ptp(rows, axis=0).max() < 1e-6:  # collapsed
-        return np.zeros((len(rows), 2))
-    perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
-    with threadpool_limits(1):  # the same bits on any number of cores
-        places = TSNE(perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(rows)
-    return np.asarray(places, dtype=np.float64)
-
-
-def project_principal(rows: np.ndarray) -> np.ndarray:
-    """Project rows onto their first two principal components: (n, D) -> (n, 2)."""
-    axes, lengths, _ = np.linalg.svd(rows - rows.mean(0), full_matrices=False)
-    places = np.zeros((len(rows), 2))
-    places[:, : min(2, len(lengths))] = (axes * lengths)[:, :2]
-    return places
 
 
 def find_neighbours(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

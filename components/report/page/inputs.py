@@ -23,6 +23,8 @@ from components.stage.errors import InputError
 from components.store.sealed import open_sealed
 from components.store.store import Store
 
+PARTS = ("images", "confidence", "accuracy", "accuracy_low", "accuracy_high")
+RELIABILITY = [f"{name}{state}" for state in ("", "_uncalibrated") for name in PARTS]
 PREDICTED = {"id": pa.string(), "encoder": pa.string(), "actual": pa.int64(), "predicted": pa.int64()}
 
 
@@ -42,6 +44,7 @@ class Inputs:
     data: dict[str, Any]
     pretrain: dict[str, Any]
     probes: dict[str, Probe]
+    classifier: Probe  # empty where there is none
     store: Store
     shape: Images  # as the encoder sees them
     embeddings: Path
@@ -86,6 +89,17 @@ class Inputs:
         if None in curve.get("epoch", [None]):
             raise InputError(f"{path}: no column epoch, or an empty cell in it; `dvc repro pretrain` writes it")
         return curve
+
+    @property
+    def reliability(self) -> Columns:
+        """The columns of plots/classifier/reliability.csv, a row per bin; none where there is no classifier."""
+        if not self.classifier:
+            return {}
+        path = self.plots / "classifier" / "reliability.csv"
+        columns = read_columns(path, "classifier")
+        if lacking := [name for name in RELIABILITY if name not in columns]:
+            raise InputError(f"{path}: no column {lacking[0]}; `dvc repro classifier` writes it")
+        return columns
 
     def read_predictions(self, probe: str) -> Predictions | None:
         """Read a probe's predictions, or return None if there are none."""

@@ -108,6 +108,7 @@ class OfEncoder(Measured):
 SHAPES: dict[str, tuple[TypeAdapter[Any], str]] = {  # what a file holds, and the stage that writes it
     "data.json": (TypeAdapter(Data), "fetch"),
     "pretrain.json": (TypeAdapter(Pretrained), "pretrain"),
+    "classifier.json": (TypeAdapter(dict[str, OfEncoder]), "classifier"),
 }
 PROBE = TypeAdapter[Any](dict[str, OfEncoder]), "evaluate"
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from components.encoder.params import Images
+from components.features.cosine import normalise_rows
 from components.stage.errors import InputError
 from components.store.decode import MODES, decode_image, decode_shown
 from components.store.store import SPLITS, Store
@@ -81,12 +82,6 @@ def read_pictures(store: Store, rows: Iterable[int], budget: int, images: Images
         int(wanted[place]): make_thumbnail(encoded, limit, images)
         for place, encoded in store.read_images(wanted, SPLITS)
     }
-
-
-def normalise_rows(rows: np.ndarray) -> np.ndarray:
-    """Scale each row to length 1; a row of zeros stays as it is: (M, D) -> (M, D)."""
-    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)  # (M, 1)
-    return np.asarray(rows / lengths)
 
 
 def find_nearest_rows(queries: np.ndarray, bank: np.ndarray, count: int) -> np.ndarray:

@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 from bokeh.plotting import figure
 
+from components.features.encoders import OURS
 from components.report import seen
-from components.report.page import atlas, charts, confusions, dataset, gallery, headline, numbers, theme, training
+from components.report.page import (
+    atlas,
+    charts,
+    confusions,
+    dataset,
+    gallery,
+    headline,
+    numbers,
+    reliability,
+    theme,
+    training,
+)
 from components.report.page.inputs import Inputs
 from components.report.page.pictures import read_pictures
 from components.report.params import Report
@@ -77,6 +89,16 @@ def show_mistakes(inputs: Inputs, params: Report) -> Section:
         "wrong": wrong,
     }
     return Section({"confusion": matrix}, shown | {"images": len(rows)})
+
+
+def show_classifier(inputs: Inputs) -> Section:
+    """Show what the classifier's probabilities are worth, or why there is none; nothing where none was asked for."""
+    metrics = inputs.classifier.get(OURS)
+    if metrics is None:
+        return Section()
+    columns = inputs.reliability
+    drawn = {"reliability": reliability.draw_reliability(columns)} if columns["images"] else {}
+    return Section(drawn, reliability.describe_classifier(metrics, columns))
 
 
 def show_nearest(inputs: Inputs, params: Report) -> Section:

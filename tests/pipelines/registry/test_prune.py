@@ -236,6 +236,21 @@ def test_a_version_without_its_data_does_not_come_into_production(cache: Cache, 
     assert run("promote", "v0.1.0")[1][0].startswith("v0.1.0: its data were pruned here; far has them")
 
 
+def test_a_version_comes_into_production_only_with_the_classifier_of_its_commit(cache: Cache, run: Run) -> None:
+    """It is an artifact of its own, a folder: who rolled back to an encoder without it could not classify."""
+    graph = (cache.root / "dvc.yaml").read_text()
+    (cache.root / "dvc.yaml").write_text(graph.replace("stages:", "  classifier: {path: store, type: model}\nstages:"))
+    cache.project.commit("A classifier")
+    for name in ("v1", "v2"):
+        cache.retrain(name, promoted=True)
+    folder = next(oid for name, oid in cache.oids.items() if name.startswith("folder of v1"))
+    kept = cache.locate(folder).read_bytes()
+    cache.locate(folder).unlink()
+    assert run("rollback")[0] == 2
+    cache.locate(folder).write_bytes(kept)
+    assert run("rollback")[:2] == (0, ["encoder@v0.1.0 is prod now; publish it by `git push origin --tags`"])
+
+
 @pytest.mark.parametrize("arguments", [(), ("--keep", "0"), ("--keep", "-1")])
 def test_how_many_stay_is_asked_for(run: Run, arguments: tuple[str, ...]) -> None:
     said = "--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml\n"

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from components.encoder.saved import Begun
 from components.report import __main__ as report
-from components.report.page.inputs import PREDICTED, Inputs, read_probes
+from components.report.page.inputs import PREDICTED, RELIABILITY, Inputs, read_probes
 from components.report.params import Report
 from components.report.verdict import reach_verdict
 from components.stage.command import read_params
@@ -135,7 +135,8 @@ class Folder:
         data, pretrain = (json.loads((metrics / f"{name}.json").read_text()) for name in ("data", "pretrain"))
         folders = {name: self.root / name for name in ("embeddings", "predictions", "plots")}
         probes = read_probes(metrics, list(self.probes))
-        return Inputs(data, pretrain, probes, Store(self.root / "store"), RGB, **folders)
+        classifier = json.loads(file.read_text()) if (file := metrics / "classifier.json").exists() else {}
+        return Inputs(data, pretrain, probes, classifier, Store(self.root / "store"), RGB, **folders)
 
     def render(self, start: Begun | None = None, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""
@@ -175,6 +176,12 @@ def write_labelled(root: Path, *, names: list[str], each: int = 8, side: int = 8
     folder.write_predictions("retrieval", {}, map=0.7)
     folder.write_text("plots/retrieval/precision.csv", "rank,byol,pixels,random\n1,0.9,0.8,0.7\n2,0.8,0.7,0.6\n")
     return folder
+
+
+def write_classifier(folder: Folder, metrics: dict[str, Any], bins: str) -> None:
+    """Write what the stage classifier leaves: its metrics, and the rows of reliability.csv."""
+    folder.write_text("metrics/classifier.json", json.dumps({"byol": metrics}))
+    folder.write_text("plots/classifier/reliability.csv", ",".join(["from", "to", *RELIABILITY]) + "\n" + bins)
 
 
 def write_unlabelled(root: Path, images: int = 12) -> Folder:

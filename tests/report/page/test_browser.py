@@ -1,6 +1,5 @@
 """The page in a real browser: it needs no network, answers to mouse, finger and keyboard, and fits a phone."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,17 +12,15 @@ from dvc_render.html import render_html
 from dvc_render.image import ImageRenderer
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import CHROMIUM, FLAGS, MISSING, WHY, contrast
 from tests.conftest import ROOT
 from tests.report.page import pages
 from tests.small import encode_png
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-QUIET = ["background-networking", "component-update", "sync", "quic"]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
 LONG = "Schwarzenegger_Kostelic"
 NAMES = ["a$$n$$t", "bee", "<b>cat</b>", "</script>"]  # who names a folder so should still get a page, and no request
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH (Debian: apt-get install chromium)")
+pytestmark = pytest.mark.skipif(MISSING, reason=WHY)
 
 
 @pytest.fixture(scope="module")
@@ -146,23 +143,6 @@ def test_a_phone_needs_no_sideways_scrolling_and_can_tap(browser: Browser, file:
     opened.page.touchscreen.tap(*opened.where(6))
     opened.page.locator("#panel").get_by_text("13.png").wait_for()
     assert opened.wrong == []
-
-
-def contrast(page: Page, ink: str) -> float:
-    """Measure the contrast of a colour with the page's, by WCAG 2.1."""
-    script = """(ink) => {
-        const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-        const light = (colour) => {
-            paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
-            const [r, g, b] = [...paint.getImageData(0, 0, 1, 1).data].map((one) => one / 255)
-                .map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
-            return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
-        };
-        const [one, other] = [light(ink), light(getComputedStyle(document.body).backgroundColor)];
-        return Math.max(one, other) / Math.min(one, other);
-    }"""
-    found: float = page.evaluate(script, ink)
-    return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

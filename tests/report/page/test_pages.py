@@ -1,7 +1,10 @@
 """The page is complete whatever was measured and whatever the images are, and small enough to send to someone."""
 
 import html
+import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +110,50 @@ def test_what_an_optional_probe_did_not_write_is_left_out(tmp_path: Path) -> Non
     assert "AP" not in extract_text(page)
     assert 'id="precision"' not in page
     assert "confused" not in list_links(page)
+
+
+def test_the_classifier_is_shown_with_what_its_probabilities_are_worth(folder: pages.Folder, tmp_path: Path) -> None:
+    shutil.copytree(folder.root, tmp_path, dirs_exist_ok=True)
+    with_one = replace(folder, root=tmp_path)
+    metrics = pages.make_estimate("accuracy", 0.75) | {
+        "ece": 0.04,
+        "ece_uncalibrated": 0.21,
+        "temperature": 1.37,
+        "c": 1.0,
+    }
+    metrics |= {"brier": 0.3, "brier_uncalibrated": 0.35}
+    bins = "0.0,0.5,0,,,,,2,0.4,0.5,0.1,0.9\n0.5,1.0,12,0.8,0.75,0.5,0.9,10,0.9,0.8,0.5,0.95\n"
+    pages.write_classifier(with_one, metrics, bins)
+    page = with_one.render()
+    assert list_links(page) == [*SECTIONS[:3], "classifier", *SECTIONS[3:]]
+    text = extract_text(page).split("The classifier", 1)[1]
+    assert "accuracy 75.0 % 65.0 – 80.0" in text
+    assert "expected calibration error 0.2100 0.0400 Brier score 0.3500 0.3000" in text
+    assert "divided by 1.37" in text
+    assert "On 12 test images, in 2 bins" in text
+    drawn = json.loads(re.search(r'id="charts">(.*?)</script>', page)[1])  # type: ignore[index]
+    chart = json.dumps(next(chart for chart in drawn if chart["target_id"] == "reliability"))
+    assert "[0.4, 0.9]" in chart, "before, a point for each bin that has images"
+    assert "[0.8]" in chart, "and calibrated, where an empty bin is no point"
+
+
+def test_a_page_without_a_classifier_is_so_on_purpose(folder: pages.Folder, page: str, tmp_path: Path) -> None:
+    """Where none was asked for nothing is said; where there was nothing to learn or to judge by, the reason."""
+    assert "classifier.onnx" not in page
+    shutil.copytree(folder.root, tmp_path, dirs_exist_ok=True)
+    without = replace(folder, root=tmp_path)
+    pages.write_classifier(
+        without, {"skipped": "needs train images of two classes or more, and there are no labels"}, ""
+    )
+    assert "There is none: it needs train images of two classes" in extract_text(without.render())
+    judged_by_nothing = replace(without, root=tmp_path)
+    pages.write_classifier(judged_by_nothing, {"temperature": 1.2, "c": 1.0}, "")
+    text = extract_text(judged_by_nothing.render())
+    assert "divided by 1.2" in text
+    assert "No labelled test image judges it." in text
+    (tmp_path / "plots/classifier/reliability.csv").write_text("from,to\n")
+    with pytest.raises(InputError, match=r"reliability\.csv: no column images; `dvc repro classifier` writes it"):
+        replace(without, root=tmp_path).render()
 
 
 def test_what_was_asked_and_not_measured_stands_at_its_chart_and_its_table(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+"""Names the files of models/classifier, for programs that do without torch as well."""
+
+HEAD, ONNX = "classifier.safetensors", "classifier.onnx"
+SKIPPED = "skipped.txt"  # in place of the others, where there was nothing to learn: the reason, in a line
+IMAGES, PROBABILITIES = "images", "probabilities"  # input and output of the ONNX file
+CLASSES = "classes"  # in its metadata
