@@ -208,7 +208,7 @@ def test_paths_stand_in_vars_only() -> None:
 
 
 def test_packages_import_nothing_by_themselves() -> None:
-    for path in list_python_files("components", "pipelines"):
+    for path in list_python_files("components", "pipelines", "serving"):
         if path.name == "__init__.py":
             assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text()).body), path
 
@@ -233,6 +233,14 @@ def test_only_a_command_reaches_up_and_only_by_name() -> None:
 def test_components_know_nothing_above_them() -> None:
     for path in list_python_files("components"):
         assert not list_packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
+
+
+def test_the_service_knows_versions_only_by_asking_a_process() -> None:
+    """And nothing that runs in a night knows the service."""
+    for path in list_python_files("serving"):
+        assert not list_packages(path) & {"dvc", "gto", "prefect", "pipelines", "benchmarks", "tests"}, path
+    for path in list_python_files("pipelines"):
+        assert "serving" not in list_packages(path), path
 
 
 def test_no_path_that_is_shared_knows_of_one_objective() -> None:
