@@ -31,6 +31,7 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "embed": ("stage", "store", "encoder", "learning", "features", "show"),
     "evaluate": ("stage", "store", "encoder", "learning", "features", "show"),
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
+    "labels": ("stage", "store", "learning", "features", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),
     "flows": ("stage",),

@@ -31,12 +31,22 @@ class Classifier:
 def fit_classifier(part: LabelledFeatures, params: Sweep, validation: np.ndarray, device: torch.device) -> Classifier:
     """Fit a logistic regression to all train labels, its C chosen on the `validation` rows (n,).
 
-    It is one layer on features that are not standardised: its values at zero and at the unit vectors determine a linear
-    map. Classes without a train image are never predicted."""
-    features = part.train.shape[1]
-    units = np.concatenate([np.zeros((1, features)), np.eye(features)])
-    regression = Regression(replace(part, test=units), params, device)
+    Classes without a train image are never predicted."""
+    regression = Regression(append_units(part), params, device)
     weights, c = regression.choose(validation)
-    logits = torch.full((len(units), part.classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
-    logits[:, torch.from_numpy(regression.names).to(device)] = regression.test @ weights[0]
+    return read_layer(regression, weights[0], part.classes, c)
+
+
+def append_units(part: LabelledFeatures) -> LabelledFeatures:
+    """Put zero and the unit vectors in the place of the test images: a regression's values there determine the linear
+    map that it is on features that are not standardised."""
+    features = part.train.shape[1]
+    return replace(part, test=np.concatenate([np.zeros((1, features)), np.eye(features)]))
+
+
+def read_layer(regression: Regression, weights: Tensor, classes: int, c: float) -> Classifier:
+    """Read one layer of K `classes` from a regression on `append_units` with these weights: (R + 1, k), (k,) of K."""
+    values = regression.test @ weights  # (1 + D, k)
+    logits = torch.full((len(values), classes), NEVER, dtype=torch.float64, device=values.device)  # (1 + D, K)
+    logits[:, torch.from_numpy(regression.names).to(values.device)] = values
     return Classifier(logits[1:] - logits[0], logits[0], c)
