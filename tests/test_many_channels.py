@@ -69,7 +69,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report.run(
         params.report,
         params.evaluate,
+        params.labels.model_copy(update={"encoders": ()}),
         metrics=metrics,
+        suspects=root / "suspects",
         predictions=root / "predictions",
         plots=plots,
         report=root / "index.html",

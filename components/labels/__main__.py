@@ -88,9 +88,9 @@ def describe(measured: Mapping[str, float | str]) -> str:
     """Describe in a line what was found."""
     said = []
     if "suspects" in measured:
-        said.append(f"{measured['suspects']:,} of {measured['judged']:,} labels are suspicious")
+        said.append(f"{measured['suspects']:,} of {measured['judged']:,} labels suspicious")
         if measured["not_judged"]:
-            said.append(f"{measured['not_judged']:,} more are of classes too small to judge")
+            said.append(f"{measured['not_judged']:,} more of classes too small to judge")
     if "outliers" in measured:
         of_pairs = f"{measured['found_by_hash']:,} known by hash, {measured['leaks']:,} across train and test"
         said.append(f"{measured['outliers']:,} outliers")

@@ -36,9 +36,9 @@ def contradict(probabilities: np.ndarray, labels: np.ndarray, thresholds: np.nda
     return wrong
 
 
-def find_suspects(confidence: np.ndarray, agrees: np.ndarray, contradicted: int) -> np.ndarray:
+def find_suspects(confidence: np.ndarray, agrees: np.ndarray, contradicted: np.ndarray) -> np.ndarray:
     """Return the images with the least probable labels, least first, as many as are `contradicted`; without those whose
-    label is the likeliest all the same: (N,), (N,) bool -> (n,) rows."""
-    lowest: np.ndarray = np.argsort(confidence, kind="stable")[:contradicted]
+    label is the likeliest all the same: (N,), (N,) bool, (N,) bool -> (n,) rows."""
+    lowest: np.ndarray = np.argsort(confidence, kind="stable")[: int(contradicted.sum())]
     found: np.ndarray = lowest[~agrees[lowest]]
     return found

@@ -68,12 +68,14 @@ def judge_labels(table: Embeddings, params: Labels, device: torch.device) -> Sus
     train = judged.folds < params.folds
     accuracy = estimate_accuracy((likeliest == judged.labels)[train])
     check_better_than_chance(accuracy, judged.labels[train])
-    thresholds = compute_thresholds(confidence, judged.labels, classes)
-    contradicted = sum(
-        int(contradict(probabilities, judged.labels[block], thresholds).sum())
-        for block, probabilities in read_blocks(table.features, judged, layers)
-    )
-    found = find_suspects(confidence, confidence >= highest - ROUNDING, contradicted)
+    thresholds = compute_thresholds(confidence[train], judged.labels[train], classes)  # test labels may be cleaner
+    contradicted = np.full(count, False)
+    for block, probabilities in read_blocks(table.features, judged, layers):
+        contradicted[block] = contradict(probabilities, judged.labels[block], thresholds)
+    agrees = confidence >= highest - ROUNDING
+    parts = [np.flatnonzero(part) for part in (train, ~train)]
+    found = np.concatenate([rows[find_suspects(confidence[rows], agrees[rows], contradicted[rows])] for rows in parts])
+    found = found[np.argsort(confidence[found], kind="stable")]
     return Suspicions(
         judged.rows[found],
         judged.names[likeliest[found]],

@@ -1,10 +1,11 @@
-"""Says which images lie far from all others, and which pairs lie nearer than images do by themselves.
+"""Says which images lie far from all others, and which pairs lie nearer to each other than neighbours usually do.
 
-A distance is 1 - cosine. What is far differs from encoder to encoder by orders of magnitude, so that the images
-themselves are the scale: the logarithm of an image's mean distance to its k nearest neighbours, which is about normal
-(for the digits its skewness is 0.2, that of the distance itself 1.7), with the median as its middle and 1.4826 times
-the median absolute deviation as its standard deviation, which a few outliers or copies do not move (Hampel, J. Am.
-Stat. Assoc. 69, 1974).
+A distance is 1 - cosine. What is far or near differs from encoder to encoder by orders of magnitude, so that the
+images themselves are the scale. The usual distance is the median, over images, of the mean distance to the k nearest. A
+pair is nearly the same if its distance is below a share of that. An image is an outlier by the logarithm of its mean
+distance, which is about normal (for the digits its skewness is 0.2, that of the distance itself 1.7), with the median
+as its middle and 1.4826 times the median absolute deviation as its standard deviation, which a few outliers or copies
+do not move (Hampel, J. Am. Stat. Assoc. 69, 1974).
 
 N images, k neighbours, P pairs.
 """
@@ -48,8 +49,7 @@ def judge_distances(rows: np.ndarray, cosines: np.ndarray, params: Labels) -> Fo
     spread = max(NORMAL * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)
     far = np.flatnonzero(logs > middle + params.outlier * spread)
     far = far[np.argsort(-logs[far], kind="stable")]
-    near = np.log(np.maximum(distances, ROUNDING)) < middle - params.near_duplicate * spread
-    pairs, pair_cosines = collect_pairs(rows, cosines, near)
+    pairs, pair_cosines = collect_pairs(rows, cosines, distances < params.near_duplicate * np.median(means))
     return Found(far, rows[:, 0], cosines.mean(1), pairs, pair_cosines)
 
 

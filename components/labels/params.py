@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from components.features.encoders import ORDER
 from components.features.judging.params import Sweep
 from components.stage.shown import show
-from components.stage.types import Count, Device, Params, Seed, Several, Workers
+from components.stage.types import Count, Device, Params, Seed, Several, Share, Workers
 
 Deviations = Annotated[float, Field(gt=0, le=1000)]
 
@@ -24,7 +24,7 @@ class Labels(Params):
     classifier: Sweep  # C is the one with the lowest cross-entropy on the first fold
     neighbours: Annotated[int, Field(ge=1, le=1000)]
     outlier: Deviations  # robust standard deviations of the log-distance above its median
-    near_duplicate: Deviations  # below it
+    near_duplicate: Share  # of the usual distance between neighbours; a pair that is nearer is nearly the same
     most: Count  # rows of each kind
 
     @model_validator(mode="after")

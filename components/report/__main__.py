@@ -15,9 +15,10 @@ from components.report.page import headline, sections, theme
 from components.report.page.inputs import Inputs, check_predictions, read_probes
 from components.report.page.measured import read_metrics
 from components.report.page.pictures import read_preview
+from components.report.page.suspects import read_suspects
 from components.report.params import Report
 from components.report.revision import read_git_revision
-from components.report.stale import remove_stale
+from components.report.stale import remove_stale, remove_stale_suspects
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
 from components.stage.disk import check_file
@@ -30,6 +31,7 @@ LINKS = {  # section: its link's text
     "atlas": "Map",
     "confused": "Mistakes",
     "alike": "Alike",
+    "suspects": "Suspects",
     "numbers": "Every number",
     "training": "Training",
     "images": "Images",
@@ -49,9 +51,16 @@ class EvaluateSection(Protocol):
         ...
 
 
+class LabelsSection(Protocol):
+    """The part of the section `labels` that the report uses."""
+
+    encoders: tuple[str, ...]
+
+
 def run(
     params: Report,
     evaluate: EvaluateSection,
+    labels: LabelsSection,
     *,
     store: Path,
     encoder: Path,
@@ -59,6 +68,7 @@ def run(
     metrics: Path,
     predictions: Path,
     plots: Path,
+    suspects: Path,
     report: Path,
     card: Path,
 ) -> None:
@@ -66,11 +76,13 @@ def run(
     for file in (report, card):
         check_file(file)
     remove_stale(metrics, predictions, plots, known=evaluate.known_probes, asked=evaluate.probes)
+    remove_stale_suspects(metrics, suspects, asked=labels.encoders)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
     check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
-    inputs = Inputs(data, pretrain, probes, Store(store), config.images, embeddings, predictions, plots)
+    found = read_suspects(suspects, metrics, labels.encoders)
+    inputs = Inputs(data, pretrain, probes, Store(store), config.images, embeddings, predictions, plots, found)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance, config.start)
     write_text(report, page)
@@ -97,6 +109,7 @@ def render_page(
         "atlas": sections.show_map(inputs, params),
         "confused": sections.show_mistakes(inputs, params),
         "alike": sections.show_nearest(inputs, params),
+        "suspects": sections.show_suspects(inputs, params),
         "numbers": sections.show_numbers(inputs),
         "training": sections.show_pretraining(inputs),
         "images": sections.show_checks(inputs),

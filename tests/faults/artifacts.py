@@ -62,7 +62,9 @@ class Project:
                 )
             case "report":
                 chosen = self.params.evaluate.model_copy(update={"probes": ("knn",)})
-                report.run(self.params.report, chosen, **at, report=out / "index.html", card=out / "README.md")
+                none = self.params.labels.model_copy(update={"encoders": ()})
+                to = {"report": out / "index.html", "card": out / "README.md"}
+                report.run(self.params.report, chosen, none, **at, **to, suspects=self.root / "suspects")
 
 
 def make_project(root: Path) -> Project:

@@ -142,7 +142,9 @@ class Inputs:
         given = {name: self.reported.root / name for name in names}
         probes = self.whole.evaluate.model_copy(update={"probes": tuple(self.reported.probes)})
         params = self.whole.report.model_copy(update={"neighbours": 2 if other else 3})
-        report.run(params, probes, **given, report=to / "index.html", card=to / "README.md")
+        none = self.whole.labels.model_copy(update={"encoders": ()})
+        given["suspects"] = self.reported.root / "suspects"
+        report.run(params, probes, none, **given, report=to / "index.html", card=to / "README.md")
 
     @cached_property
     def trained(self) -> Path:

@@ -16,10 +16,11 @@ from tests.report.page import pages
 def run(folder: pages.Folder) -> None:
     """Run the stage as `dvc repro report` does."""
     root, params = folder.root, read_params(ROOT / "params.yaml")
-    names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
+    names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots", "suspects")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
+    labels = params.labels.model_copy(update={"encoders": tuple(folder.suspects)})
     paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
-    report.run(params.report, evaluate, **paths, card=root / "encoder" / "README.md")
+    report.run(params.report, evaluate, labels, **paths, card=root / "encoder" / "README.md")
 
 
 def add_encoder(folder: pages.Folder) -> None:
