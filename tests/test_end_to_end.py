@@ -35,6 +35,7 @@ def test_a_repro_makes_everything_that_the_readme_names(reproduced: Project) -> 
     made += [f"metrics/{name}.json" for name in ("data", "pretrain", *PROBES)]
     made += [f"plots/{probe}/confusion.csv" for probe in PROBES]
     made += [f"predictions/{probe}.parquet" for probe in PROBES]
+    made += ["suspects/byol.csv", "metrics/labels-byol.json"]
     made += ["reports/index.html", "plots/pretrain/views.png", "data/store/part-00000.parquet"]
     assert [name for name in made if not (reproduced.root / name).is_file()] == []
     assert reproduced.run("git", "status", "--porcelain") == "", "a run leaves nothing that Git would pick up"
@@ -52,6 +53,7 @@ def test_the_report_of_a_real_run_shows_every_section_with_its_charts(reproduced
         "atlas": ["map"],
         "confused": ["confusion"],
         "alike": [],
+        "suspects": [],
         "numbers": ["precision"],
         "training": sorted(f"curve-{name}" for name in ("loss", *readings)),
         "images": ["classes"],
@@ -103,7 +105,7 @@ def test_a_probes_parameter_reruns_that_probe_and_the_report_only_and_going_back
 
 
 EVALUATIONS = {f"evaluate@{probe}" for probe in PROBES}
-EVERYTHING_AFTER = {"embed", "report"} | EVALUATIONS
+EVERYTHING_AFTER = {"embed", "labels@byol", "report"} | EVALUATIONS
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +122,7 @@ def editable(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> P
         ("components/report/objectives.py", {"report"}),
         ("components/report/page/page.html.j2", {"report"}),
         ("components/probes/knn.py", {"evaluate@knn", "report"}),
+        ("components/labels/confident.py", {"labels@byol", "report"}),
         ("components/features/load.py", EVERYTHING_AFTER),
         ("components/byol/objective.py", {"pretrain"} | EVERYTHING_AFTER),
         ("components/learning/views.py", {"pretrain"} | EVERYTHING_AFTER),
@@ -151,6 +154,7 @@ def list_upstream(name: str, needs: dict[str, set[str]]) -> set[str]:
     [
         ("pretrain.views.second", {"noise": 0.5}, "pretrain"),
         ("evaluate.logistic.few_label_c", 0.5, "evaluate@logistic"),
+        ("labels.folds", 4, "labels@byol"),
         ("report.queries", 3, "report"),
         ("flow.at_once", 1, None),
     ],
@@ -194,7 +198,7 @@ def test_a_slip_stops_the_run_and_loses_nothing(project: Project) -> None:
 def test_the_flow_without_a_server_finds_everything_up_to_date(project: Project) -> None:
     output = project.run("python", "-m", "pipelines.train", "--no-server")
     outcomes = re.findall(r"^│ (\S+)\s+│ (ran|up to date)\s+│$", output, re.MULTILINE)
-    assert len(outcomes) == 8
+    assert len(outcomes) == len(graph.read_stages(project.root))
     assert {outcome for _, outcome in outcomes} == {"up to date"}
 
 

@@ -88,7 +88,8 @@ def describe(measured: Mapping[str, float | str]) -> str:
     """Describe in a line what was found."""
     said = []
     if "suspects" in measured:
-        said.append(f"{measured['suspects']:,} of {measured['judged']:,} labels suspicious")
+        by = f"by classifiers that get {100 * float(measured['accuracy']):.1f} % right"
+        said.append(f"{measured['suspects']:,} of {measured['judged']:,} labels suspicious ({by})")
         if measured["not_judged"]:
             said.append(f"{measured['not_judged']:,} more of classes too small to judge")
     if "outliers" in measured:

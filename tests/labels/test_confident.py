@@ -26,8 +26,9 @@ def find(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("classes", "sharp"), [(2, 1.0), (3, 4.0), (10, 2.0), (60, 3.0), (10, 0.0)])
 def test_they_are_those_of_cleanlab_in_its_order(classes: int, sharp: float) -> None:
     """People trust the method by its name; this holds it to the library that its authors maintain."""
-    cleanlab_filter = pytest.importorskip("cleanlab.filter")
-    rank = pytest.importorskip("cleanlab.rank")
+    from cleanlab import filter as cleanlab_filter  # takes seconds
+    from cleanlab import rank
+
     labels, probabilities = draw_probabilities(classes, 1500, classes, sharp)
     theirs = cleanlab_filter.find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1)
     theirs &= labels != probabilities.argmax(1)  # it keeps some whose label is the likeliest all the same
