@@ -44,6 +44,7 @@ def test_a_repro_makes_everything_that_the_readme_names(reproduced: Project) -> 
         "data/store/part-00000.parquet",
     ]
     made += ["index/images.parquet", "index/vectors.npy", "metrics/index.json"]
+    made += ["suspects/byol.csv", "metrics/labels-byol.json"]
     assert [name for name in made if not (reproduced.root / name).is_file()] == []
     assert reproduced.run("git", "status", "--porcelain") == "", "a run leaves nothing that Git would pick up"
 
@@ -61,6 +62,7 @@ def test_the_report_of_a_real_run_shows_every_section_with_its_charts(reproduced
         "confused": ["confusion"],
         "classifier": ["reliability"],
         "alike": [],
+        "suspects": [],
         "numbers": ["precision"],
         "training": sorted(f"curve-{name}" for name in ("loss", *readings)),
         "images": ["classes"],
@@ -112,7 +114,7 @@ def test_a_probes_parameter_reruns_that_probe_and_the_report_only_and_going_back
 
 
 EVALUATIONS = {f"evaluate@{probe}" for probe in PROBES}
-EVERYTHING_AFTER = {"embed", "classifier@byol", "index@byol", "select@typiclust", "report"} | EVALUATIONS
+EVERYTHING_AFTER = {"embed", "classifier@byol", "labels@byol", "index@byol", "select@typiclust", "report"} | EVALUATIONS
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,7 @@ def editable(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> P
         ("components/strategies/typiclust.py", {"select@typiclust"}),
         ("components/strategies/margin.py", set()),
         ("components/index/search.py", {"index@byol", "report"}),
+        ("components/labels/confident.py", {"labels@byol", "report"}),
         ("components/features/load.py", EVERYTHING_AFTER),
         ("components/byol/objective.py", {"pretrain"} | EVERYTHING_AFTER),
         ("components/learning/views.py", {"pretrain"} | EVERYTHING_AFTER),
@@ -164,6 +167,7 @@ def list_upstream(name: str, needs: dict[str, set[str]]) -> set[str]:
     [
         ("pretrain.views.second", {"noise": 0.5}, "pretrain"),
         ("evaluate.logistic.few_label_c", 0.5, "evaluate@logistic"),
+        ("labels.folds", 4, "labels@byol"),
         ("report.queries", 3, "report"),
         ("select.typiclust.neighbours", 5, "select@typiclust"),
         ("select.margin.c", 5.0, None),

@@ -35,6 +35,7 @@ ABOVE = {  # the rooms of components/, from the one that all stand on to those t
     "probes": ("stage", "store", "encoder", "learning", "features", "evaluate", "show"),
     "select": ("stage", "store", "encoder", "learning", "features", "show"),
     "strategies": ("stage", "store", "encoder", "learning", "features", "select", "show"),
+    "labels": ("stage", "store", "learning", "features", "show"),
     "drift": ("stage", "store", "encoder", "learning", "features", "embed", "show"),
     "index": ("stage", "store", "features", "show"),
     "report": ("stage", "store", "encoder", "features", "show"),

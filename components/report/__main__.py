@@ -15,9 +15,10 @@ from components.report.page import headline, sections, theme
 from components.report.page.inputs import Inputs, check_predictions, read_probes
 from components.report.page.measured import read_metrics
 from components.report.page.pictures import read_preview
+from components.report.page.suspects import read_suspects
 from components.report.params import Report
 from components.report.revision import read_git_revision
-from components.report.stale import remove_stale
+from components.report.stale import remove_stale, remove_stale_suspects
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
 from components.stage.disk import check_file
@@ -31,6 +32,7 @@ LINKS = {  # section: its link's text
     "confused": "Mistakes",
     "classifier": "Classifier",
     "alike": "Alike",
+    "suspects": "Suspects",
     "numbers": "Every number",
     "training": "Training",
     "images": "Images",
@@ -57,10 +59,17 @@ class ClassifierSection(Protocol):
     encoders: tuple[str, ...]
 
 
+class LabelsSection(Protocol):
+    """The part of the section `labels` that the report uses."""
+
+    encoders: tuple[str, ...]
+
+
 def run(
     params: Report,
     evaluate: EvaluateSection,
     classifier: ClassifierSection,
+    labels: LabelsSection,
     *,
     store: Path,
     encoder: Path,
@@ -68,6 +77,7 @@ def run(
     metrics: Path,
     predictions: Path,
     plots: Path,
+    suspects: Path,
     report: Path,
     card: Path,
 ) -> None:
@@ -76,12 +86,15 @@ def run(
         check_file(file)
     asked = [*evaluate.probes, *([CLASSIFIER] if classifier.encoders else [])]
     remove_stale(metrics, predictions, plots, known=[*evaluate.known_probes, CLASSIFIER], asked=asked)
+    remove_stale_suspects(metrics, suspects, asked=labels.encoders)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)
     check_predictions(predictions, evaluate.probes)
     config = read_config(encoder)
     classified = read_metrics(metrics / f"{CLASSIFIER}.json") if classifier.encoders else {}
-    inputs = Inputs(data, pretrain, probes, classified, Store(store), config.images, embeddings, predictions, plots)
+    found = read_suspects(suspects, metrics, labels.encoders)
+    store_, folders = Store(store), (embeddings, predictions, plots)
+    inputs = Inputs(data, pretrain, probes, classified, store_, config.images, *folders, found)
     reached = reach_verdict(inputs)
     page = render_page(inputs, params, reached, config.provenance, config.start)
     write_text(report, page)
@@ -109,6 +122,7 @@ def render_page(
         "confused": sections.show_mistakes(inputs, params),
         "classifier": sections.show_classifier(inputs),
         "alike": sections.show_nearest(inputs, params),
+        "suspects": sections.show_suspects(inputs, params),
         "numbers": sections.show_numbers(inputs),
         "training": sections.show_pretraining(inputs),
         "images": sections.show_checks(inputs),

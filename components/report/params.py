@@ -17,6 +17,7 @@ class Report(Params):
     neighbours: Pictures
     map_images: Annotated[int, Field(ge=1, le=5000)]  # at most, test images in the map of the embedding
     confusions: Pictures  # commonest mistakes that are shown with pictures
+    suspects: Pictures  # of each kind, with pictures
 
 
 SECTIONS = {"report": Report}

@@ -4,9 +4,10 @@ the user's own.
 """
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from components.features.encoders import ORDER
 from components.stage.disk import name_faults
 
 
@@ -16,12 +17,26 @@ def remove_stale(
     """Remove the metrics, predictions and plots of the `known` stages that are not `asked` for, and say so."""
     for probe in known:
         outputs = (metrics / f"{probe}.json", predictions / f"{probe}.parquet", plots / probe)
-        found = [path for path in outputs if probe not in asked and path.exists()]
-        for path in found:
-            with name_faults(path, "it is of a stage that no longer runs"):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
-        if found:
-            print(f"report: removed {', '.join(map(str, found))}: params.yaml no longer asks for {probe}", flush=True)
+        if probe not in asked:
+            remove_outputs(outputs, f"params.yaml no longer asks for {probe}")
+
+
+def remove_stale_suspects(metrics: Path, suspects: Path, *, asked: Collection[str]) -> None:
+    """Remove what the stage labels found by encoders that are not `asked` for, and say so."""
+    for encoder in ORDER:
+        if encoder not in asked:
+            outputs = (metrics / f"labels-{encoder}.json", suspects / f"{encoder}.csv")
+            remove_outputs(outputs, f"labels.encoders does not name {encoder}")
+
+
+def remove_outputs(outputs: Iterable[Path], reason: str) -> None:
+    """Remove those of the files and folders that are there, and say why."""
+    found = [path for path in outputs if path.exists()]
+    for path in found:
+        with name_faults(path, "it is of what no longer runs"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    if found:
+        print(f"report: removed {', '.join(map(str, found))}: {reason}", flush=True)

@@ -62,8 +62,10 @@ class Project:
                 )
             case "report":
                 chosen = self.params.evaluate.model_copy(update={"probes": ("knn",)})
-                none = self.params.classifier.model_copy(update={"encoders": ()})
-                report.run(self.params.report, chosen, none, **at, report=out / "index.html", card=out / "README.md")
+                unasked = (self.params.classifier, self.params.labels)
+                none = [section.model_copy(update={"encoders": ()}) for section in unasked]
+                to = {"report": out / "index.html", "card": out / "README.md"}
+                report.run(self.params.report, chosen, *none, **at, **to, suspects=self.root / "suspects")
 
 
 def make_project(root: Path) -> Project:

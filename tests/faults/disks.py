@@ -142,8 +142,10 @@ class Inputs:
         given = {name: self.reported.root / name for name in names}
         probes = self.whole.evaluate.model_copy(update={"probes": tuple(self.reported.probes)})
         params = self.whole.report.model_copy(update={"neighbours": 2 if other else 3})
-        none = self.whole.classifier.model_copy(update={"encoders": ()})
-        report.run(params, probes, none, **given, report=to / "index.html", card=to / "README.md")
+        unasked = (self.whole.classifier, self.whole.labels)
+        none = [section.model_copy(update={"encoders": ()}) for section in unasked]
+        given["suspects"] = self.reported.root / "suspects"
+        report.run(params, probes, *none, **given, report=to / "index.html", card=to / "README.md")
 
     @cached_property
     def trained(self) -> Path:

@@ -121,8 +121,9 @@ def run_graph(folder: Path, params: Any) -> str:
             outputs = {"metrics": metrics / f"{probe}.json", "predictions": predictions / f"{probe}.parquet"}
             evaluate.run(params.evaluate, probe=probe, **inputs, **outputs, plots=plots / probe)
         outputs = {"predictions": predictions, "plots": plots, "metrics": metrics, "report": folder / "index.html"}
-        none = params.classifier.model_copy(update={"encoders": ()})
-        report.run(params.report, params.evaluate, none, **inputs, **outputs, card=encoder / "README.md")
+        none = [section.model_copy(update={"encoders": ()}) for section in (params.classifier, params.labels)]
+        outputs |= {"card": encoder / "README.md", "suspects": folder / "suspects"}
+        report.run(params.report, params.evaluate, *none, **inputs, **outputs)
     except (InputError, RunError) as error:
         return str(error)
     assert (folder / "index.html").stat().st_size > 10_000

@@ -16,11 +16,12 @@ from tests.report.page import pages
 def run(folder: pages.Folder, classifier: tuple[str, ...] = ()) -> None:
     """Run the stage as `dvc repro report` does."""
     root, params = folder.root, read_params(ROOT / "params.yaml")
-    names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots")
+    names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots", "suspects")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
+    labels = params.labels.model_copy(update={"encoders": tuple(folder.suspects)})
     paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
     asked = params.classifier.model_copy(update={"encoders": classifier})
-    report.run(params.report, evaluate, asked, **paths, card=root / "encoder" / "README.md")
+    report.run(params.report, evaluate, asked, labels, **paths, card=root / "encoder" / "README.md")
 
 
 def add_encoder(folder: pages.Folder) -> None:

@@ -32,27 +32,28 @@ def fit_classifier(part: LabelledFeatures, params: Sweep, validation: np.ndarray
     """Fit a logistic regression to all train labels, its C chosen on the `validation` rows (n,).
 
     Classes without a train image are never predicted."""
-    regression = prepare_regression(part, params, device)
-    return flatten(regression, *regression.choose(validation), part.classes)
+    regression = Regression(append_units(part), params, device)
+    weights, c = regression.choose(validation)
+    return read_layer(regression, weights[0], part.classes, c)
 
 
 def refit_classifier(part: LabelledFeatures, params: Sweep, c: float, device: torch.device) -> Classifier:
     """Fit a logistic regression with this C to all train labels."""
-    regression = prepare_regression(part, params, device)
+    regression = Regression(append_units(part), params, device)
     weights = regression.fit(regression.train, regression.labels, torch.tensor([c], dtype=torch.float64))
-    return flatten(regression, weights, c, part.classes)
+    return read_layer(regression, weights[0], part.classes, c)
 
 
-def prepare_regression(part: LabelledFeatures, params: Sweep, device: torch.device) -> Regression:
-    """Prepare a regression whose test rows are zero and the unit vectors: its values there determine a linear map."""
+def append_units(part: LabelledFeatures) -> LabelledFeatures:
+    """Put zero and the unit vectors in the place of the test images: a regression's values there determine the linear
+    map that it is on features that are not standardised."""
     features = part.train.shape[1]
-    units = np.concatenate([np.zeros((1, features)), np.eye(features)])  # (1 + D, D)
-    return Regression(replace(part, test=units), params, device)
+    return replace(part, test=np.concatenate([np.zeros((1, features)), np.eye(features)]))
 
 
-def flatten(regression: Regression, weights: Tensor, c: float, classes: int) -> Classifier:
-    """Turn weights (1, R + 1, K of the train labels) into one layer on features that are not standardised."""
-    rows, device = regression.test, regression.test.device
-    logits = torch.full((len(rows), classes), NEVER, dtype=torch.float64, device=device)  # (1 + D, K)
-    logits[:, torch.from_numpy(regression.names).to(device)] = rows @ weights[0]
+def read_layer(regression: Regression, weights: Tensor, classes: int, c: float) -> Classifier:
+    """Read one layer of K `classes` from a regression on `append_units` with these weights: (R + 1, k), (k,) of K."""
+    values = regression.test @ weights  # (1 + D, k)
+    logits = torch.full((len(values), classes), NEVER, dtype=torch.float64, device=values.device)  # (1 + D, K)
+    logits[:, torch.from_numpy(regression.names).to(values.device)] = values
     return Classifier(logits[1:] - logits[0], logits[0], c)

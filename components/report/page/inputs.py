@@ -4,7 +4,7 @@ N judged images.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from components.features.encoders import OURS, order_encoders
 from components.report.page.measured import Columns, read_columns, read_metrics, read_rows
 from components.report.page.numbers import VERIFICATION, Probe
 from components.report.page.paired import Scores
+from components.report.page.suspects import Suspects
 from components.stage.errors import InputError
 from components.store.sealed import open_sealed
 from components.store.store import Store
@@ -50,6 +51,7 @@ class Inputs:
     embeddings: Path
     predictions: Path
     plots: Path
+    suspects: dict[str, Suspects] = field(default_factory=dict)  # by the encoders that were asked for
 
     @cached_property
     def table(self) -> Embeddings:

@@ -111,11 +111,12 @@ SHAPES: dict[str, tuple[TypeAdapter[Any], str]] = {  # what a file holds, and th
     "classifier.json": (TypeAdapter(dict[str, OfEncoder]), "classifier"),
 }
 PROBE = TypeAdapter[Any](dict[str, OfEncoder]), "evaluate"
+SUSPECTS = TypeAdapter[Any](dict[str, OfEncoder]), "labels"
 
 
 def read_metrics(path: Path) -> Any:
     """Read what another stage measured. Raises InputError if the file is missing or holds something else."""
-    shape, stage = SHAPES.get(path.name, PROBE)
+    shape, stage = SHAPES.get(path.name, SUSPECTS if path.name.startswith("labels-") else PROBE)
     way = f"`dvc repro {stage}` writes it"
     try:
         content = path.read_bytes()

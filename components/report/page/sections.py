@@ -20,6 +20,7 @@ from components.report.page import (
     headline,
     numbers,
     reliability,
+    suspects,
     theme,
     training,
 )
@@ -27,6 +28,8 @@ from components.report.page.inputs import Inputs
 from components.report.page.pictures import read_pictures
 from components.report.params import Report
 from components.report.words import count
+from components.stage.errors import InputError
+from components.stage.shown import show_name
 
 MAP_BYTES, GALLERY_BYTES = 4_000_000, 1_000_000  # of pictures, before base64: the page stays below 15 MB
 
@@ -113,6 +116,19 @@ def show_nearest(inputs: Inputs, params: Report) -> Section:
             chosen, inputs.table, pictures, inputs.class_names, inputs.read_average_precision()
         ),
     )
+
+
+def show_suspects(inputs: Inputs, params: Report) -> Section:
+    """Show the worst of what the stage labels found, by each encoder; nothing where it was not asked for."""
+    ids = suspects.list_ids(inputs.suspects, params.suspects)
+    if unknown := [name for name in ids if name not in inputs.row_of]:
+        raise InputError(
+            f"suspects: {show_name(unknown[0])} is no image in {inputs.store.folder}; `dvc repro labels` writes them"
+        )
+    rows = {name: inputs.row_of[name] for name in ids}
+    pictures = read_pictures(inputs.store, rows.values(), GALLERY_BYTES, inputs.shape)
+    addresses = {name: pictures[row] for name, row in rows.items()}
+    return Section(shown=suspects.describe_suspects(inputs.suspects, addresses, params.suspects))
 
 
 def show_numbers(inputs: Inputs) -> Section:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from components.encoder.saved import Begun
 from components.report import __main__ as report
 from components.report.page.inputs import PREDICTED, RELIABILITY, Inputs, read_probes
+from components.report.page.suspects import COLUMNS, read_suspects
 from components.report.params import Report
 from components.report.verdict import reach_verdict
 from components.stage.command import read_params
@@ -76,6 +77,7 @@ class Folder:
     splits: list[str]
     side: int = 8
     probes: dict[str, Any] = field(default_factory=dict)  # metrics/<probe>.json by probe
+    suspects: list[str] = field(default_factory=list)  # encoders by which the stage labels ran
 
     def write_all(self) -> "Folder":
         """Write all outputs of the earlier stages."""
@@ -109,6 +111,13 @@ class Folder:
             predictions.parent.mkdir(exist_ok=True)
             pq.write_table(pa.schema(PREDICTED).empty_table(), predictions)
 
+    def write_suspects(self, encoder: str, rows: list[dict[str, str]], **metrics: Any) -> None:
+        """Write what the stage labels found by an encoder."""
+        self.suspects.append(encoder)
+        lines = [",".join(f'"{row.get(name, "")}"' for name in COLUMNS) for row in rows]
+        self.write_text(f"suspects/{encoder}.csv", "\n".join([",".join(COLUMNS), *lines]) + "\n")
+        self.write_text(f"metrics/labels-{encoder}.json", json.dumps({encoder: metrics}))
+
     def write_text(self, name: str, text: str) -> None:
         """Write a file of text."""
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +145,8 @@ class Folder:
         folders = {name: self.root / name for name in ("embeddings", "predictions", "plots")}
         probes = read_probes(metrics, list(self.probes))
         classifier = json.loads(file.read_text()) if (file := metrics / "classifier.json").exists() else {}
-        return Inputs(data, pretrain, probes, classifier, Store(self.root / "store"), RGB, **folders)
+        found = read_suspects(self.root / "suspects", metrics, self.suspects)
+        return Inputs(data, pretrain, probes, classifier, Store(self.root / "store"), RGB, **folders, suspects=found)
 
     def render(self, start: Begun | None = None, **changes: int) -> str:
         """Render the page with the sizes of params.yaml, except for the changes."""
