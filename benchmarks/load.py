@@ -103,10 +103,10 @@ def measure_routes(running: Running, images: list[bytes], count: int) -> dict[st
 
 def measure_memory(running: Running, images: list[bytes], count: int) -> dict[str, Any]:
     """Read the memory while further requests are answered. Raises RunError if a request is not."""
-    ask_in_process(running.address, list(ROUTES), images, 8, WARM)
+    ask_in_process(running.address, list(ROUTES), images, CLIENTS[-1], WARM)
     readings = [round(running.measure_memory(), 1)]
     for _ in range(count // BLOCK):
-        ask_in_process(running.address, list(ROUTES), images, 8, BLOCK)
+        ask_in_process(running.address, list(ROUTES), images, CLIENTS[-1], BLOCK)
         readings.append(round(running.measure_memory(), 1))
     half = len(readings) // 2
     change = float(np.mean(readings[half:]) - np.mean(readings[:half]))

@@ -255,7 +255,10 @@ def test_components_know_nothing_above_them() -> None:
         assert not list_packages(path) & {"dvc", "prefect", "pipelines", "serving", "benchmarks", "tests"}, path
 
 
-def test_nothing_stands_on_what_serves() -> None:
+def test_the_service_knows_versions_only_by_asking_a_process() -> None:
+    """And nothing that runs in a night knows the service."""
+    for path in list_python_files("serving"):
+        assert not list_packages(path) & {"dvc", "gto", "prefect", "pipelines", "benchmarks", "tests"}, path
     for path in list_python_files("pipelines", "presets"):
         assert "serving" not in list_packages(path), path
 
