@@ -105,8 +105,8 @@ def choose_source(asked: argparse.Namespace, artifact: str) -> Source:
 def listen(host: str, port: int) -> socket.socket:
     """Listen on an address before anything else is done. Raises InputError if that cannot be."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)  # with the protocol, or asyncio leaves out TCP_NODELAY
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)

@@ -25,6 +25,12 @@ def test_a_port_in_use_is_named_in_one_line() -> None:
             listen("127.0.0.1", port)
 
 
+def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
+    """Without TCP_NODELAY, which asyncio sets only where it knows the protocol, each answer takes 40 ms more."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_a_missing_encoder_is_one_line_with_the_command_that_makes_it(tmp_path: Path, bench: Bench) -> None:
     (tmp_path / "dvc.yaml").write_text((bench.root / "dvc.yaml").read_text())
     service = bench.make_service(bare=True)

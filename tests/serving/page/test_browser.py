@@ -73,6 +73,7 @@ def server(digits: DigitsProject) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         server.wait()
@@ -187,7 +188,7 @@ def test_twenty_labels_by_keyboard_outlive_a_killed_server_and_a_closed_window_a
     label(page, digits, 3)
     server.kill()  # with labels on the way, perhaps
     label(page, digits, 5)
-    expect(page.locator("#away")).to_contain_text("does not answer", timeout=PATIENCE)
+    expect(page.locator("#away")).to_contain_text("does not answer")
     assert int(page.locator("#given").inner_text()) <= 8, "what nobody has acknowledged does not count"
     page.close()
     assert {text for text in visit.wrong if "net::ERR_" not in text} == set()
@@ -195,14 +196,14 @@ def test_twenty_labels_by_keyboard_outlive_a_killed_server_and_a_closed_window_a
     server.start()
     server.wait()
     page = visit.open("label")
-    expect(page.locator("#given")).to_have_text("13", timeout=PATIENCE)
+    expect(page.locator("#given")).to_have_text("13")
     expect(page.locator("#unsent")).to_have_text("")
     expect(page.locator("#recent button")).to_have_count(12)
     if page.locator("#shown").get_attribute("data-id") == skipped:
         page.keyboard.press("Space")
     label(page, digits, 7)
     expect(page.locator("#given")).to_have_text("20")
-    expect(page.locator("#expected")).to_contain_text("expected after 20 labels", timeout=PATIENCE)
+    expect(page.locator("#expected")).to_contain_text("expected after 20 labels")
     rows = GivenLabels(digits.root / "labels").read()
     assert {name: row.label for name, row in rows.items()} == {name: digits.truth[name] for name in rows}
     assert (len(rows), {row.who for row in rows.values()}) == (20, {"Ada"})
