@@ -23,7 +23,7 @@ def find_tests(changed: str) -> Iterator[PurePosixPath]:
         yield PurePosixPath("tests", below[0])
         if path.name == "objective.py":
             yield PurePosixPath("tests/pretrain/test_objectives.py")
-    elif top in ("pipelines", "presets", "benchmarks"):
+    elif top in ("pipelines", "serving", "presets", "benchmarks"):
         yield PurePosixPath("tests", top, *below[:1] if len(below) > 1 else ())
     elif path.suffix == ".md":
         yield PurePosixPath("tests/test_docs.py")
