@@ -104,6 +104,22 @@ def test_the_page_on_labelling_shows_the_record() -> None:
     assert shown == tabulate_choices(), f"put this between the marks:\n{tabulate_choices()}"
 
 
+def tabulate_scale() -> str:
+    """Make the table of docs/labelling.md from the record of choosing among a million images."""
+    record = json.loads((ROOT / "benchmarks" / "results" / "select-scale.json").read_text())
+    assert (record["images"], record["features"], record["labelled"], record["budget"]) == (1_000_000, 256, 1000, 100)
+    rows = ["| strategy | seconds | peak memory, MB |", "| --- | ---: | ---: |"]
+    for strategy, took in record["strategies"].items():
+        rows.append(f"| {strategy} | {took['cpu_seconds']:.0f} | {took['peak_mb']:,} |")
+    return "\n".join(rows)
+
+
+def test_the_page_on_labelling_shows_what_a_million_images_take() -> None:
+    page = (ROOT / "docs" / "labelling.md").read_text()
+    shown = page.partition("<!-- scale -->")[2].partition("<!-- /scale -->")[0].strip()
+    assert shown == tabulate_scale(), f"put this between the marks:\n{tabulate_scale()}"
+
+
 def test_the_strategy_that_is_shipped_beat_random_labels_wherever_it_was_measured() -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "select.json").read_text())
     params = read_params(ROOT / "params.yaml").select
