@@ -40,7 +40,7 @@ class Found:
 def judge_distances(rows: np.ndarray, cosines: np.ndarray, params: Labels) -> Found:
     """Find outliers and pairs by each image's k nearest rows and their cosines: (N, k), (N, k), nearest first.
 
-    Raises NothingToFindError for fewer than three images, and if half of all are as good as equal to their neighbours."""
+    Raises NothingToFindError for fewer than three images, and if half of all are as good as the same as others."""
     if len(rows) < FEWEST:
         raise NothingToFindError(f"{len(rows)} image(s), and one of fewer than {FEWEST} is not farther than the others")
     distances = np.maximum(1 - cosines.astype(np.float64), 0)  # (N, k)
