@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from components.features.embeddings import read_embeddings
 from components.labels.crossed import NothingToJudgeError, Suspicions, judge_labels
-from components.labels.distances import CollapsedError, Found, judge_distances
+from components.labels.distances import Found, NothingToFindError, judge_distances
 from components.labels.hashed import Hashed, read_findings
 from components.labels.neighbours import find_neighbours
 from components.labels.params import Labels
@@ -53,13 +53,13 @@ def run(
         found = judge_distances(*find_neighbours(embedded.features, params.neighbours, device), params)
         measured |= count_found(found, table, hashed)
         parts += [table.list_outliers(found), table.list_pairs(found, hashed)]
-    except CollapsedError as reason:
+    except NothingToFindError as reason:
         reasons.append(f"outliers and near-duplicates are not looked for: {reason}")
     for line in reasons:
         print(f"labels {encoder}: {line}", flush=True)
     write_table(suspects, parts, params.most)
     write_json(metrics, {encoder: measured | ({"skipped": "; ".join(reasons)} if reasons else {})})
-    print(f"labels {encoder}: {describe(measured)}; {suspects} has {'them' if parts else 'none'}", flush=True)
+    print(f"labels {encoder}: {describe(measured)} -> {suspects}", flush=True)
 
 
 def count_labels(found: Suspicions) -> dict[str, float | str]:
@@ -88,15 +88,15 @@ def describe(measured: Mapping[str, float | str]) -> str:
     """Describe in a line what was found."""
     said = []
     if "suspects" in measured:
-        by = f"by classifiers that get {100 * float(measured['accuracy']):.1f} % right"
-        said.append(f"{measured['suspects']:,} of {measured['judged']:,} labels suspicious ({by})")
+        right = f"by classifiers that get {100 * float(measured['accuracy']):.1f} % right"
+        said.append(f"suspicious labels: {measured['suspects']:,} of {measured['judged']:,} ({right})")
         if measured["not_judged"]:
-            said.append(f"{measured['not_judged']:,} more of classes too small to judge")
+            said.append(f"in classes too small to judge: {measured['not_judged']:,}")
     if "outliers" in measured:
-        of_pairs = f"{measured['found_by_hash']:,} known by hash, {measured['leaks']:,} across train and test"
-        said.append(f"{measured['outliers']:,} outliers")
-        said.append(f"{measured['near_duplicates']:,} near-duplicate pairs ({of_pairs})")
-    return ", ".join(said) or "nothing could be looked for"
+        of_pairs = f"known by hash: {measured['found_by_hash']:,}, across train and test: {measured['leaks']:,}"
+        said.append(f"outliers: {measured['outliers']:,}")
+        said.append(f"near-duplicate pairs: {measured['near_duplicates']:,} ({of_pairs})")
+    return "; ".join(said) or "nothing could be looked for"
 
 
 if __name__ == "__main__":

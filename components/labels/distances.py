@@ -17,12 +17,13 @@ import numpy as np
 from components.labels.params import Labels
 
 NORMAL = 1.4826  # standard deviations of a normal distribution per median absolute deviation
+FEWEST = 3  # images
 ROUNDING = 1e-6  # of a distance in float32; images nearer to each other are as good as the same
 LEAST_SPREAD = 1e-3  # of the logarithm: below, all distances are the same and none is odd
 
 
-class CollapsedError(Exception):
-    """Says that the features do not tell images apart."""
+class NothingToFindError(Exception):
+    """Says why nothing can be far or near."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Found:
 def judge_distances(rows: np.ndarray, cosines: np.ndarray, params: Labels) -> Found:
     """Find outliers and pairs by each image's k nearest rows and their cosines: (N, k), (N, k), nearest first.
 
-    Raises CollapsedError if half of the images are as good as the same as their neighbours."""
+    Raises NothingToFindError for fewer than three images, and if half of all are as good as the same as others."""
+    if len(rows) < FEWEST:
+        raise NothingToFindError(f"{len(rows)} image(s), and one of fewer than {FEWEST} is not farther than the others")
     distances = np.maximum(1 - cosines.astype(np.float64), 0)  # (N, k)
     means = distances.mean(1)  # (N,)
     if np.median(means) <= ROUNDING:
-        raise CollapsedError("half of all images or more are as good as the same as their neighbours")
+        raise NothingToFindError("half of all images or more are as good as the same as their neighbours")
     logs = np.log(np.maximum(means, ROUNDING))
     middle = float(np.median(logs))
     spread = max(NORMAL * float(np.median(np.abs(logs - middle))), LEAST_SPREAD)

@@ -18,7 +18,7 @@ def find_neighbours(features: np.ndarray, k: int, device: torch.device) -> tuple
 
     There are fewer where there are no k others."""
     count = len(features)
-    k = min(k, count - 1)
+    k = max(0, min(k, count - 1))
     rows, cosines = np.empty((count, k), np.int64), np.empty((count, k), np.float32)
     progress = Progress("labels: neighbours", count, "images")
     for begin in range(0, count, QUERIES):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.labels.distances import CollapsedError, Found, judge_distances
+from components.labels.distances import Found, NothingToFindError, judge_distances
 from components.labels.neighbours import find_neighbours
 from tests.labels.made import CPU, make_table, read_section
 
@@ -39,10 +39,12 @@ def test_copies_of_one_image_are_all_pairs_once_and_hide_no_others() -> None:
 
 @pytest.mark.parametrize("features", [np.ones((50, 4)), np.zeros((50, 4)) + np.arange(1, 51)[:, None]])
 def test_a_collapsed_encoder_is_said_and_finds_nothing(features: np.ndarray) -> None:
-    with pytest.raises(CollapsedError, match="as good as the same"):
+    with pytest.raises(NothingToFindError, match="as good as the same"):
         judge(features)
 
 
 def test_a_handful_of_images_is_judged_without_a_fault() -> None:
     assert len(judge(np.eye(3)).outliers) == 0
-    assert len(judge(np.eye(2)).pairs) == 0
+    for images in (1, 2):
+        with pytest.raises(NothingToFindError, match="fewer than 3"):
+            judge(np.eye(images))

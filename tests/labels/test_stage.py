@@ -67,8 +67,8 @@ def test_it_writes_what_was_found_by_kind_and_says_so(tmp_path: Path, capsys: py
     assert (found["outliers"], found["near_duplicates"], found["found_by_hash"], found["leaks"]) == (1, 2, 1, 1)
     assert found["suspects"] == len(by_kind["label"])
     printed = capsys.readouterr().out
-    assert f"labels byol: {len(suspects)} of 160 labels suspicious (by classifiers that get 9" in printed
-    assert "right), 1 outliers, 2 near-duplicate pairs (1 known by hash, 1 across train and test)" in printed
+    assert f"labels byol: suspicious labels: {len(suspects)} of 160 (by classifiers that get 9" in printed
+    assert "; outliers: 1; near-duplicate pairs: 2 (known by hash: 1, across train and test: 1) -> " in printed
     again = (tmp_path / "suspects" / "byol.csv").read_bytes()
     assert run(tmp_path) == (metrics, rows)
     assert (tmp_path / "suspects" / "byol.csv").read_bytes() == again
