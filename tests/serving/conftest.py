@@ -160,7 +160,7 @@ def run_service(service: Service, guard: Guard) -> Iterator[httpx.Client]:
 
     @asynccontextmanager
     async def live(_: FastAPI) -> Any:
-        await service.decoders.start()
+        service.decoders.free.put_nowait(None)  # a process is started when the first image comes
         yield
         await service.decoders.stop()
 
@@ -184,12 +184,12 @@ def _leave_signals() -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(bench: Bench) -> Service:
     return bench.make_service(body_seconds=0.5, header_seconds=0.5, decode_seconds=5.0, requests=8)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(service: Service) -> Iterator[httpx.Client]:
     with run_service(service, Guard(frozenset({"localhost"}), None)) as client:
         yield client

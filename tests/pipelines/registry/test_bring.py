@@ -18,7 +18,7 @@ artifacts:
   encoder: {path: models/encoder, type: model}
 stages:
   make:
-    cmd: "mkdir -p models/encoder data/more && echo 1 > models/encoder/weights && echo 1 > data/a && echo 1 > data/more/b"
+    cmd: "mkdir -p models/encoder data/more && echo 1 | tee models/encoder/weights data/a data/more/b"
     outs: [models/encoder/weights, data]
     meta: {retries: 0, minutes: 1}
 """
