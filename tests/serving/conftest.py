@@ -166,7 +166,7 @@ def run_service(service: Service, guard: Guard, labelling: Labelling | None = No
 
     @asynccontextmanager
     async def live(_: FastAPI) -> Any:
-        await service.decoders.start()
+        service.decoders.free.put_nowait(None)  # a process is started when the first image comes
         yield
         await service.decoders.stop()
 
@@ -190,12 +190,12 @@ def _leave_signals() -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def service(bench: Bench) -> Service:
     return bench.make_service(body_seconds=0.5, header_seconds=0.5, decode_seconds=5.0, requests=8)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose labels are given by way of the service."""
     root = tmp_path_factory.mktemp("labelled")
@@ -203,7 +203,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(service: Service, labelled: Path) -> Iterator[httpx.Client]:
     labelling = open_labelling(labelled, read_params(ROOT / "params.yaml"))
     with run_service(service, Guard(frozenset({"localhost"}), None), labelling) as client:
