@@ -40,7 +40,7 @@ from components.pretrain.readings import embed_images, scale_and_normalise
 from components.probes.knn import KnnProbe
 from components.probes.logistic import LogisticProbe
 from components.stage.command import PARAMS_FILE, check_params, exit_on_error, read_params
-from presets.apply import apply_presets, merge, to_plain
+from presets.apply import apply_presets, merge, read_preset, to_plain
 
 CPU = torch.device("cpu")
 FIRST = {"digits": 5, "cifar10": 5, "cifar10-known": 10}  # so many classes the start has learned
@@ -109,7 +109,7 @@ def write_runs(data: str, ways: dict[str, Any], runs: dict[int, dict[str, Row]])
 def list_ways(data: str) -> dict[str, Any]:
     """List the settings that are compared: the recipe's, each care of the preset `continue` alone, and that preset."""
     presets = [] if data == "digits" else ["cifar10", "cpu"]
-    careful = to_plain(apply_presets(PARAMS_FILE, [*presets, "continue"]))["pretrain"]
+    careful = to_plain(read_preset("continue"))["pretrain"]
     care = careful["continuing"]
     changes = {
         "naive": {},

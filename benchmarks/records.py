@@ -37,7 +37,7 @@ def describe_command() -> str:
     """Return the command line of this process, without the folders of the machine."""
     program = Path(sys.argv[0])
     module = program.parent.name if program.stem == "__main__" else program.stem
-    return f"python -m benchmarks.{module} {shlex.join(hide_folders(sys.argv[1:]))}"
+    return shlex.join(["python", "-m", f"benchmarks.{module}", *hide_folders(sys.argv[1:])])
 
 
 def deviation(values: list[float]) -> float | None:

@@ -74,7 +74,7 @@ def main() -> None:
         for seed in asked.seeds:
             runs[seed] = {begun: run_once(params[begun], root, seed) for begun in params}
             results = {
-                "params": {begun: whole.pretrain.model_dump(mode="json") for begun, whole in params.items()},
+                "params": {begun: describe_params(whole) for begun, whole in params.items()},
                 "curves": draw_curves(list(runs.values())),
                 "runs": runs,
             }
@@ -102,6 +102,14 @@ def make_params(asked: argparse.Namespace, root: Path, begun: str) -> Any:
     if asked.epochs:
         whole["pretrain"]["epochs"] = asked.epochs
     return stage.check_params(whole, stage.PARAMS_FILE)
+
+
+def describe_params(whole: Any) -> dict[str, Any]:
+    """Describe how an encoder is trained; the folder in which the start lies is this run's alone."""
+    described: dict[str, Any] = whole.pretrain.model_dump(mode="json")
+    if "path" in described["start"]:
+        described["start"]["path"] = Path(described["start"]["path"]).name
+    return described
 
 
 def keep_first(folder: Path) -> None:

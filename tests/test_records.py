@@ -138,3 +138,21 @@ def test_the_page_of_nights_says_what_the_record_of_a_second_night_says() -> Non
             f"{100 * mean[key]:.1f} ± {100 * record['spread'][name][key]:.1f}" for key in ("logistic", "linear", "knn")
         ]
         assert f" | {' | '.join(cells)} |\n" in page, name
+
+
+def test_the_page_of_starts_says_what_the_records_say() -> None:
+    page = (ROOT / "docs/start.md").read_text()
+    for name in ("cifar10", "hymenoptera"):
+        record = json.loads((ROOT / f"benchmarks/results/starts-{name}.json").read_text())
+        assert sorted(record["runs"]) == ["0", "1", "2"]
+        curve = record["curves"]["logistic"]
+        measured = [*(f"accuracy_{count}_per_class" for count in (1, 2, 5, 10)), "accuracy"]
+        for way in ("start", "continued", "from nothing", "untrained"):
+            cells = [show_mean(curve[key]["mean"][way], *curve[key]["interval"][way]) for key in measured]
+            assert f" | {' | '.join(cells)} |\n" in page, (name, way)
+
+
+def show_mean(mean: float, low: float, high: float) -> str:
+    """Show a share in percent with half of its interval, where it has one: a start is the same with every seed."""
+    half = f"{100 * (high - low) / 2:.1f}"
+    return f"{100 * mean:.1f}" + ("" if half == "0.0" else f" ± {half}")
