@@ -118,7 +118,7 @@ def test_a_second_clone_computes_nothing(shared: Shared) -> None:
     second = shared.clone()
     output = second.run("dvc", "repro", "--pull")
     assert stages("Running stage", output) == []
-    assert len(stages("Pulling data for stage:", output)) == 8
+    assert len(stages("Pulling data for stage:", output)) == len(second.run("dvc", "stage", "list").splitlines())
     assert UP_TO_DATE in output
     assert contents(second) == contents(shared.first)
     assert second.run("git", "status", "--porcelain") == ""
