@@ -2,7 +2,8 @@
 
 A metrics file of an evaluation is {encoder: {metric: value, metric_low: ..., metric_high: ...}}, or {encoder:
 {"skipped": reason}}. A score in its predictions has the metric's name, and the mean of the scores over an encoder's
-rows is the metric. Any other metrics file holds numbers about the run, of which only those that changed are given.
+rows is the metric. Any other metrics file, as of a stage that predicts nothing, holds numbers about the run, of which
+only those that changed are given.
 """
 
 from collections.abc import Mapping
@@ -70,7 +71,7 @@ def compare_probes(a: Revision, b: Revision) -> list[ProbeComparison]:
     comparisons: list[ProbeComparison] = []
     for file in list_metrics_files(a, b):
         in_a, in_b = (revision.metrics.get(file) or {} for revision in (a, b))
-        if is_by_encoder(in_a or in_b) and is_by_encoder(in_b or in_a):
+        if is_of_probe(file, a, b):
             encoders = dict.fromkeys([*in_a, *in_b])
             comparisons += [
                 compare_encoder(file, encoder, a, b)
@@ -85,6 +86,13 @@ def compare_probes(a: Revision, b: Revision) -> list[ProbeComparison]:
 def list_metrics_files(a: Revision, b: Revision) -> list[str]:
     """List the metrics files that either run has."""
     return sorted(a.metrics.keys() | b.metrics.keys())
+
+
+def is_of_probe(file: str, a: Revision, b: Revision) -> bool:
+    """Whether a metrics file has an evaluation's layout, and its stage predicts something for images."""
+    contents = [revision.metrics[file] for revision in (a, b) if revision.metrics.get(file)]
+    predicts = file in a.predictions or file in b.predictions
+    return bool(contents) and predicts and all(map(is_by_encoder, contents))
 
 
 def have_changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
@@ -178,20 +186,21 @@ def compare_runs(a: Revision, b: Revision) -> list[tuple[str, float | None, floa
     """List the numbers about the run that changed: name, A and B; None where a run lacks the number."""
     rows: list[tuple[str, float | None, float | None]] = []
     for file in list_metrics_files(a, b):
-        contents = [revision.metrics.get(file) for revision in (a, b)]
-        if not any(is_by_encoder(content) for content in contents):
-            in_a, in_b = (flatten_numbers(content) for content in contents)
+        if not is_of_probe(file, a, b):
+            in_a, in_b = (flatten_numbers(revision.metrics.get(file)) for revision in (a, b))
             keys = [key for key in {**in_a, **in_b} if in_a.get(key) != in_b.get(key)]
             rows += [(f"{Path(file).stem}: {key}", in_a.get(key), in_b.get(key)) for key in keys]
     return rows
 
 
 def flatten_numbers(content: Any, above: str = "") -> dict[str, float]:
-    """Flatten nested mappings to their numbers, by the keys that lead to them; lists are left out."""
+    """Flatten nested mappings to their numbers, by the keys that lead to them; lists and intervals are left out."""
     if isinstance(content, (int, float)):
         return {above: content}
     numbers: dict[str, float] = {}
     if isinstance(content, dict):
+        interval_keys = list_interval_keys(content)
         for key, value in content.items():
-            numbers |= flatten_numbers(value, f"{above} {key}".strip())
+            if key not in interval_keys:
+                numbers |= flatten_numbers(value, f"{above} {key}".strip())
     return numbers

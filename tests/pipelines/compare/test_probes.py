@@ -64,7 +64,8 @@ def test_rows_of_another_encoder_are_never_paired_with_ours() -> None:
 
 
 def test_a_baseline_is_shown_when_its_numbers_changed() -> None:
-    a, b = (make_revision({"byol": {"accuracy": 1.0}, "pixels": {"accuracy": value}}) for value in (0.5, 0.6))
+    ours = make_table({"accuracy": [1.0]}, ["a"])
+    a, b = (make_revision({"byol": {"accuracy": 1.0}, "pixels": {"accuracy": value}}, ours) for value in (0.5, 0.6))
     assert [judged.encoder for judged in compare_probes(a, b)] == ["byol", "pixels"]
 
 
@@ -127,10 +128,22 @@ def test_a_probe_that_was_skipped_says_why_and_one_that_never_ran_says_so() -> N
 
 
 def test_a_metric_that_only_one_run_has_is_said_to_be_so() -> None:
-    a, b = make_revision({"byol": {"accuracy": 1.0}}), make_revision({"byol": {"accuracy": 1.0, "map": 0.5}})
+    a = make_revision({"byol": {"accuracy": 1.0}})
+    b = make_revision({"byol": {"accuracy": 1.0, "map": 0.5}}, make_table({"accuracy": [1.0]}, ["a"]))
     comparison = get_only(compare_probes(a, b))
     assert [row.verdict for row in comparison.rows] == [NOT_PAIRED, "only in B"]
-    assert comparison.remarks == ["no per-image predictions in A and B"]
+    assert comparison.remarks == ["no per-image predictions in A"]
+
+
+def test_what_a_stage_counts_that_predicts_nothing_is_given_only_where_it_changed() -> None:
+    """As the stages index and labels do; there is nothing to pair, and nothing to say where nothing changed."""
+    metrics = {"byol": {"images": 5, "suspects": 1, "accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}}
+    changed = {"byol": metrics["byol"] | {"suspects": 2, "accuracy_low": 0.3}}
+    a, b, skipped = make_revision(metrics), make_revision(changed), make_revision({"byol": {"skipped": "no labels"}})
+    assert compare_probes(a, a) == compare_runs(a, a) == []
+    assert compare_probes(a, b) == []
+    assert compare_runs(a, b) == [("knn: byol suspects", 1, 2)]
+    assert compare_runs(skipped, Revision("", {}, {})) == []
 
 
 def test_only_numbers_about_the_run_that_changed_are_given() -> None:
