@@ -59,8 +59,11 @@ def make_protocol(limits: Limits) -> type[H11Protocol]:
             self._refuse(WRONG)
 
         def _set_clock(self) -> None:
-            """Let the clock run while the head of a request is awaited; it is not set back by a part of one."""
-            if self.conn.their_state is not h11.IDLE:
+            """Let the clock run while no request is being answered; it is not set back by a part of one.
+
+            So it also runs while the rest of a body comes that was answered before its end.
+            """
+            if self.cycle is not None and not self.cycle.response_complete:
                 self._stop_clock()
             elif self.waits is None and not self.transport.is_closing():
                 self.waits = self.loop.call_later(limits.header_seconds, self._give_up)
@@ -72,8 +75,8 @@ def make_protocol(limits: Limits) -> type[H11Protocol]:
 
         def _give_up(self) -> None:
             self.waits = None
-            lies_idle = self.cycle is not None and not self.conn.trailing_data[0]
-            self._refuse(b"" if lies_idle else SLOW)
+            begun = self.conn.their_state is h11.IDLE and (self.cycle is None or self.conn.trailing_data[0])
+            self._refuse(SLOW if begun else b"")
 
         def _refuse(self, answer: bytes) -> None:
             self._stop_clock()

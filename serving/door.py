@@ -43,8 +43,6 @@ class Door:
             await self.app(scope, receive, send)
             return
         began, answered = time.perf_counter(), _Answered(send)
-        self.inside += 1
-        self.metrics.at_once.set(self.inside)
         try:
             await self._let_in(scope, receive, answered)
         except Exception as error:
@@ -52,18 +50,16 @@ class Door:
             if not answered.status:
                 await refuse(Refusal(500, "the service failed; its log says how"))(scope, receive, answered)
         finally:
-            self.inside -= 1
-            self.metrics.at_once.set(self.inside)
             self._note(scope, answered, time.perf_counter() - began)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, query = Headers(scope=scope), scope["query_string"].decode("latin-1")
         try:
-            if self.inside > self.limits.requests:
-                raise Refusal(429, f"more than {self.limits.requests} requests at once; try again in a moment")
             if sum(len(name) + len(value) for name, value in scope["headers"]) + len(query) > HEAD_BYTES:
                 raise Refusal(431, f"the head of the request has more than {HEAD_BYTES:,} bytes")
             self.guard.check(headers, scope["method"], query)
+            if self.inside >= self.limits.requests:
+                raise Refusal(429, f"more than {self.limits.requests} requests at once; try again in a moment")
         except Refusal as refusal:
             await drain(receive)
             await refuse(refusal)(scope, receive, send)
@@ -73,7 +69,13 @@ class Door:
             response.set_cookie(COOKIE, self.guard.make_cookie(), httponly=True, samesite="strict")
             await response(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        self.inside += 1  # whoever is refused takes nobody's place
+        self.metrics.at_once.set(self.inside)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.inside -= 1
+            self.metrics.at_once.set(self.inside)
 
     def _note(self, scope: Scope, answered: "_Answered", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNKNOWN)

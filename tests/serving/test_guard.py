@@ -1,5 +1,7 @@
 """Tests who may ask: no other site by way of a browser, and with a token only who has it."""
 
+import time
+
 import pytest
 
 from serving.guard import Guard, is_local
@@ -81,6 +83,7 @@ def test_a_page_elsewhere_cannot_drive_it(headers: dict[str, str], method: str, 
         ({"cookie": f"serving={TOKEN}"}, "", 401),
         ({"cookie": "serving="}, "token=", 401),
         ({"cookie": "\0;;;="}, "token=%ff", 401),
+        ({}, "token=1" + "&a=1" * 200, 401),
     ],
 )
 def test_with_a_token_only_who_has_it_is_answered(headers: dict[str, str], query: str, status: int) -> None:
@@ -90,3 +93,16 @@ def test_with_a_token_only_who_has_it_is_answered(headers: dict[str, str], query
 def test_what_only_this_machine_reaches_is_told_from_what_others_reach() -> None:
     assert all(is_local(host) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"))
     assert not any(is_local(host) for host in ("0.0.0.0", "::", "192.168.1.7", "example.org"))
+
+
+@pytest.mark.parametrize("guard", [OPEN, LOCKED])
+def test_a_query_of_very_many_fields_asks_with_no_token(guard: Guard) -> None:
+    """Python's parser raises for it."""
+    assert not guard.is_asked_by("token=1" + "&a=1" * 200)
+
+
+def test_a_hostile_cookie_takes_no_time() -> None:
+    """Python's parser takes two seconds for these 32,000 characters (CVE-2024-7592), before the token is checked."""
+    began = time.perf_counter()
+    assert find_status(LOCKED, HERE | {"cookie": 'serving="' + "\\" * 32_000 + '"'}) == 401
+    assert time.perf_counter() - began < 0.2

@@ -16,6 +16,7 @@ from serving.service import Service
 from tests.serving.conftest import PNG, Bench, Post, run_service
 
 Make = Callable[[random.Random], Upload]
+SLOW_HEAD = b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 9000\r\n\r\n"
 QUICK = [make for make, _ in KINDS if make not in (come_slowly, compress_much, hide_bomb, send_much)]
 
 
@@ -62,11 +63,10 @@ def test_a_decoder_that_crashes_or_hangs_takes_only_its_own_image_with_it(
 
 
 def test_more_requests_than_allowed_at_once_are_sent_away(client: httpx.Client, service: Service, post: Post) -> None:
-    head = b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 9\r\n\r\n"
     address = (str(client.base_url.host), client.base_url.port or 0)
     with ExitStack() as stack:
         for _ in range(service.params.limits.requests):
-            stack.enter_context(socket.create_connection(address)).sendall(head)
+            stack.enter_context(socket.create_connection(address)).sendall(SLOW_HEAD)
         while service.metrics.registry.get_sample_value("serving_requests_at_once") != service.params.limits.requests:
             time.sleep(0.01)
         answer = post(PNG)
@@ -90,3 +90,33 @@ def test_more_connections_than_allowed_are_told_so(bench: Bench) -> None:
         second.close()
         time.sleep(0.1)
         assert client.get("/health").status_code == 200
+
+
+def test_who_is_refused_takes_nobodys_place(bench: Bench) -> None:
+    """Or strangers without the token, who send slowly, would keep out everybody who has it."""
+    token = "a-token-of-24-characters"
+    with (
+        run_service(bench.make_service(bare=True, requests=1), Guard(frozenset({"localhost"}), token)) as client,
+        ExitStack() as stack,
+    ):
+        address = (client.base_url.host, client.base_url.port or 0)
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(address)).sendall(SLOW_HEAD)
+        time.sleep(0.1)
+        assert client.get("/health", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_a_body_that_never_ends_is_let_go_after_its_answer(client: httpx.Client) -> None:
+    """Or a byte now and then would hold a connection for ever."""
+    address = (str(client.base_url.host), client.base_url.port or 0)
+    with socket.create_connection(address) as slow:
+        slow.sendall(SLOW_HEAD)
+        slow.settimeout(10)
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+        for _ in range(50):
+            time.sleep(0.1)
+            try:
+                slow.sendall(b"x")
+            except ConnectionError:
+                return
+    pytest.fail("the connection is still there after 5 s")
