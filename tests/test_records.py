@@ -156,3 +156,12 @@ def show_mean(mean: float, low: float, high: float) -> str:
     """Show a share in percent with half of its interval, where it has one: a start is the same with every seed."""
     half = f"{100 * (high - low) / 2:.1f}"
     return f"{100 * mean:.1f}" + ("" if half == "0.0" else f" ± {half}")
+
+
+def test_the_page_on_going_on_says_what_the_record_says() -> None:
+    page = (ROOT / "docs/continuing.md").read_text()
+    record = json.loads((ROOT / "benchmarks/results/continuing-cifar10-known.json").read_text())
+    for way, mean in record["mean"].items():
+        spread = record["spread"][way]
+        cells = [f"{100 * mean[probe]:.1f} ± {100 * spread[probe]:.1f}" for probe in ("knn", "logistic")]
+        assert f" | {' | '.join(cells)} |\n" in page, way
