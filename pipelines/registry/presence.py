@@ -10,15 +10,16 @@ from pipelines.errors import USER_ERROR, Say, StageError
 from pipelines.registry import objects, versions
 from pipelines.registry.git import read_committed
 from pipelines.registry.versions import Version
-from pipelines.train import graph
+from pipelines.train import graph, wholeness
 
 
 def check_presence(root: Path, version: Version, promote: Mapping[str, Any], say: Say) -> None:
     """Check that the cache or the default remote has the files of a version, and of the other artifacts in its commit,
     such as what classifies by it. Raises StageError if neither has."""
     versions.find_artifact_path(root, promote["artifact"])
-    paths = versions.read_artifact_paths(root).values()
-    hashes = [text for path in paths for text in list_hashes(root, version.commit, path)]
+    # Not what dvc.lock alone names: it keeps the outputs of stages that have been switched off since.
+    outputs = wholeness.select(graph.list_outputs(root, version.commit), versions.read_artifact_paths(root).values())
+    hashes = [f"md5: {output.md5}" for output in outputs]
     with graph.open_repo(root) as repo:
         cache, remote = repo.cache.local, repo.config["core"].get("remote")
         missing = {oid for oid in objects.list_mentioned(hashes, cache) if not objects.locate(oid, cache).is_file()}
