@@ -274,10 +274,12 @@ def test_no_path_that_is_shared_knows_of_one_objective() -> None:
 
 
 def test_flows_know_stages_only_through_dvc() -> None:
+    """Some paths in dvc.yaml have a stage's name; where one stands in Python, it names the path."""
+    stages = set(STAGES) - from_yaml(ROOT / "dvc.yaml")["vars"][0]["path"].keys()
     for path in list_python_files("pipelines"):
         assert not list_packages(path) & {"torch", "torchvision", "components", "albumentations", "sklearn"}, path
         names = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-        assert not names & set(STAGES), f"{path}: a stage named in Python"
+        assert not names & stages, f"{path}: a stage named in Python"
 
 
 def test_one_module_and_the_registry_alone_know_what_dvc_is_inside() -> None:

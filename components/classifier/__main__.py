@@ -57,7 +57,7 @@ def run(
     params: Classifier,
     evaluate: EvaluateSection,
     *,
-    of: str,
+    features: str,
     store: Path,
     encoder: Path,
     embeddings: Path,
@@ -66,14 +66,14 @@ def run(
     predictions: Path,
     plots: Path,
 ) -> None:
-    """Fit, calibrate, judge and write the classifier on the features of the encoder `of`."""
+    """Fit, calibrate, judge and write the classifier on the features of one encoder."""
     for file in (metrics, predictions):
         check_file(file)
     for folder in (classifier, plots):
         check_folder(folder)
     device = choose_judging_device(evaluate.shared.device, "evaluate.shared.device")
     prepare_device(device, evaluate.shared.threads)
-    table, names = read_embeddings(embeddings / f"{of}.parquet"), Store(store).class_names
+    table, names = read_embeddings(embeddings / f"{features}.parquet"), Store(store).class_names
     if (highest := table.labels.max(initial=-1)) >= len(names):
         raise InputError(f"{embeddings}: label {highest} is of no class in {store}; `dvc repro embed` writes them")
     tested = (table.splits == TEST) & (table.labels >= 0)
@@ -81,9 +81,9 @@ def run(
     if reason := explain_skip(part):
         write_skipped(classifier, reason)
         results.write_reliability(plots, {}, params.bins)
-        results.write_predictions(predictions, of, part, np.empty(0, np.int64))
+        results.write_predictions(predictions, features, part, np.empty(0, np.int64))
         print(f"classifier: skipped: {reason}", flush=True)
-        write_json(metrics, {of: {"skipped": reason}})
+        write_json(metrics, {features: {"skipped": reason}})
         return
     made = read_config(encoder)
     if made.features != part.train.shape[1] or made.weights is None:
@@ -101,9 +101,11 @@ def run(
     temperatures = {results.CALIBRATED: head.temperature, results.UNCALIBRATED: 1.0}
     answers = {name: results.judge(head.classifier, part, number, device) for name, number in temperatures.items()}
     results.write_reliability(plots, answers, params.bins)
-    results.write_predictions(predictions, of, part, answers[results.CALIBRATED].predicted)
+    results.write_predictions(predictions, features, part, answers[results.CALIBRATED].predicted)
     chosen = {"temperature": head.temperature, "c": head.classifier.c}
-    write_json(metrics, {of: results.measure(answers, params.bins, chosen)})  # the last, when all of it is written
+    write_json(
+        metrics, {features: results.measure(answers, params.bins, chosen)}
+    )  # the last, when all of it is written
 
 
 def explain_skip(part: LabelledFeatures) -> str:

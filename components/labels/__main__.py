@@ -27,12 +27,12 @@ from components.stage.files import write_json
 
 
 def run(
-    params: Labels, *, encoder: str, store: Path, embeddings: Path, findings: Path, suspects: Path, metrics: Path
+    params: Labels, *, features: str, store: Path, embeddings: Path, findings: Path, suspects: Path, metrics: Path
 ) -> None:
     """Find suspicious labels, outliers and near-duplicates by the features of one encoder."""
     for file in (suspects, metrics):
         check_file(file)
-    path = embeddings / f"{encoder}.parquet"
+    path = embeddings / f"{features}.parquet"
     if not path.is_file():
         raise InputError(f"{path}: missing; `dvc repro embed` writes it, or labels.encoders names what is there")
     device = choose_double_device(choose_device(params.device, "labels.device"))
@@ -56,10 +56,10 @@ def run(
     except NothingToFindError as reason:
         reasons.append(f"outliers and near-duplicates are not looked for: {reason}")
     for line in reasons:
-        print(f"labels {encoder}: {line}", flush=True)
+        print(f"labels {features}: {line}", flush=True)
     write_table(suspects, parts, params.most)
-    write_json(metrics, {encoder: measured | ({"skipped": "; ".join(reasons)} if reasons else {})})
-    print(f"labels {encoder}: {describe(measured)} -> {suspects}", flush=True)
+    write_json(metrics, {features: measured | ({"skipped": "; ".join(reasons)} if reasons else {})})
+    print(f"labels {features}: {describe(measured)} -> {suspects}", flush=True)
 
 
 def count_labels(found: Suspicions) -> dict[str, float | str]:

@@ -18,7 +18,7 @@ from components.report.page.pictures import read_preview
 from components.report.page.suspects import read_suspects
 from components.report.params import Report
 from components.report.revision import read_git_revision
-from components.report.stale import remove_stale, remove_stale_suspects
+from components.report.stale import remove_stale, remove_stale_classifier, remove_stale_index, remove_stale_suspects
 from components.report.verdict import Verdict, reach_verdict
 from components.stage.command import main
 from components.stage.disk import check_file
@@ -53,23 +53,18 @@ class EvaluateSection(Protocol):
         ...
 
 
-class ClassifierSection(Protocol):
-    """The part of the section `classifier` that the report uses."""
+class EncodersSection(Protocol):
+    """The part of the sections `classifier`, `index` and `labels` that the report uses."""
 
-    encoders: tuple[str, ...]
-
-
-class LabelsSection(Protocol):
-    """The part of the section `labels` that the report uses."""
-
-    encoders: tuple[str, ...]
+    encoders: tuple[str, ...]  # by whose features the stage runs
 
 
 def run(
     params: Report,
     evaluate: EvaluateSection,
-    classifier: ClassifierSection,
-    labels: LabelsSection,
+    classifier: EncodersSection,
+    index: EncodersSection,
+    labels: EncodersSection,
     *,
     store: Path,
     encoder: Path,
@@ -78,6 +73,8 @@ def run(
     predictions: Path,
     plots: Path,
     suspects: Path,
+    classifier_folder: Path,
+    index_folder: Path,
     report: Path,
     card: Path,
 ) -> None:
@@ -86,6 +83,8 @@ def run(
         check_file(file)
     asked = [*evaluate.probes, *([CLASSIFIER] if classifier.encoders else [])]
     remove_stale(metrics, predictions, plots, known=[*evaluate.known_probes, CLASSIFIER], asked=asked)
+    remove_stale_classifier(classifier_folder, asked=classifier.encoders)
+    remove_stale_index(metrics, index_folder, asked=index.encoders)
     remove_stale_suspects(metrics, suspects, asked=labels.encoders)
     data, pretrain = read_metrics(metrics / "data.json"), read_metrics(metrics / "pretrain.json")
     probes = read_probes(metrics, evaluate.probes)

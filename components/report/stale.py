@@ -1,6 +1,7 @@
 """Removes what stages wrote that params.yaml no longer asks for, such as a probe that evaluate.probes leaves out: their
-old numbers would stand in Git beside those of this run, as if they were of the same encoder. Files of other names are
-the user's own.
+old numbers would stand in Git beside those of this run, as if they were of the same encoder, and the service would
+refuse an index or a classifier of an older encoder. Files of other names are the user's own, and so are lists in which
+somebody may have written labels.
 """
 
 import shutil
@@ -27,6 +28,18 @@ def remove_stale_suspects(metrics: Path, suspects: Path, *, asked: Collection[st
         if encoder not in asked:
             outputs = (metrics / f"labels-{encoder}.json", suspects / f"{encoder}.csv")
             remove_outputs(outputs, f"labels.encoders does not name {encoder}")
+
+
+def remove_stale_index(metrics: Path, index: Path, *, asked: Collection[str]) -> None:
+    """Remove the index and its metrics if it is of no encoder, and say so."""
+    if not asked:
+        remove_outputs((metrics / "index.json", index), "index.encoders is empty")
+
+
+def remove_stale_classifier(classifier: Path, *, asked: Collection[str]) -> None:
+    """Remove the classifier if it is of no encoder, and say so."""
+    if not asked:
+        remove_outputs((classifier,), "classifier.encoders is empty")
 
 
 def remove_outputs(outputs: Iterable[Path], reason: str) -> None:

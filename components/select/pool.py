@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from components.features.embeddings import MADE, read_about, read_tables
+from components.features.embeddings import read_about, read_features
 from components.select.copies import Copies
-from components.stage.errors import InputError, RunError
+from components.stage.errors import RunError
 from components.store.store import TEST
 
 
@@ -56,15 +56,12 @@ def read_pool(path: Path, pool: str, copies: Copies) -> Pool:
     places[known] = np.arange(known.sum())
     places[free] = known.sum() + np.arange(free.sum())
     joined, first = np.empty((int(usable.sum()), width), np.float32), 0
-    for group in read_tables(path):  # one by one: all at once would take several times the memory
-        flat = group["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        if len(flat) != len(group) * width:
-            raise InputError(f"{path}: an image without features; {MADE}")
-        if not np.isfinite(flat).all():
+    for part in read_features(path, width):  # one by one: all at once would take several times the memory
+        if not np.isfinite(part).all():
             raise RunError(f"{path}: features that are not finite numbers; did the training diverge?")
-        wanted = usable[first : first + len(group)]
-        joined[places[first : first + len(group)][wanted]] = flat.reshape(-1, width)[wanted]
-        first += len(group)
+        rows = slice(first, first + len(part))
+        joined[places[rows][usable[rows]]] = part[usable[rows]]
+        first += len(part)
     copied = table["id"].filter(
         pc.and_(pa.array(known), pc.is_in(table["id"], value_set=pa.array(copies, pa.string())))
     )

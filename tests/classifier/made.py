@@ -49,6 +49,6 @@ def run_stage(folder: Path, **changes: Any) -> dict[str, Any]:
     metrics = folder / "metrics" / "classifier.json"
     places = {name: folder / name for name in PLACES}
     places |= {"metrics": metrics, "predictions": folder / "predictions" / "classifier.parquet"}
-    classifier.run(params.classifier.model_copy(update=changes), evaluate, of="byol", **places)
+    classifier.run(params.classifier.model_copy(update=changes), evaluate, features="byol", **places)
     measured: dict[str, Any] = json.loads(metrics.read_text())["byol"]
     return measured

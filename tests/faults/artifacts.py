@@ -62,10 +62,11 @@ class Project:
                 )
             case "report":
                 chosen = self.params.evaluate.model_copy(update={"probes": ("knn",)})
-                unasked = (self.params.classifier, self.params.labels)
+                unasked = (self.params.classifier, self.params.index, self.params.labels)
                 none = [section.model_copy(update={"encoders": ()}) for section in unasked]
                 to = {"report": out / "index.html", "card": out / "README.md"}
-                report.run(self.params.report, chosen, *none, **at, **to, suspects=self.root / "suspects")
+                more = {name: self.root / name for name in ("suspects", "classifier_folder", "index_folder")}
+                report.run(self.params.report, chosen, *none, **at, **to, **more)
 
 
 def make_project(root: Path) -> Project:

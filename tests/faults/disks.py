@@ -142,9 +142,9 @@ class Inputs:
         given = {name: self.reported.root / name for name in names}
         probes = self.whole.evaluate.model_copy(update={"probes": tuple(self.reported.probes)})
         params = self.whole.report.model_copy(update={"neighbours": 2 if other else 3})
-        unasked = (self.whole.classifier, self.whole.labels)
+        unasked = (self.whole.classifier, self.whole.index, self.whole.labels)
         none = [section.model_copy(update={"encoders": ()}) for section in unasked]
-        given["suspects"] = self.reported.root / "suspects"
+        given |= {name: self.reported.root / name for name in ("suspects", "classifier_folder", "index_folder")}
         report.run(params, probes, *none, **given, report=to / "index.html", card=to / "README.md")
 
     @cached_property

@@ -121,8 +121,10 @@ def run_graph(folder: Path, params: Any) -> str:
             outputs = {"metrics": metrics / f"{probe}.json", "predictions": predictions / f"{probe}.parquet"}
             evaluate.run(params.evaluate, probe=probe, **inputs, **outputs, plots=plots / probe)
         outputs = {"predictions": predictions, "plots": plots, "metrics": metrics, "report": folder / "index.html"}
-        none = [section.model_copy(update={"encoders": ()}) for section in (params.classifier, params.labels)]
-        outputs |= {"card": encoder / "README.md", "suspects": folder / "suspects"}
+        unasked = (params.classifier, params.index, params.labels)
+        none = [section.model_copy(update={"encoders": ()}) for section in unasked]
+        outputs |= {name: folder / name for name in ("suspects", "classifier_folder", "index_folder")}
+        outputs |= {"card": encoder / "README.md"}
         report.run(params.report, params.evaluate, *none, **inputs, **outputs)
     except (InputError, RunError) as error:
         return str(error)

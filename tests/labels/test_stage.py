@@ -41,7 +41,7 @@ def run(root: Path, params: Labels | None = None) -> tuple[dict[str, Any], list[
     """Run the stage; return the numbers and the rows."""
     folders = {name: root / name for name in ("store", "embeddings", "findings")}
     files = {"suspects": root / "suspects" / "byol.csv", "metrics": root / "metrics" / "labels-byol.json"}
-    labels.run(params or read_section(), encoder="byol", **folders, **files)
+    labels.run(params or read_section(), features="byol", **folders, **files)
     with files["suspects"].open(newline="") as file:
         return json.loads(files["metrics"].read_text()), list(csv.DictReader(file))
 

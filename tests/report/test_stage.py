@@ -13,15 +13,17 @@ from tests.conftest import ROOT
 from tests.report.page import pages
 
 
-def run(folder: pages.Folder, classifier: tuple[str, ...] = ()) -> None:
+def run(folder: pages.Folder, classifier: tuple[str, ...] = (), index: tuple[str, ...] = ()) -> None:
     """Run the stage as `dvc repro report` does."""
     root, params = folder.root, read_params(ROOT / "params.yaml")
     names = ("store", "encoder", "embeddings", "metrics", "predictions", "plots", "suspects")
     evaluate = params.evaluate.model_copy(update={"probes": tuple(folder.probes)})
+    asked_for = {"classifier": classifier, "index": index}
     labels = params.labels.model_copy(update={"encoders": tuple(folder.suspects)})
     paths = {name: root / name for name in names} | {"report": root / "out" / "index.html"}
-    asked = params.classifier.model_copy(update={"encoders": classifier})
-    report.run(params.report, evaluate, asked, labels, **paths, card=root / "encoder" / "README.md")
+    paths |= {f"{name}_folder": root / name for name in ("classifier", "index")}
+    by = [getattr(params, name).model_copy(update={"encoders": asked}) for name, asked in asked_for.items()]
+    report.run(params.report, evaluate, *by, labels, **paths, card=root / "encoder" / "README.md")
 
 
 def add_encoder(folder: pages.Folder) -> None:
@@ -55,12 +57,31 @@ def test_what_an_earlier_classifier_left_goes_when_none_is_asked_for(tmp_path: P
     folder = pages.write_labelled(tmp_path, names=["ant", "bee"])
     add_encoder(folder)
     pages.write_classifier(folder, pages.make_estimate("accuracy", 0.75) | {"temperature": 1.2, "c": 1.0}, "")
+    folder.write_text("classifier/config.json", "{}")
     run(folder, classifier=("byol",))
+    assert (tmp_path / "classifier" / "config.json").exists()
     assert 'id="classifier"' in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     run(folder)
     assert 'id="classifier"' not in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert not (tmp_path / "metrics" / "classifier.json").exists()
     assert not (tmp_path / "plots" / "classifier").exists()
+    assert not (tmp_path / "classifier").exists(), "the service would refuse a new encoder beside it"
+
+
+def test_what_an_earlier_index_left_goes_when_none_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pages.write_labelled(tmp_path, names=["ant", "bee"])
+    add_encoder(folder)
+    files = [tmp_path / name for name in ("metrics/index.json", "index/images.parquet")]
+    for file in files:
+        folder.write_text(str(file.relative_to(tmp_path)), "{}")
+    run(folder, index=("byol",))
+    assert all(file.exists() for file in files)
+    run(folder)
+    assert not (tmp_path / "index").exists()
+    assert not (tmp_path / "metrics" / "index.json").exists()
+    assert "index.encoders is empty" in capsys.readouterr().out
 
 
 def test_without_an_encoder_it_says_what_makes_one(tmp_path: Path) -> None:

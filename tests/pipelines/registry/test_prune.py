@@ -251,6 +251,25 @@ def test_a_version_comes_into_production_only_with_the_classifier_of_its_commit(
     assert run("rollback")[:2] == (0, ["encoder@v0.1.0 is prod now; publish it by `git push origin --tags`"])
 
 
+def test_a_version_needs_no_classifier_that_was_switched_off_before_it(cache: Cache, run: Run) -> None:
+    """DVC leaves in dvc.lock what a stage made that dvc.yaml has no more, and pushes none of it."""
+    graph = (cache.root / "dvc.yaml").read_text()
+    (cache.root / "dvc.yaml").write_text(graph.replace("stages:", "  classifier: {path: head, type: model}\nstages:"))
+    cache.project.commit("A classifier")
+    lock = cache.lock
+    for name in ("v1", "v2"):
+        cache.lock = lambda *names: switch_off(cache.root / "dvc.lock", lock(*names))  # type: ignore[method-assign]
+        cache.retrain(name, promoted=True)
+    assert run("rollback") == (0, ["encoder@v0.1.0 is prod now; publish it by `git push origin --tags`"], "")
+
+
+def switch_off(path: Path, text: str) -> str:
+    """Add to dvc.lock what a classifier left whose stage dvc.yaml has no more."""
+    gone = f"{text}  classifier@byol:\n    cmd: 'true'\n    outs:\n    - {{path: head, md5: {'f' * 32}}}\n"
+    path.write_text(gone)
+    return gone
+
+
 @pytest.mark.parametrize("arguments", [(), ("--keep", "0"), ("--keep", "-1")])
 def test_how_many_stay_is_asked_for(run: Run, arguments: tuple[str, ...]) -> None:
     said = "--keep: how many versions stay, 1 or more, or `retrain.keep` in params.yaml\n"
