@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from components.stage.errors import InputError
-from serving.__main__ import TOKEN, find_token, listen
+from serving.__main__ import TOKEN, change, find_token, listen
 from serving.guard import Guard
 from serving.places import find_places
 from serving.registered import Registered
@@ -23,6 +23,13 @@ def test_a_port_in_use_is_named_in_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=rf"^127\.0\.0\.1, port {port}: address already in use; --port[^\n]*$"):
             listen("127.0.0.1", port)
+
+
+def test_a_flag_that_is_out_of_range_is_named_in_one_line(bench: Bench) -> None:
+    settings = bench.set_params()
+    assert change(settings, {"port": 0}).port == 0
+    with pytest.raises(InputError, match=r"^--port: Input should be less than 65536$"):
+        change(settings, {"port": 99_999})
 
 
 def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
