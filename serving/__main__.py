@@ -150,6 +150,7 @@ def serve(
         tell("serving", version=served.version, weights=served.weights, lacks=served.lacks)
         yield
         watching.cancel()
+        source.close()
         await service.decoders.stop()
         labelling.expected.close()
 
