@@ -21,10 +21,12 @@ from typing import Any
 import torch
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from components.flows.serving import Serving
 from components.stage.command import PARAMS_FILE, exit_on_error, read_params
 from components.stage.errors import InputError
+from components.stage.types import describe_mistake
 from serving.app import create_app
 from serving.connection import make_protocol
 from serving.decoders import Decoders
@@ -49,7 +51,7 @@ def main() -> None:
         params = read_params(PARAMS_FILE)
         settings: Serving = params.serving
         changed = {name: value for name in ("host", "port", "threads") if (value := getattr(asked, name)) is not None}
-        settings = Serving.model_validate(settings.model_dump() | changed)
+        settings = change(settings, changed)
         token, made = find_token(asked.token_file, settings.host)
         listener = listen(settings.host, settings.port)
         torch.set_num_threads(settings.threads)
@@ -74,6 +76,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--name", action="append", default=[], help="a name by which clients call this machine")
     parser.add_argument("--token-file", type=Path, help=f"holds the token; or the environment variable {TOKEN}")
     return parser.parse_args()
+
+
+def change(settings: Serving, changed: dict[str, Any]) -> Serving:
+    """Change settings by what the command line says. Raises InputError."""
+    try:
+        return Serving.model_validate(settings.model_dump() | changed)
+    except ValidationError as error:
+        raise InputError(f"--{describe_mistake(error)}") from None
 
 
 def find_token(path: Path | None, host: str) -> tuple[str | None, bool]:
@@ -140,6 +150,7 @@ def serve(
         tell("serving", version=served.version, weights=served.weights, lacks=served.lacks)
         yield
         watching.cancel()
+        source.close()
         await service.decoders.stop()
         labelling.expected.close()
 

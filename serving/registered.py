@@ -36,6 +36,7 @@ class Registered:
         self.folder = root / FOLDER / str(os.getpid())
         self.brought: list[Path] = []
         self.count = 0
+        self.running: subprocess.Popen[str] | None = None
         remove_leftovers(root / FOLDER)
 
     def look(self) -> Sign | str:
@@ -44,7 +45,7 @@ class Registered:
             return ""
         tags = f"refs/tags/{self.artifact}#{self.stage}*"
         command = ["git", "for-each-ref", "--format=%(refname) %(objectname)", tags]
-        done = run(command, self.root, GIT_SECONDS)
+        done = self._run(command, GIT_SECONDS)
         if done.returncode:
             raise RunError(f"git: {done.stderr.strip()[:500]}")
         return done.stdout
@@ -54,7 +55,7 @@ class Registered:
         self.count += 1
         target = self.folder / str(self.count)
         command = [sys.executable, "-m", "pipelines.registry", "bring", str(target), *self.wanted, "--paths", *NAMES]
-        done = run(command, self.root, BRING_SECONDS)
+        done = self._run(command, BRING_SECONDS)
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["the registry failed"]
             raise (InputError if done.returncode == USER_ERROR else RunError)(said[-1])
@@ -64,18 +65,25 @@ class Registered:
         return find_places(target), (target / NOTE).read_text(encoding="utf-8").strip()
 
     def close(self) -> None:
-        """Remove what was brought."""
+        """Remove what was brought, and end what is still being brought: who ends the service does not wait for it."""
+        if self.running is not None:
+            self.running.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-
-def run(command: list[str], root: Path, seconds: int) -> subprocess.CompletedProcess[str]:
-    """Run a command. Raises RunError if it takes too long."""
-    try:
-        return subprocess.run(
-            command, cwd=root, capture_output=True, text=True, errors="replace", timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise RunError(f"{' '.join(command[:4])}: no answer within {seconds} s") from None
+    def _run(self, command: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
+        """Run a command. Raises RunError if it takes too long."""
+        with subprocess.Popen(
+            command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        ) as process:
+            self.running = process
+            try:
+                output, error = process.communicate(timeout=seconds)
+            except BaseException as reason:  # Ctrl-C, too, ends it
+                process.kill()
+                if isinstance(reason, subprocess.TimeoutExpired):
+                    raise RunError(f"{' '.join(command[:4])}: no answer within {seconds} s") from None
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, output, error)
 
 
 def remove_leftovers(folder: Path) -> None:

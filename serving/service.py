@@ -19,7 +19,7 @@ from serving.metrics import Metrics
 from serving.refusal import Refusal
 from serving.served import Served
 
-KEPT = 4096  # thumbnails in memory, of some KB each
+KEPT_BYTES = 64_000_000  # of thumbnails in memory, of some KB each, or some hundred KB
 WIDEN = 8  # times as many neighbours are looked at, if too few of them have a label
 
 
@@ -33,11 +33,13 @@ class Service:
     decoders: Decoders
     served: Served  # another takes its place as a whole
     thumbnails: OrderedDict[tuple[str, str, int], bytes] = field(default_factory=OrderedDict)
+    thumbnail_bytes: int = 0
 
     def swap(self, served: Served) -> None:
         """Serve another version from now on; requests that have begun keep the one before."""
         self.served = served
         self.thumbnails.clear()
+        self.thumbnail_bytes = 0
         self.metrics.name_version(served.version, served.weights)
 
     async def embed(self, served: Served, encoded: bytes, max_pixels: int) -> np.ndarray:
@@ -111,10 +113,11 @@ class Service:
         encoded = await self.read_known(served, name)
         job = Job(shape=served.config.images, max_pixels=self.stored_pixels, thumbnail=side)
         drawn = await self.decoders.make_thumbnail(encoded, job)
-        if served is self.served:
+        if served is self.served and key not in self.thumbnails:  # somebody else may have asked meanwhile
             self.thumbnails[key] = drawn
-            while len(self.thumbnails) > KEPT:
-                self.thumbnails.popitem(last=False)
+            self.thumbnail_bytes += len(drawn)
+            while self.thumbnail_bytes > KEPT_BYTES:
+                self.thumbnail_bytes -= len(self.thumbnails.popitem(last=False)[1])
         return drawn
 
 

@@ -23,6 +23,7 @@ from serving.labelling.pool import TEST, Pool
 
 FOLDS = 5
 HELD_OUT = 10_000  # test images that judge; more would hardly narrow the interval
+MOST = 50  # accuracies before the last one, so that 10,000 labels cost as little as 500
 
 Judge = Callable[[LabelledFeatures], np.ndarray]  # -> right or wrong, (n,) bool
 
@@ -107,7 +108,7 @@ def describe_judged(pool: Pool, given: dict[str, str]) -> str:
 
 
 class ExpectedAccuracy:
-    """Computes the accuracy after each batch of labels, and no batch twice."""
+    """Computes the accuracy after each batch of labels (of many, after some of them and the last), none twice."""
 
     def __init__(self, judge: Judge, batch: int) -> None:
         """`batch` is the number of labels after which it is computed anew."""
@@ -118,13 +119,14 @@ class ExpectedAccuracy:
 
     def look(self, pool: Pool, given: dict[str, str]) -> tuple[list[Expected], bool]:
         """Return what is computed so far, and whether more is on its way."""
-        keys = [make_key(pool, given, count) for count in range(0, len(given) + 1, self.batch)]
+        counts = choose_counts(len(given), self.batch)
+        keys = make_keys(pool, given, counts)
         with self._lock:
-            for number, key in enumerate(keys):
+            for count, key in zip(counts, keys, strict=True):
                 if key not in self._computed:
                     self._computed[key] = None
                     self._waiting.add(key)
-                    self._worker.submit(self._compute, key, pool, dict(given), number * self.batch)
+                    self._worker.submit(self._compute, key, pool, dict(given), count)
             found = [one for key in keys if (one := self._computed[key])]
             return found, not self._waiting.isdisjoint(keys)
 
@@ -147,8 +149,23 @@ class ExpectedAccuracy:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
 
-def make_key(pool: Pool, given: dict[str, str], count: int) -> bytes:
-    """Tell by which images, first labels and labels of test images an accuracy is computed."""
+def choose_counts(given: int, batch: int) -> list[int]:
+    """Choose after how many labels the accuracy is told: each batch, of many each second, fourth ..., and the last."""
+    last, step = given - given % batch, batch
+    while last > MOST * step:
+        step *= 2  # so that those that were computed before still serve
+    return sorted({*range(0, last, step), last})
+
+
+def make_keys(pool: Pool, given: dict[str, str], counts: list[int]) -> list[bytes]:
+    """Tell by which images, first labels and labels of test images each accuracy is computed; `counts` rise."""
     rows = list(given.items())
-    tested = [row for row in rows[count:] if row[0] in pool.rows and pool.splits[pool.rows[row[0]]] == TEST]
-    return hashlib.sha256(repr((pool.version, count, rows[:count], tested)).encode()).digest()
+    tested = [row for row in rows if row[0] in pool.rows and pool.splits[pool.rows[row[0]]] == TEST]
+    so_far, done = hashlib.sha256(repr((pool.version, tested)).encode()), 0
+    keys: list[bytes] = []
+    for count in counts:
+        for row in rows[done:count]:
+            so_far.update(repr(row).encode())
+        keys.append(so_far.digest())
+        done = count
+    return keys

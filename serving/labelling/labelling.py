@@ -38,14 +38,14 @@ class Labelling:
 
     def open_pool(self, served: Served) -> Pool:
         """Return the images that can be labelled: those of the index. Raises Refusal if there is none."""
-        if self._pool is None or self._pool[0] is not served:
-            index = served.require_index()
-            version = f"{served.version} {served.loaded.isoformat()}"
-            self._pool = (
-                served,
-                Pool(version, index.ids, index.splits, index.labels, tuple(index.classes), index.vectors),
-            )
-        return self._pool[1]
+        kept = self._pool  # looked at once, as requests that began with another version may ask at the same time
+        if kept is not None and kept[0] is served:
+            return kept[1]
+        index = served.require_index()
+        version = f"{served.version} {served.loaded.isoformat()}"
+        pool = Pool(version, index.ids, index.splits, index.labels, tuple(index.classes), index.vectors)
+        self._pool = served, pool
+        return pool
 
     def read(self) -> dict[str, str]:
         """Return the given labels, image by image, in the order in which they were given. Raises Refusal."""

@@ -12,7 +12,7 @@ const RECENT = 12; // labels that are shown to be taken back
 const MOST = 1000; // images that the server lists
 const POLL = 1000; // milliseconds between two looks at an accuracy that is being computed
 
-const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false, opened: false };
+const state = { queue: [], skipped: new Set(), done: [], classes: [], added: [], given: 0, batch: 1, asking: false, stuck: false, opened: false };
 const ready = new Map(); // id -> the picture of an image that comes soon
 let outbox, askedAt = null; // askedAt: how many images were left when more were asked for
 
@@ -54,7 +54,8 @@ async function refill() {
         const answer = await nextToLabel(Math.min(AHEAD + more, MOST));
         show(answer, new Set([...before, ...listWithheld()])); // what was given meanwhile, the answer does not know of
     } catch (fault) {
-        if (!state.queue.length) tell(find("label-fault"), `${fault.message} Trying again ...`);
+        state.stuck ||= !state.queue.length;
+        if (state.stuck) tell(find("label-fault"), `${fault.message} Trying again ...`);
         setTimeout(refill, 3 * POLL);
     }
     state.asking = false;
@@ -65,7 +66,8 @@ const listWithheld = () => new Set([...state.skipped, ...state.done.map(({ image
     ...listUnsent().map(({ id }) => id)]);
 
 function show(answer, withheld) {
-    tell(find("label-fault"), "");
+    if (state.stuck) tell(find("label-fault"), ""); // but why a label was refused stands until the next is given
+    state.stuck = false;
     state.added = state.added.filter((name) => !answer.classes.includes(name));
     [state.classes, state.given, state.batch] = [[...answer.classes, ...state.added], answer.given, answer.batch];
     const shown = state.queue[0], left = answer.images.filter(({ id }) => !withheld.has(id) && id !== shown?.id);
@@ -86,7 +88,7 @@ function recall(recent) {
     const deeds = [...left, ...unsent.filter(({ label }) => label !== null)];
     const known = new Set(state.done.map(({ image }) => image.id));
     state.done.unshift(...deeds.filter(({ id }) => !known.has(id))
-        .map(({ id, label, key }) => ({ image: { id, label: null }, label, sure: !key })));
+        .map(({ id, label, key }) => ({ image: { id, label: null }, label, key, sure: !key })));
     state.opened = true;
 }
 
@@ -155,12 +157,14 @@ function showProgress() {
 function give(name) {
     const image = state.queue.shift();
     if (!image) return;
-    state.done.push({ image, label: name, sure: false, picture: ready.get(image.id) });
+    const deed = { image, label: name, sure: false, picture: ready.get(image.id) };
+    state.done.push(deed);
     ready.delete(image.id);
     const old = state.done.at(-RECENT - 1);
     if (old) old.picture = null; // or thousands of them would fill the memory
+    tell(find("label-fault"), "");
     find("label-says").textContent = `given: ${name}`;
-    outbox.put(image.id, name, localStorage.getItem("who"));
+    deed.key = outbox.put(image.id, name, localStorage.getItem("who"));
     showImage();
 }
 
@@ -197,7 +201,7 @@ function closeNew() {
 }
 
 function giveNew() {
-    const name = find("new-name").value.trim();
+    const name = find("new-name").value.trim().normalize(); // as the server writes it
     if (!name) return;
     if (!state.classes.includes(name)) {
         state.added.push(name);
@@ -212,15 +216,15 @@ function giveNew() {
 function acknowledged(deed, answer) {
     const before = Math.floor(state.given / state.batch);
     state.given = answer.given;
-    for (const one of state.done) if (one.image.id === deed.id && one.label === deed.label) one.sure = true;
+    for (const one of state.done) if (one.key === deed.key) one.sure = true;
     if (Math.floor(state.given / state.batch) !== before) refill();
 }
 
-/** The server will never take it: say why, and show the image again. */
+/** The server will never take it: say why, and show the image again, after the one for which a key may be on its way. */
 function refused(deed, line) {
-    const one = state.done.find(({ image }) => image.id === deed.id);
+    const one = state.done.find(({ key }) => key === deed.key);
     state.done = state.done.filter((other) => other !== one);
-    if (one) state.queue.unshift(one.image);
+    if (one) state.queue.splice(1, 0, one.image);
     tell(find("label-fault"), line);
     showImage();
 }

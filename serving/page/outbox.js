@@ -23,12 +23,15 @@ export class Outbox {
         addEventListener("online", () => this.stop());
     }
 
+    /** Keep a deed, send it, and return its key. */
     put(id, label, who) {
         // One key per deed, so that two windows do not overwrite each other's.
         const order = `${String(Date.now()).padStart(15, "0")} ${String((made += 1)).padStart(6, "0")}`;
-        localStorage.setItem(`${PREFIX}${order} ${Math.random()}`, JSON.stringify({ id, label, who }));
+        const key = `${PREFIX}${order} ${Math.random()}`;
+        localStorage.setItem(key, JSON.stringify({ id, label, who }));
         this.told.changed();
         this.send();
+        return key;
     }
 
     /** Send what waits, one after the other, until all is acknowledged. */

@@ -2,13 +2,15 @@
 
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from components.stage.errors import InputError
-from serving.__main__ import TOKEN, find_token, listen
+from components.stage.errors import InputError, RunError
+from serving.__main__ import TOKEN, change, find_token, listen
 from serving.guard import Guard
 from serving.places import find_places
 from serving.registered import Registered
@@ -23,6 +25,13 @@ def test_a_port_in_use_is_named_in_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=rf"^127\.0\.0\.1, port {port}: address already in use; --port[^\n]*$"):
             listen("127.0.0.1", port)
+
+
+def test_a_flag_that_is_out_of_range_is_named_in_one_line(bench: Bench) -> None:
+    settings = bench.set_params()
+    assert change(settings, {"port": 0}).port == 0
+    with pytest.raises(InputError, match=r"^--port: Input should be less than 65536$"):
+        change(settings, {"port": 99_999})
 
 
 def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
@@ -63,6 +72,24 @@ def test_a_token_that_is_none_is_refused_and_not_repeated(token: str, tmp_path: 
 def test_no_stage_and_no_version_is_taken_for_an_option(asked: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a name such as prod or"):
         Registered(tmp_path, "encoder", **{"stage": None, "version": None, **asked})
+
+
+def test_a_service_that_ends_does_not_wait_for_a_version_that_is_being_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would go on for as long as a remote is slow, up to an hour."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    source = Registered(tmp_path, "encoder", stage="prod", version=None)
+    with ThreadPoolExecutor(1) as threads:
+        bringing = threads.submit(source.bring)
+        while source.running is None:
+            time.sleep(0.01)
+        source.close()
+        with pytest.raises(RunError):
+            bringing.result(10)
 
 
 def test_the_page_gets_a_cookie_for_the_token_of_its_address(bench: Bench) -> None:

@@ -52,6 +52,18 @@ def test_the_map_and_a_thumbnail_show_images_of_the_store(client: httpx.Client) 
     np.testing.assert_array_equal(pixels, np.kron(draw(3), np.ones((2, 2))))
 
 
+def test_thumbnails_are_kept_within_bounds(
+    client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever asks for all of them in every size fills the memory."""
+    monkeypatch.setattr("serving.service.KEPT_BYTES", 3000)
+    for side in range(8, 40):
+        for name in ("1", "2", "1"):
+            assert client.get(f"/images/{name}", params={"side": side}).status_code == 200
+    assert service.thumbnails
+    assert service.thumbnail_bytes == sum(map(len, service.thumbnails.values())) <= 3000
+
+
 def test_what_is_served_and_done_can_be_read(client: httpx.Client) -> None:
     assert client.get("/health").json() == {"status": "ok", "version": "v1", "classifier": True, "index": True}
     version = client.get("/version").json()

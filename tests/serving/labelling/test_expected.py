@@ -10,7 +10,16 @@ from sklearn.preprocessing import StandardScaler
 
 from components.features.judging.labelled import LabelledFeatures
 from components.stage.command import PARAMS_FILE, read_params
-from serving.labelling.expected import ExpectedAccuracy, Judge, collect_known, describe_judged, judge_known, make_judge
+from serving.labelling.expected import (
+    ExpectedAccuracy,
+    Judge,
+    choose_counts,
+    collect_known,
+    describe_judged,
+    judge_known,
+    make_judge,
+    make_keys,
+)
 from serving.labelling.pool import Pool
 from tests.conftest import ROOT
 
@@ -128,3 +137,21 @@ def test_a_failure_is_told_and_ends(caplog: pytest.LogCaptureFixture) -> None:
 
     assert wait_for(ExpectedAccuracy(fail, batch=10), pool, give(pool, truth, 10)) == []
     assert "could not be computed" in caplog.text
+
+
+def test_ten_thousand_labels_are_followed_as_quickly_as_some_hundred() -> None:
+    """Or each look at the next images would take seconds, and the first after a start a thousand fits."""
+    assert choose_counts(25, 10) == [0, 10, 20]
+    assert choose_counts(9, 10) == [0]
+    pool, _ = make_pool(tested=True)
+    before: set[bytes] = set()
+    for given in (500, 510, 1000, 10_000):
+        counts = choose_counts(given, 10)
+        assert (counts[0], counts[-1]) == (0, given)
+        assert len(counts) <= 52
+        labels = {f"photos/{number}": "cat" for number in range(given)}
+        began = time.monotonic()
+        keys = make_keys(pool, labels, counts)
+        assert time.monotonic() - began < 0.5
+        assert len(before.intersection(keys)) >= 4 * bool(before), "what was computed before serves again"
+        before.update(keys)

@@ -214,6 +214,24 @@ def test_twenty_labels_by_keyboard_outlive_a_killed_server_and_a_closed_window_a
     assert digits.read_metric("logistic", "accuracy") > before
 
 
+def test_a_label_that_is_refused_says_why_and_its_image_comes_again(visit: Visit, digits: DigitsProject) -> None:
+    page = visit.open("label")
+    page.locator("#who").fill("Ada")
+    page.keyboard.press("Enter")
+    page.locator("#shown img").wait_for()
+    given, refused = page.locator("#given").inner_text(), page.locator("#shown").get_attribute("data-id")
+    page.route("**/labels/digits*", lambda route: route.fulfill(status=422, json={"detail": "not so"}))
+    page.keyboard.press("1")
+    expect(page.locator("#label-fault")).to_have_text("not so")
+    expect(page.locator("#given")).to_have_text(given)
+    expect(page.locator("#unsent")).to_have_text("")
+    assert page.locator("#shown").get_attribute("data-id") != refused, "or a key would label another than was seen"
+    page.keyboard.press("Space")
+    expect(page.locator("#shown")).to_have_attribute("data-id", str(refused))
+    assert all("422" in text for text in visit.wrong), "the browser itself says that a request is refused"
+    visit.wrong.clear()
+
+
 def test_it_fits_a_phone_and_is_readable_by_day_and_by_night(browser: Browser, visit: Visit, server: Server) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     phone = Visit(context, server, visit.wrong)
