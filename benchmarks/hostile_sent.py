@@ -15,7 +15,7 @@ SECONDS = 60.0  # for an answer
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered with; status 0: not at all."""
+    """Holds what a request was answered with; status 0 means not at all."""
 
     status: int
     text: str

@@ -13,7 +13,7 @@ import torch
 from components.encoder.normalise import normalise
 from components.encoder.params import Images
 from components.encoder.saved import ONNX
-from components.stage.errors import InputError
+from serving.session import open_session
 
 INPUT = "images"
 
@@ -27,15 +27,7 @@ class OnnxNetwork:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3  # errors alone
-        path = folder / ONNX
-        try:
-            content = path.read_bytes()  # at once, so that a file that is replaced stays as it was loaded
-            self.session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}; `dvc repro pretrain` writes it") from None
-        except Exception as error:  # onnxruntime has many, without a common base
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"{path}: no ONNX that can be run ({reason}); `dvc repro pretrain` writes it") from None
+        self.session: Any = open_session(folder / ONNX, "`dvc repro pretrain` writes it", options)
         self.shape = shape
 
     def __call__(self, squares: np.ndarray) -> np.ndarray:

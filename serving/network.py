@@ -4,7 +4,6 @@ B images, C channels, S pixels per side, K classes.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from components.classifier.files import CLASSES, IMAGES, ONNX, PROBABILITIES, SKIPPED
 from components.encoder.params import Images
 from components.stage.errors import InputError
+from serving.session import open_session
 
 MADE = "`dvc repro classifier` writes it"
 
@@ -39,20 +39,13 @@ def open_network(folder: Path) -> Network:
     path, skipped = folder / ONNX, folder / SKIPPED
     if skipped.is_file():
         raise InputError(f"{folder}: no classifier here: {skipped.read_text(encoding='utf-8').strip()}")
+    session = open_session(path, MADE)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}; {MADE}") from None
-    try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         said = session.get_modelmeta().custom_metadata_map
         classes = tuple(json.loads(said[CLASSES]))
         return Network(session, classes, read_images(said))
     except (KeyError, ValueError, TypeError, ValidationError):
         raise InputError(f"{path}: its metadata are not those of a classifier; {MADE}") from None
-    except Exception as error:  # onnxruntime has its own for each fault
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: damaged, or no ONNX file: {reason}; {MADE}") from None
 
 
 def read_images(said: dict[str, str]) -> Images:

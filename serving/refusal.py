@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class Problem(BaseModel):
-    """What went wrong, in one line."""
+    """Says what went wrong, in one line."""
 
     detail: str
 

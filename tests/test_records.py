@@ -134,10 +134,7 @@ def test_the_page_of_nights_says_what_the_record_of_a_second_night_says() -> Non
     page, params = (ROOT / "docs/retrain.md").read_text(), read_params(ROOT / "params.yaml")
     assert record["settings"]["warm"] == params.retrain.warm.model_dump(mode="json"), "measured with the shipped values"
     for name, mean in record["mean"].items():
-        cells = [
-            f"{100 * mean[key]:.1f} ± {100 * record['spread'][name][key]:.1f}" for key in ("logistic", "linear", "knn")
-        ]
-        assert f" | {' | '.join(cells)} |\n" in page, name
+        assert spell_cells(mean, record["spread"][name], "logistic", "linear", "knn") in page, name
 
 
 def test_the_page_of_starts_says_what_the_records_say() -> None:
@@ -162,6 +159,9 @@ def test_the_page_on_going_on_says_what_the_record_says() -> None:
     page = (ROOT / "docs/continuing.md").read_text()
     record = json.loads((ROOT / "benchmarks/results/continuing-cifar10-known.json").read_text())
     for way, mean in record["mean"].items():
-        spread = record["spread"][way]
-        cells = [f"{100 * mean[probe]:.1f} ± {100 * spread[probe]:.1f}" for probe in ("knn", "logistic")]
-        assert f" | {' | '.join(cells)} |\n" in page, way
+        assert spell_cells(mean, record["spread"][way], "knn", "logistic") in page, way
+
+
+def spell_cells(mean: dict[str, float], spread: dict[str, float], *keys: str) -> str:
+    """Spell the end of a table's row: means in percent with their deviation over the seeds."""
+    return f" | {' | '.join(f'{100 * mean[key]:.1f} ± {100 * spread[key]:.1f}' for key in keys)} |\n"

@@ -12,7 +12,7 @@ Side = Annotated[int, Field(ge=16, le=2048)]  # pixels
 
 
 class Limits(Params):
-    """What a request may ask for; more is refused with one line."""
+    """Bounds what a request may ask for; more is refused with one line."""
 
     max_bytes: Count  # of a body
     max_pixels: Count  # of an image

@@ -32,7 +32,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class File(BaseModel):
-    """What a file of the index must be."""
+    """States what a file of the index must be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -10,7 +10,7 @@ TEST, TRAIN = "test", "train"
 
 @dataclass(frozen=True)
 class Pool:
-    """What is known about the images before anybody labels them."""
+    """Holds what is known about the images before anybody labels them."""
 
     version: str  # of what is served
     ids: np.ndarray  # (N,) str

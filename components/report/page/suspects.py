@@ -23,7 +23,7 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Suspects:
-    """What was found by one encoder's features."""
+    """Holds what was found by one encoder's features."""
 
     metrics: Mapping[str, Any]  # the counts, or why there are none
     rows: list[Row]
