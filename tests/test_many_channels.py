@@ -67,18 +67,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = {"store": store, "encoder": encoder, "embeddings": embeddings}
     outputs = {"predictions": root / "predictions/logistic.parquet", "plots": plots / "logistic"}
     evaluate.run(params.evaluate, probe="logistic", metrics=metrics / "logistic.json", **folders, **outputs)
+    none = (section.model_copy(update={"encoders": ()}) for section in (params.classifier, params.index, params.labels))
+    others = {name: root / name for name in ("suspects", "classifier_folder", "index_folder")}
     report.run(
         params.report,
         params.evaluate,
-        params.classifier.model_copy(update={"encoders": ()}),
-        params.labels.model_copy(update={"encoders": ()}),
+        *none,
         metrics=metrics,
-        suspects=root / "suspects",
         predictions=root / "predictions",
         plots=plots,
         report=root / "index.html",
         card=encoder / "README.md",
         **folders,
+        **others,
     )
     return root
 

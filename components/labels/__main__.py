@@ -9,9 +9,6 @@ import components.stage.openmp  # noqa: F401  (before torch)
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from components.features.embeddings import read_embeddings
 from components.labels.crossed import NothingToJudgeError, Suspicions, judge_labels
 from components.labels.distances import Found, NothingToFindError, judge_distances
@@ -19,7 +16,7 @@ from components.labels.hashed import Hashed, read_findings
 from components.labels.neighbours import find_neighbours
 from components.labels.params import Labels
 from components.labels.table import Suspect, Table, open_table, write_table
-from components.learning.device import choose_device, choose_double_device
+from components.learning.device import choose_device, choose_double_device, prepare_device
 from components.stage.command import main
 from components.stage.disk import check_file
 from components.stage.errors import InputError
@@ -36,8 +33,7 @@ def run(
     if not path.is_file():
         raise InputError(f"{path}: missing; `dvc repro embed` writes it, or labels.encoders names what is there")
     device = choose_double_device(choose_device(params.device, "labels.device"))
-    torch.set_num_threads(params.threads)  # `prepare_device` would import a compiler, which takes longer than the work
-    threadpool_limits(params.threads)
+    prepare_device(device, params.threads)
     hashed, embedded = read_findings(findings), read_embeddings(path)
     table = open_table(store, embedded, path)
     measured: dict[str, float | str] = {"images": len(embedded.ids)}

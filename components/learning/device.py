@@ -77,6 +77,9 @@ def prepare_device(device: torch.device, threads: int, *, deterministic: bool = 
     torch.set_num_threads(threads)
     threadpool_limits(threads)  # the linear algebra under NumPy and scikit-learn
     quickest = device.type == "cuda" and not deterministic
-    torch.use_deterministic_algorithms(not quickest, warn_only=device.type != "cuda")
+    if device.type == "cuda" and deterministic:
+        torch.use_deterministic_algorithms(True)  # those of the compiler too
+    else:  # the same switch, but this spelling does not import the compiler, which takes a second
+        torch.set_deterministic_debug_mode("default" if quickest else "warn")
     torch.backends.cudnn.benchmark = quickest  # all batches have one shape: one search for the quickest
     torch.set_float32_matmul_precision("highest")  # for the views; the networks multiply bfloat16

@@ -27,6 +27,7 @@ export function startLabel(tellAway) {
         event.preventDefault();
         if (!find("who").value.trim()) return;
         localStorage.setItem("who", find("who").value.trim());
+        find("who").blur(); // a browser takes the focus from a hidden field only later, and keys typed into it label nothing
         openLabel();
     };
     find("other").onclick = () => { localStorage.removeItem("who"); openLabel(); };
