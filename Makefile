@@ -62,6 +62,7 @@ $(INSTALLED): requirements.lock
 		{ echo "$(PYTHON) is too old: Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	@# Constrained by itself: or pip takes what is asked for with extras, as sqlalchemy[asyncio], for not pinned.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@# Python compiles a module at its first import; all of them at once take pip a minute.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
 		--requirement requirements.lock --constraint requirements.lock
 	@touch $@

@@ -1,8 +1,8 @@
 """`python -m tests.changed`: the tests of the rooms that changed since the last commit, for `make quick`.
 
 tests/ mirrors the tree: components/probes is tested in tests/probes, pipelines/train in tests/pipelines/train. The
-house rules hold everywhere. Whole runs, which take minutes (test_end_to_end.py, test_remotes.py), are left to
-`make test`.
+house rules hold everywhere. Whole runs, which take minutes (test_end_to_end.py, test_flows_end_to_end.py,
+test_remotes.py), are left to `make test`.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
-MINUTES_LONG = {"test_end_to_end.py", "test_remotes.py"}
+MINUTES_LONG = {"test_end_to_end.py", "test_flows_end_to_end.py", "test_remotes.py"}
 
 
 def find_tests(changed: str) -> Iterator[PurePosixPath]:

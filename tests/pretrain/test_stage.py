@@ -73,8 +73,8 @@ def test_a_compiled_run_keeps_the_compilers_work(
 ) -> None:
     """The compiler's own folder is a temporary one: the next run would wait for it again."""
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)  # PyTorch sets it in this process at its first use
-    changes = {"pretrain__device": "cpu", "pretrain__compile": "always", "pretrain__epochs": 2}
-    run = new_run(**changes, pretrain__views__first=still)
+    changes = {"pretrain__device": "cpu", "pretrain__compile": "always", "pretrain__epochs": 1}
+    run = new_run(**changes, pretrain__encoder__widths=[4], pretrain__views__first=still)
     printed = run.finish()
     assert "pretrain: compiled in" in printed
     assert f"is kept in {run.folder / 'scratch' / 'compiler'}" in printed
