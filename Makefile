@@ -62,7 +62,8 @@ $(INSTALLED): requirements.lock
 		{ echo "$(PYTHON) is too old: Python 3.11 or later is needed; name one with: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv .venv
 	@# Constrained by itself: or pip takes what is asked for with extras, as sqlalchemy[asyncio], for not pinned.
-	@# Python compiles a module at its first import; all of them at once take pip a minute.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
 		--requirement requirements.lock --constraint requirements.lock
+	@# On all cores, which pip does on one; a few modules are of other versions of Python and fail.
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@
