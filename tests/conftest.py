@@ -28,6 +28,13 @@ hypothesis.settings.load_profile("small")
 # A script's background jobs begin with SIGINT ignored, and whatever the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests run side by side: one more than there are cores, as some wait for servers most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 SHRUNKEN: dict[str, Any] = {
     "pretrain.epochs": 2,
     "pretrain.encoder.widths": [4, 8],

@@ -38,19 +38,25 @@ def new_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return lambda **changes: small_run(tmp_path_factory.mktemp("run"), digits, **changes)
 
 
+@pytest.fixture(scope="module")
+def written(new_run: Callable[..., Run]) -> Run:
+    """A run that nothing has stopped."""
+    run = new_run()
+    run.here()
+    return run
+
+
 @pytest.mark.slow
-def test_killed_it_ends_with_the_same_bits(new_run: Callable[..., Run]) -> None:
-    whole = new_run()
-    whole.finish()
+def test_killed_it_ends_with_the_same_bits(new_run: Callable[..., Run], written: Run) -> None:
     killed = new_run(pretrain__checkpoint_seconds=0.0)
     killed.kill_after_checkpoint()
     assert "going on after step" in killed.finish()
-    whole_config, config = (json.loads((run.folder / "encoder/config.json").read_text()) for run in (whole, killed))
+    whole_config, config = (json.loads((run.folder / "encoder/config.json").read_text()) for run in (written, killed))
     assert config["provenance"]["params"]["checkpoint_seconds"] == 0
     config["provenance"] = whole_config["provenance"]
     assert config == whole_config
     for name in ("encoder/encoder.safetensors", "encoder/encoder.onnx", "curve.csv", "views.png"):
-        assert (killed.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+        assert (killed.folder / name).read_bytes() == (written.folder / name).read_bytes(), name
     with (killed.folder / "live/dvclive/plots/metrics/loss.tsv").open() as file:
         assert [row["step"] for row in csv.DictReader(file, delimiter="\t")] == ["1", "2", "3", "4", "5", "6"]
     assert not list((killed.folder / "scratch").glob("*/state.pt")), "a finished run leaves nothing to go on from"
@@ -127,13 +133,6 @@ def test_a_checkpoint_of_other_parameters_is_not_taken_up(digits: Path) -> None:
         for one in (params, params.model_copy(update={"seed": 1}), params.model_copy(update={"epochs": 81}))
     }
     assert len(keys) == 3
-
-
-@pytest.fixture(scope="module")
-def written(new_run: Callable[..., Run]) -> Run:
-    run = new_run()
-    run.here()
-    return run
 
 
 def test_what_is_written(written: Run) -> None:
