@@ -28,13 +28,6 @@ hypothesis.settings.load_profile("small")
 # A script's background jobs begin with SIGINT ignored, and whatever the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """How many tests run side by side: one more than there are cores, as some wait for servers most of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 SHRUNKEN: dict[str, Any] = {
     "pretrain.epochs": 2,
     "pretrain.encoder.widths": [4, 8],
@@ -70,6 +63,11 @@ EVERYTHING_OFF = {
 }
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests run side by side: one more than there are cores, as some wait for servers most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `make faults` says, and with which seed its trials are drawn."""
     parser.addoption("--whole", action="store_true", help="every trial of tests/faults, and write their records")
@@ -100,6 +98,8 @@ class Project:
             "GIT_COMMITTER_EMAIL": "ada@example.org",
             "HOME": str(self.root.parent / "home"),
             "PREFECT_HOME": str(self.root.parent / "home" / ".prefect"),
+            "PREFECT_RUNNER_POLL_FREQUENCY": "2",  # seconds between looks for work; by default 10
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
             "COLUMNS": "160",
         }
 
