@@ -63,11 +63,6 @@ EVERYTHING_OFF = {
 }
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """How many tests run side by side: one more than there are cores, as some wait for servers most of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what `make faults` says, and with which seed its trials are drawn."""
     parser.addoption("--whole", action="store_true", help="every trial of tests/faults, and write their records")

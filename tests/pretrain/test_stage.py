@@ -96,6 +96,7 @@ def test_a_run_that_goes_on_keeps_its_feed_whatever_memory_is_free_now(
 ) -> None:
     """The other feed would show the images in another order, and end with another encoder."""
     whole, cut = (new_run(pretrain__feed__workers=0, pretrain__checkpoint_seconds=0.0) for _ in range(2))
+    monkeypatch.setattr(pretrain, "export_onnx", lambda *_, **__: None)  # which takes seconds
     monkeypatch.setattr(feeds, "measure_free_memory", lambda device: free[0])
     whole.here()
     with monkeypatch.context() as patch:
@@ -160,7 +161,7 @@ def test_the_columns_of_byol_stay_as_they_were(written: Run) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_one_encoder_and_go_on_after_a_kill(new_run: Callable[..., Run]) -> None:
-    short = {"pretrain__epochs": 3, "pretrain__watch__every_epochs": 3}
+    short = {"pretrain__epochs": 3, "pretrain__watch__every_epochs": 3, "pretrain__watch__loggers": []}
     whole = new_run(**short)
     said = whole.finish(*TORCHRUN)
     assert said.count("feed: ") == 1, "one process speaks"
