@@ -1,9 +1,11 @@
 """The middleware through which every request comes and every answer goes: checks, headers, the log, the metrics."""
 
+import asyncio
 import json
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,13 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.flows.drain import drain
 from components.flows.serving import Limits
 from serving.guard import COOKIE, HEADERS, Guard
 from serving.metrics import Metrics
 from serving.refusal import Refusal
 
 HEAD_BYTES = 32_768  # of a request's head
+DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64_000_000  # of a refused body, so that its client reads why
 SHOWN = 200  # characters of a path in the log
 UNKNOWN = "none"  # the route of what no route answers
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
@@ -114,6 +116,18 @@ def refuse(refusal: Refusal) -> JSONResponse:
     """Make the answer of a refusal."""
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "5"}}
     return JSONResponse({"detail": refusal.detail}, refusal.status, headers.get(refusal.status))
+
+
+async def drain(receive: Receive) -> None:
+    """Read a body and throw it away, within bounds: a client that is still sending would not read the answer."""
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while size < DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
 
 
 def tell(event: str, **values: Any) -> None:

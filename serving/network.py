@@ -11,12 +11,10 @@ import numpy as np
 import onnxruntime
 from pydantic import ValidationError
 
-from components.classifier.files import CLASSES, IMAGES, ONNX, PROBABILITIES, SKIPPED
+from components.classifier.files import CLASSES, IMAGES, MADE, ONNX, PROBABILITIES, SKIPPED
 from components.encoder.params import Images
 from components.stage.errors import InputError
 from serving.session import open_session
-
-MADE = "`dvc repro classifier` writes it"
 
 
 @dataclass(frozen=True)

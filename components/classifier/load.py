@@ -10,14 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from components.classifier.files import HEAD, SKIPPED
+from components.classifier.files import HEAD, MADE, SKIPPED
 from components.classifier.saved import Config
 from components.encoder.saved import CONFIG
 from components.features.load import read_tensors
 from components.stage.errors import InputError
 from components.stage.types import describe_mistake
-
-MADE = "`dvc repro classifier` writes it"
 
 
 @dataclass(frozen=True)

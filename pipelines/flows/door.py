@@ -7,18 +7,19 @@ request that changes something and with every websocket, has to be the page at t
 without an Origin, for images and frames, say in Sec-Fetch-Site from where they come (Fetch Metadata, W3C).
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
-
-from components.flows.drain import drain
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+DRAIN_SECONDS, DRAIN_BYTES = 2.0, 1_000_000  # that the body of a refused request may take
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")  # RFC 9110, 7.2, without what no browser sends
 
@@ -40,7 +41,8 @@ class Door:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the answer is 403
         else:
-            await drain(receive)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_drain(receive), DRAIN_SECONDS)
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 403, "headers": headers})
             await send({"type": "http.response.body", "body": f"refused: {fault}\n".encode()})
@@ -66,3 +68,12 @@ def _split_host(text: str) -> str:
     """Return the name in a Host, without the port; an empty text if it is none."""
     found = HOST.fullmatch(text)
     return found[1] if found else ""
+
+
+async def _drain(receive: Receive) -> None:
+    """Read a refused body, within bounds: an answer would cut off a client that still sends, and not be read."""
+    size, more = 0, True
+    while more and size < DRAIN_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)

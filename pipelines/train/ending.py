@@ -15,7 +15,7 @@ from pipelines.errors import (
 )
 from pipelines.secrets import mask
 
-KEPT = "; finished stages are kept, and pretraining goes on from its last checkpoint"
+KEPT = "; finished stages are kept, and an unfinished pretraining goes on from its last checkpoint, if it has one"
 EXPECTED = (BusyError, EndedError, GraphError, RevisionError, StageError, OSError, KeyboardInterrupt)
 
 

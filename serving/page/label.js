@@ -56,7 +56,7 @@ async function refill() {
         show(answer, new Set([...before, ...listWithheld()])); // what was given meanwhile, the answer does not know of
     } catch (fault) {
         state.stuck ||= !state.queue.length;
-        if (state.stuck) tell(find("label-fault"), `${fault.message} Trying again ...`);
+        if (state.stuck) tell(find("label-fault"), `${fault.message.replace(/[^.!?]$/, "$&.")} Trying again ...`);
         setTimeout(refill, 3 * POLL);
     }
     state.asking = false;

@@ -65,5 +65,7 @@ function describe(neighbours) {
     if (!neighbours.length) return "There is no image to compare with.";
     if (!counts.size) return `None of the ${neighbours.length} nearest images has a label.`;
     const [label, count] = [...counts].reduce((best, one) => (one[1] > best[1] ? one : best));
-    return `${count} of the ${neighbours.length} nearest are “${nameClass(label)}”.`;
+    const labelled = [...counts.values()].reduce((sum, one) => sum + one), others = neighbours.length - labelled;
+    const [which, rest] = others ? ["nearest with a label", `; ${others} more have none`] : ["nearest", ""];
+    return `${count} of the ${labelled} ${which} ${count === 1 ? "is" : "are"} “${nameClass(label)}”${rest}.`;
 }

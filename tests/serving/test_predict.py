@@ -159,7 +159,7 @@ def test_a_folder_stands_for_its_images_at_any_depth(run: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
-        (lambda path: None, "cannot be read: No such file or directory; `dvc repro classifier` writes it"),
+        (lambda path: None, "cannot be read: No such file or directory; `dvc repro classifier` writes it, if"),
         (lambda path: path.write_bytes(b"no graph"), "damaged, or no ONNX file: "),
         (lambda path: write_network(path, classes="7"), "its metadata are not those of a classifier"),
         (lambda path: write_network(path, mean="[]"), "its metadata are not those of a classifier"),
