@@ -28,6 +28,7 @@ from components.store.decode import decode_square
 from components.store.store import SPLITS, Store
 from presets.apply import make_yaml, merge
 from tests.conftest import ROOT
+from tests.report.unasked import leave_out
 
 SMALL: dict[str, Any] = {
     "data": {"workers": 1},
@@ -67,8 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folders = {"store": store, "encoder": encoder, "embeddings": embeddings}
     outputs = {"predictions": root / "predictions/logistic.parquet", "plots": plots / "logistic"}
     evaluate.run(params.evaluate, probe="logistic", metrics=metrics / "logistic.json", **folders, **outputs)
-    none = (section.model_copy(update={"encoders": ()}) for section in (params.classifier, params.index, params.labels))
-    others = {name: root / name for name in ("suspects", "classifier_folder", "index_folder")}
+    none, others = leave_out(params, root)
     report.run(
         params.report,
         params.evaluate,

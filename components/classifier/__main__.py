@@ -103,9 +103,8 @@ def run(
     results.write_reliability(plots, answers, params.bins)
     results.write_predictions(predictions, features, part, answers[results.CALIBRATED].predicted)
     chosen = {"temperature": head.temperature, "c": head.classifier.c}
-    write_json(
-        metrics, {features: results.measure(answers, params.bins, chosen)}
-    )  # the last, when all of it is written
+    measured = results.measure(answers, params.bins, chosen)
+    write_json(metrics, {features: measured})  # the last, when all of it is written
 
 
 def explain_skip(part: LabelledFeatures) -> str:

@@ -27,6 +27,7 @@ from tests.conftest import ROOT, SHRUNKEN, set_params
 from tests.embed.embedded import make_embed_settings
 from tests.encoder.made import make_encoder
 from tests.report.page import pages
+from tests.report.unasked import leave_out
 from tests.small import fill_store
 
 IMAGES, CLASSES = 24, 2
@@ -62,11 +63,9 @@ class Project:
                 )
             case "report":
                 chosen = self.params.evaluate.model_copy(update={"probes": ("knn",)})
-                unasked = (self.params.classifier, self.params.index, self.params.labels)
-                none = [section.model_copy(update={"encoders": ()}) for section in unasked]
+                none, folders = leave_out(self.params, self.root)
                 to = {"report": out / "index.html", "card": out / "README.md"}
-                more = {name: self.root / name for name in ("suspects", "classifier_folder", "index_folder")}
-                report.run(self.params.report, chosen, *none, **at, **to, **more)
+                report.run(self.params.report, chosen, *none, **at, **to, **folders)
 
 
 def make_project(root: Path) -> Project:

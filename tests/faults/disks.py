@@ -36,6 +36,7 @@ from tests.evaluate.test_stage import write_features
 from tests.fetch.fetched import folder_source, inspect_in_this_process, photo, save
 from tests.report.page import pages
 from tests.report.test_stage import add_encoder
+from tests.report.unasked import leave_out
 from tests.small import fill_store
 
 CODES = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -142,10 +143,8 @@ class Inputs:
         given = {name: self.reported.root / name for name in names}
         probes = self.whole.evaluate.model_copy(update={"probes": tuple(self.reported.probes)})
         params = self.whole.report.model_copy(update={"neighbours": 2 if other else 3})
-        unasked = (self.whole.classifier, self.whole.index, self.whole.labels)
-        none = [section.model_copy(update={"encoders": ()}) for section in unasked]
-        given |= {name: self.reported.root / name for name in ("suspects", "classifier_folder", "index_folder")}
-        report.run(params, probes, *none, **given, report=to / "index.html", card=to / "README.md")
+        none, folders = leave_out(self.whole, self.reported.root)
+        report.run(params, probes, *none, **given, **folders, report=to / "index.html", card=to / "README.md")
 
     @cached_property
     def trained(self) -> Path:

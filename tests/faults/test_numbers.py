@@ -21,6 +21,7 @@ from components.stage.command import check_params
 from components.stage.errors import InputError, RunError
 from tests.conftest import ROOT, SHRUNKEN, set_in
 from tests.faults.conftest import Campaign
+from tests.report.unasked import leave_out
 
 TINY: dict[str, Any] = SHRUNKEN | {
     "data.checks": {"max_unreadable_fraction": 1.0, "max_leaked_fraction": 1.0, "max_near_leaked_fraction": 1.0}
@@ -121,11 +122,9 @@ def run_graph(folder: Path, params: Any) -> str:
             outputs = {"metrics": metrics / f"{probe}.json", "predictions": predictions / f"{probe}.parquet"}
             evaluate.run(params.evaluate, probe=probe, **inputs, **outputs, plots=plots / probe)
         outputs = {"predictions": predictions, "plots": plots, "metrics": metrics, "report": folder / "index.html"}
-        unasked = (params.classifier, params.index, params.labels)
-        none = [section.model_copy(update={"encoders": ()}) for section in unasked]
-        outputs |= {name: folder / name for name in ("suspects", "classifier_folder", "index_folder")}
+        none, folders = leave_out(params, folder)
         outputs |= {"card": encoder / "README.md"}
-        report.run(params.report, params.evaluate, *none, **inputs, **outputs)
+        report.run(params.report, params.evaluate, *none, **inputs, **outputs, **folders)
     except (InputError, RunError) as error:
         return str(error)
     assert (folder / "index.html").stat().st_size > 10_000
